@@ -1,0 +1,1 @@
+"""Values, errors, units and identifiers that every layer uses. ✗ imports nothing else of nucleus."""
