@@ -1,0 +1,222 @@
+"""THE step table: opcode, name, phase and fields of every launch-plan step.
+
+One table, two languages: `tools/gen_plan_steps.py` writes `launcher/plan_steps.def` and the format page from it, and
+`schema_hash()` covers it, so that a Python and a launcher that differ refuse each other.  ✗ no policy, no encoding.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+KIND_CREATE, KIND_JOIN = 1, 2
+MAX_BYTES, MAX_STEPS = 4 << 20, 16384
+
+# Phases: the high nibble is the actor, the low one the order, which never decreases for an actor.
+MONITOR, CHILD, WORKLOAD = 0, 1, 2
+ACTORS = ("monitor", "child", "workload")
+PHASES: dict[str, int] = {
+    "prepare": 0x00, "spawn": 0x01, "id-map": 0x02, "host-mounts": 0x03, "release": 0x04, "wait": 0x05, "finish": 0x06,
+    "mounts": 0x10, "root": 0x11,
+    "limits": 0x20, "identity": 0x21, "landlock": 0x22, "seccomp": 0x23, "exec": 0x24,
+}  # fmt: skip
+
+# How often a step may stand in a plan of a kind: "*" any number, "?" at most once, "1" exactly once, "-" never.
+ANY, OPTIONAL, REQUIRED, NEVER = "*", "?", "1", "-"
+
+
+class Field:
+    """One field of a step.  `kind`: n number, s text, b bytes, f slot of the inherited descriptors.
+
+    `check`: "" | "max" (number ≤ limit) | "mask" (no bit outside limit) | "absolute" (path, no `..`) | "name" (one path
+    component) | "multiple" (length is a multiple of limit) | "list" (NUL-terminated entries, at least one) | "list?" (the
+    same, or empty) | "sysctl" (absolute, below /proc/sys/) | "slot" (an inherited descriptor)
+    """
+
+    __slots__ = ("check", "kind", "limit", "name")
+
+    def __init__(self, name: str, kind: str, check: str = "", limit: int = 0) -> None:
+        self.name, self.kind, self.check, self.limit = name, kind, check, limit
+
+
+class StepSpec:
+    """One row of the table.  `create` and `join` say how often the step may stand in a plan of that kind."""
+
+    __slots__ = ("create", "fields", "join", "name", "names", "opcode", "phase", "phase_name", "text")
+
+    def __init__(
+        self, opcode: int, name: str, phase: str, create: str, join: str, fields: tuple[Field, ...], text: str
+    ) -> None:
+        self.opcode, self.name, self.phase_name, self.phase = opcode, name, phase, PHASES[phase]
+        self.create, self.join, self.fields, self.text = create, join, fields, text
+        self.names = tuple(f.name for f in fields)
+
+    @property
+    def actor(self) -> int:
+        """MONITOR, CHILD or WORKLOAD."""
+        return self.phase >> 4
+
+
+def _n(name: str, maximum: int = (1 << 64) - 1) -> Field:
+    return Field(name, "n", "max", maximum)
+
+
+def _m(name: str, mask: int) -> Field:
+    return Field(name, "n", "mask", mask)
+
+
+def _s(name: str, check: str = "") -> Field:
+    return Field(name, "s", check)
+
+
+def _b(name: str, check: str = "", limit: int = 0) -> Field:
+    return Field(name, "b", check, limit)
+
+
+def _f(name: str) -> Field:
+    return Field(name, "f", "slot")
+
+
+U32 = (1 << 32) - 1
+NOBODY = U32  # "no owner given" in uid and gid fields, as in chown(2)
+NO_CGROUP = 255
+CHILD_USERNS = 255
+MAX_CGROUPS, MAX_MOUNTS, MAX_USERNS, MAX_SLOTS = 15, 255, 7, 63
+# MOUNT_ATTR_RDONLY|NOSUID|NODEV|NOEXEC|NOSYMFOLLOW (mount_setattr(2))
+MOUNT_ATTRS = 0x1 | 0x2 | 0x4 | 0x8 | 0x200000
+# CLONE_NEW{TIME,NS,CGROUP,UTS,IPC,USER,PID,NET} (clone(2))
+NAMESPACES = 0x80 | 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000
+
+_TREE = (
+    _n("mount", MAX_MOUNTS), _s("path", "absolute"), _n("recursive", 1), _n("device"), _n("inode"),
+    _m("attributes", MOUNT_ATTRS),
+)  # fmt: skip
+
+STEPS: tuple[StepSpec, ...] = (
+    # --- monitor -------------------------------------------------------------------------------------------------
+    StepSpec(1, "create-cgroup", "prepare", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _f("parent"), _n("version", 2)),
+             "create the container's cgroup (v{version}) as number {cgroup}"),
+    StepSpec(2, "set-cgroup", "prepare", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("value")),
+             "write {value} to {file} of cgroup {cgroup}"),
+    StepSpec(3, "open-tree", "prepare", ANY, NEVER, _TREE, "take {path} from the host as mount {mount}, {attributes}"),
+    StepSpec(4, "join-namespaces", "prepare", NEVER, REQUIRED, (_f("target"), _m("namespaces", NAMESPACES)),
+             "join {namespaces} of the running container"),
+    StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_f("directory"), _n("version", 2)),
+             "enter the container's cgroup (v{version})"),
+    StepSpec(6, "spawn", "spawn", REQUIRED, REQUIRED, (_m("namespaces", NAMESPACES), _n("cgroup", 255)),
+             "start the child in new {namespaces}"),
+    StepSpec(7, "run-helper", "id-map", ANY, NEVER, (_f("program"), _b("arguments", "list")),
+             "run {arguments} for the child"),
+    StepSpec(8, "write-id-map", "id-map", OPTIONAL, NEVER,
+             (_s("uid_map"), _s("gid_map"), _n("deny_setgroups", 1)), "map uids {uid_map} and gids {gid_map}"),
+    StepSpec(9, "make-userns", "host-mounts", ANY, NEVER, (_n("userns", MAX_USERNS), _s("uid_map"), _s("gid_map")),
+             "make a user namespace that maps owners {uid_map}"),
+    StepSpec(10, "map-mount", "host-mounts", ANY, NEVER, (_n("mount", MAX_MOUNTS), _n("userns", 255)),
+             "ID-map mount {mount}"),
+    StepSpec(11, "write-init-record", "release", OPTIONAL, NEVER, (_f("directory"),),
+             "record init's pid and start time"),
+    StepSpec(12, "await-proceed", "release", OPTIONAL, OPTIONAL, (_f("channel"),), "wait for the word to proceed"),
+    StepSpec(13, "supervise", "wait", REQUIRED, REQUIRED,
+             (_n("timeout_ms"), _n("stop_signal", 64), _n("grace_ms"), _n("owner", 2)),
+             "wait for the end (timeout {timeout_ms} ms, stop signal {stop_signal})"),
+    StepSpec(14, "read-counter", "finish", ANY, NEVER,
+             (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("key"), _n("counter", 3)),
+             "read {file} {key} of cgroup {cgroup}"),
+    StepSpec(15, "remove-cgroup", "finish", ANY, NEVER, (_n("cgroup", MAX_CGROUPS),), "remove cgroup {cgroup}"),
+    StepSpec(16, "write-exit-record", "finish", OPTIONAL, OPTIONAL, (_f("directory"),), "write the exit record"),
+    StepSpec(17, "remove-tree", "finish", ANY, NEVER, (_f("directory"), _s("name")),
+             "remove {name} and all below it"),
+    StepSpec(18, "report-failure", "finish", OPTIONAL, OPTIONAL, (_f("origins"), _b("program", "list")),
+             "when a step failed, let {program} explain it"),
+    # --- child: builds the world, becomes init -----------------------------------------------------------------
+    StepSpec(32, "no-new-privileges", "mounts", REQUIRED, REQUIRED, (), "set no_new_privs"),
+    StepSpec(33, "set-hostname", "mounts", OPTIONAL, NEVER, (_s("name"),), "set the host name {name}"),
+    StepSpec(34, "loopback-up", "mounts", OPTIONAL, NEVER, (), "bring the loopback interface up"),
+    StepSpec(35, "become-mapped", "mounts", REQUIRED, NEVER,
+             (_n("set_ids", 1), _n("uid", U32), _n("gid", U32), _n("drop_groups", 1)),
+             "wait for the id map, become uid {uid} gid {gid} of it"),
+    StepSpec(36, "enter-cgroup", "mounts", ANY, NEVER, (_n("cgroup", MAX_CGROUPS),), "enter cgroup {cgroup}"),
+    StepSpec(37, "unshare-cgroup", "mounts", OPTIONAL, NEVER, (), "make that cgroup the root of a cgroup namespace"),
+    StepSpec(38, "open-tree-inside", "mounts", ANY, NEVER, _TREE,
+             "take {path} from the host as mount {mount}, {attributes}"),
+    StepSpec(39, "make-root", "mounts", REQUIRED, NEVER, (_n("size_bytes"), _n("inodes"), _n("mode", 0o7777)),
+             "make a private root of {size_bytes} bytes"),
+    StepSpec(40, "await-host-mounts", "mounts", OPTIONAL, NEVER, (), "wait for the ID-mapped mounts"),
+    StepSpec(41, "attach-mount", "mounts", ANY, NEVER,
+             (_n("mount", MAX_MOUNTS), _s("target", "absolute"), _n("is_file", 1)), "mount {mount} at {target}"),
+    StepSpec(42, "mount-filesystem", "mounts", ANY, NEVER,
+             (_s("type"), _s("target", "absolute"), _m("attributes", MOUNT_ATTRS), _b("options", "list?")),
+             "mount {type} at {target}, {attributes} {options}"),
+    StepSpec(43, "make-directory", "mounts", ANY, NEVER,
+             (_s("path", "absolute"), _n("mode", 0o7777), _n("uid", U32), _n("gid", U32)),
+             "make directory {path} ({mode})"),
+    StepSpec(44, "make-symlink", "mounts", ANY, NEVER, (_s("path", "absolute"), _s("value")),
+             "link {path} to {value}"),
+    StepSpec(45, "write-file", "mounts", ANY, NEVER, (_s("path", "absolute"), _n("mode", 0o777), _b("content")),
+             "write {path} ({mode})"),
+    StepSpec(46, "write-secret", "mounts", ANY, NEVER,
+             (_f("source"), _s("path", "absolute"), _n("mode", 0o777), _n("uid", U32), _n("gid", U32)),
+             "copy a secret to {path} ({mode})"),
+    StepSpec(47, "write-sysctl", "mounts", ANY, NEVER, (_s("path", "sysctl"), _s("value")), "write {value} to {path}"),
+    StepSpec(48, "mask-file", "mounts", ANY, NEVER, (_s("path", "absolute"),), "hide the file {path}"),
+    StepSpec(49, "mask-directory", "mounts", ANY, NEVER, (_s("path", "absolute"),), "hide the directory {path}"),
+    StepSpec(50, "protect-path", "mounts", ANY, NEVER, (_s("path", "absolute"), _m("attributes", MOUNT_ATTRS)),
+             "make {path} {attributes}"),
+    StepSpec(51, "pivot-root", "root", REQUIRED, NEVER, (), "switch to the private root, let go of the host's"),
+    StepSpec(52, "seal-root", "root", OPTIONAL, NEVER, (_m("attributes", MOUNT_ATTRS),), "make / {attributes}"),
+    StepSpec(53, "await-release", "root", OPTIONAL, NEVER, (), "wait for the monitor's release"),
+    StepSpec(54, "spawn-workload", "root", REQUIRED, NEVER, (), "start the workload; become init"),
+    # --- workload ------------------------------------------------------------------------------------------------
+    StepSpec(64, "set-rlimit", "limits", ANY, ANY, (_n("resource", 15), _n("soft"), _n("hard")),
+             "limit {resource} to {soft} (hard {hard})"),
+    StepSpec(65, "set-umask", "limits", OPTIONAL, OPTIONAL, (_n("mask", 0o777),), "set the umask {mask}"),
+    StepSpec(66, "drop-bounding", "identity", REQUIRED, REQUIRED, (_n("keep"),),
+             "drop the bounding set (keep {keep})"),
+    StepSpec(67, "set-groups", "identity", OPTIONAL, OPTIONAL, (_b("groups", "multiple", 4),),
+             "set supplementary groups [{groups}]"),
+    StepSpec(68, "set-ids", "identity", REQUIRED, REQUIRED, (_n("uid", U32 - 1), _n("gid", U32 - 1)),
+             "become uid {uid} gid {gid}"),
+    StepSpec(69, "set-capabilities", "identity", REQUIRED, REQUIRED,
+             (_n("permitted"), _n("effective"), _n("inheritable"), _n("ambient")),
+             "set capabilities permitted {permitted} effective {effective} inheritable {inheritable} ambient {ambient}"),
+    StepSpec(70, "landlock-ruleset", "landlock", OPTIONAL, OPTIONAL, (_n("fs"), _n("net"), _n("scoped")),
+             "make a Landlock ruleset (fs {fs} net {net} scoped {scoped})"),
+    StepSpec(71, "landlock-path", "landlock", ANY, ANY, (_s("path", "absolute"), _n("access"), _n("optional", 1)),
+             "allow {access} below {path}"),
+    StepSpec(72, "landlock-port", "landlock", ANY, ANY, (_n("port", 65535), _n("access")),
+             "allow {access} on TCP port {port}"),
+    StepSpec(73, "landlock-restrict", "landlock", OPTIONAL, OPTIONAL, (_n("flags"),), "enforce the Landlock ruleset"),
+    StepSpec(74, "set-seccomp", "seccomp", OPTIONAL, OPTIONAL, (_b("program", "multiple", 8), _m("flags", 0x7)),
+             "install the seccomp filter ({program})"),
+    StepSpec(75, "assert-locked", "seccomp", REQUIRED, REQUIRED, (_n("permitted"), _n("seccomp_mode", 2)),
+             "read back: capabilities {permitted}, no_new_privs, seccomp mode {seccomp_mode}"),
+    StepSpec(76, "exec", "exec", REQUIRED, REQUIRED,
+             (_b("candidates", "list"), _b("arguments", "list"), _f("environment"), _s("directory", "absolute")),
+             "execute {arguments} in {directory}"),
+)  # fmt: skip
+
+BY_NAME: Mapping[str, StepSpec] = {s.name: s for s in STEPS}
+BY_OPCODE: Mapping[int, StepSpec] = {s.opcode: s for s in STEPS}
+
+
+def table_lines() -> list[str]:
+    """The table as text, one line a step: what the hash covers."""
+    lines = [f"version {VERSION}"]
+    for s in STEPS:
+        fields = " ".join(f"{f.name}:{f.kind}:{f.check}:{f.limit:x}" for f in s.fields)
+        lines.append(f"{s.opcode} {s.name} {s.phase:#x} {s.create}{s.join} {fields}")
+    return lines
+
+
+def schema_hash() -> int:
+    """64-bit FNV-1a of the table (a mismatch detector, not a defence: both sides are installed together)."""
+    value = 0xCBF29CE484222325
+    for byte in "\n".join(table_lines()).encode():
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+# Committed so that a launch need not compute it; `make check` regenerates it.
+SCHEMA_HASH = 0xbbc3119202a8a4a1
