@@ -1,0 +1,20 @@
+#!/bin/bash
+# Compiles the launcher into build/ and puts it where the package looks for it. Two builders take turns.
+set -eu
+cd "$(dirname "$0")/.."
+exec 9>.venv/build.lock
+flock 9
+PATH=$PWD/.venv/bin:$PATH
+export PATH
+if [ ! -f build/build.ninja ]; then
+    rm -rf build
+    if ! report=$(meson setup build 2>&1); then
+        printf '%s\n' "$report" >&2
+        exit 1
+    fi
+fi
+ninja -C build --quiet
+mkdir -p src/nucleus/libexec
+# Renamed into place: a running launcher is never written to.
+strip -o src/nucleus/libexec/.nucleus-launch.new build/launcher/nucleus-launch
+mv src/nucleus/libexec/.nucleus-launch.new src/nucleus/libexec/nucleus-launch
