@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 if ! command -v cc >/dev/null || ! command -v strip >/dev/null || [ ! -e /usr/include/linux/landlock.h ]; then
+    # shellcheck source=tools/lib-setup.sh
     . tools/lib-setup.sh
     need_packages gcc libc6-dev linux-libc-dev binutils
 fi

@@ -4,9 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
+# shellcheck source=tools/lib-setup.sh
+. tools/lib-setup.sh
 
 if [ "${1:-}" = --remove ]; then
     for user in nucleus-test nucleus-nosub; do
@@ -30,16 +29,9 @@ ready() {
 if ready; then
     exit 0
 fi
-if [ "${ASSUME_YES:-}" != 1 ]; then
-    printf 'Create the users nucleus-test and nucleus-nosub for the kernel tests? [y/N] '
-    read -r answer || answer=
-    case $answer in
-    y | Y | yes) ;;
-    *)
-        echo "not created: the tests that run as these users will be reported as absent" >&2
-        exit 0
-        ;;
-    esac
+if ! confirm "Create the users nucleus-test and nucleus-nosub for the kernel tests?"; then
+    say "not created: the tests that run as these users will be reported as absent"
+    exit 0
 fi
 
 for file in /etc/subuid /etc/subgid; do

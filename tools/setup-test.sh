@@ -3,6 +3,7 @@
 # Asks before it changes the machine (ASSUME_YES=1: does not ask); does nothing when all is there.
 set -eu
 cd "$(dirname "$0")/.."
+# shellcheck source=tools/lib-setup.sh
 . tools/lib-setup.sh
 
 tools/setup-build.sh

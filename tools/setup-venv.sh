@@ -22,6 +22,7 @@ fi
 
 if ! .venv/bin/python3 -I -m pip --version >/dev/null 2>&1; then
     if ! python=$(find_python) || ! "$python" -I -c 'import ensurepip' 2>/dev/null; then
+        # shellcheck source=tools/lib-setup.sh
         . tools/lib-setup.sh
         need_packages python3 python3-venv
         if ! python=$(find_python); then

@@ -1,0 +1,233 @@
+"""Runs every suite in the identities it is meant for, and fails if one of them could not run.
+
+The table SUITES is the list; a suite that is absent, is empty, skips a test or exceeds its time counts as failed.
+✗ installs nothing (tools/setup-test.sh), knows no test.
+
+    tools/run_tests.py                      all
+    tools/run_tests.py --only kernel        suites whose name is, or begins with, kernel
+    NUCLEUS_MUST_RUN=root,user,nosub,nested,vm   identities that must be there (`all`; default: those this caller can have)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from test_identities import ROOT, Absent, Identities, Place
+
+PYTEST = ("-m", "pytest", "-q", "--no-header", "-rfEs", "--durations=5")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """One run: which tests, as whom, and the seconds after which it is stopped."""
+
+    name: str
+    identity: str
+    paths: tuple[str, ...]
+    limit_s: int
+    budget_s: int | None = None
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What one suite came to; `complaints` are reasons beyond failed tests."""
+
+    suite: Suite
+    passed: int = 0
+    failed: int = 0
+    complaints: list[str] = field(default_factory=list)
+    absent: bool = False
+    seconds: float = 0.0
+
+
+SUITES = (
+    Suite(name="unit", identity="caller", paths=("tests/unit", "tests/plan"), limit_s=120, budget_s=10),
+    Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900),
+    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=600),
+    Suite(name="oracle", identity="caller", paths=("tests/policy_oracle",), limit_s=300),
+    Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=1200),
+    Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1200),
+    Suite(name="kernel-nosub", identity="nosub", paths=("tests/kernel",), limit_s=900),
+    Suite(name="kernel-nested", identity="nested", paths=("tests/kernel",), limit_s=900),
+    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=2400),
+)
+
+
+def read_counts(report: Path) -> tuple[int, int, list[str]]:
+    """Passed, failed and the names of skipped tests of a JUnit file."""
+    passed, failed, skipped = 0, 0, []
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif case.find("skipped") is not None:
+            skipped.append(f"{case.get('classname')}::{case.get('name')}")
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def run_limited(command: list[str], *, limit_s: int, cwd: Path, environment: dict[str, str]) -> int | None:
+    """Runs a command in a session of its own; None if it had to be stopped."""
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            return process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            return None
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+
+
+def _collect(outcome: Outcome, reports: list[Path], status: int | None) -> None:
+    for report in reports:
+        passed, failed, skipped = read_counts(report)
+        outcome.passed += passed
+        outcome.failed += failed
+        outcome.complaints += [f"skipped: {name}" for name in skipped]
+    if status is None:
+        outcome.complaints.append(f"stopped after {outcome.suite.limit_s} s")
+    elif status and not outcome.failed:
+        outcome.complaints.append(f"the runner of the tests ended with status {status}")
+    if not outcome.passed and not outcome.failed:
+        outcome.complaints.append("no test ran")
+    budget = outcome.suite.budget_s
+    if budget is not None and outcome.seconds > budget:
+        outcome.complaints.append(f"took {outcome.seconds:.1f} s; at most {budget} s are allowed")
+
+
+def run_pytest(suite: Suite, place: Place) -> Outcome:
+    """Runs one suite with pytest as the identity of `place`."""
+    outcome = Outcome(suite=suite)
+    present = [path for path in suite.paths if any((ROOT / path).rglob("test_*.py"))]
+    if len(present) < len(suite.paths):
+        outcome.absent = True
+        outcome.complaints.append(f"no tests in {', '.join(sorted({*suite.paths} - {*present}))}")
+        return outcome
+    print(
+        f"\n==> {suite.name}: {' '.join(present)}, as {place.shown}, kernel {platform.release()}", flush=True
+    )
+    with tempfile.TemporaryDirectory(prefix="nucleus-report-") as folder:
+        os.chmod(folder, 0o1777)
+        report = Path(folder, "report.xml")
+        environment = place.environment | {
+            "NUCLEUS_MUST_RUN": suite.identity,
+            "NUCLEUS_IDENTITY": suite.identity,
+        }
+        started = time.monotonic()
+        status = run_limited(
+            [*place.prefix, str(place.python), *PYTEST, f"--junit-xml={report}", *present],
+            limit_s=suite.limit_s,
+            cwd=place.folder,
+            environment=environment,
+        )
+        outcome.seconds = time.monotonic() - started
+        _collect(outcome, [report] if report.exists() else [], status)
+    return outcome
+
+
+def run_vm(suite: Suite) -> Outcome:
+    """The virtual machine has a runner of its own, which writes one report per kernel and identity."""
+    outcome = Outcome(suite=suite)
+    if not (ROOT / suite.paths[0]).exists():
+        outcome.absent = True
+        outcome.complaints.append(f"{suite.paths[0]} does not exist")
+        return outcome
+    print(f"\n==> {suite.name}: {suite.paths[0]}, kernels and identities are printed below", flush=True)
+    with tempfile.TemporaryDirectory(prefix="nucleus-report-") as folder:
+        started = time.monotonic()
+        status = run_limited(
+            [sys.executable, str(ROOT / suite.paths[0]), "--junit-dir", folder],
+            limit_s=suite.limit_s,
+            cwd=ROOT,
+            environment=dict(os.environ),
+        )
+        outcome.seconds = time.monotonic() - started
+        _collect(outcome, sorted(Path(folder).rglob("*.xml")), status)
+    return outcome
+
+
+def run_suite(suite: Suite, identities: Identities) -> Outcome:
+    """Runs one suite, or says why it cannot run here."""
+    if suite.identity == "vm":
+        return run_vm(suite)
+    try:
+        return run_pytest(suite, identities.place(suite.identity))
+    except Absent as reason:
+        return Outcome(suite=suite, absent=True, complaints=[f"not run: {reason}"])
+
+
+def must_run(given: str | None, *, root: bool) -> set[str]:
+    """The identities whose absence is a failure; the caller's own suites always count."""
+    everyone = {suite.identity for suite in SUITES}
+    if given == "all" or (given is None and root):
+        return everyone
+    wanted = {name.strip() for name in (given or "").split(",") if name.strip()}
+    if unknown := wanted - everyone:
+        raise SystemExit(
+            f"NUCLEUS_MUST_RUN: {', '.join(sorted(unknown))} is no identity; known: {sorted(everyone)}"
+        )
+    return wanted | {"caller"}
+
+
+def summarise(outcomes: list[Outcome], required: set[str]) -> int:
+    """Prints the table and the last line; returns how many failed."""
+    print(
+        f"\n{'suite':<15} {'identity':<9} {'passed':>7} {'failed':>7} {'seconds':>8}  kernel {platform.release()}"
+    )
+    passed = failed = 0
+    for outcome in outcomes:
+        suite = outcome.suite
+        counts = outcome.failed
+        if outcome.complaints and (not outcome.absent or suite.identity in required):
+            counts += 1
+        print(f"{suite.name:<15} {suite.identity:<9} {outcome.passed:>7} {counts:>7} {outcome.seconds:>8.1f}")
+        for complaint in outcome.complaints:
+            print(f"    {complaint}")
+        passed += outcome.passed
+        failed += counts
+    print(f"\n{passed} passed, {failed} failed")
+    return failed
+
+
+def main() -> int:
+    """Exit code 0 only if every required suite ran and every test passed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", action="append", help="a suite, or what suites' names begin with; may be repeated"
+    )
+    chosen = parser.parse_args().only
+    required = must_run(os.environ.get("NUCLEUS_MUST_RUN"), root=os.geteuid() == 0)
+    suites = [
+        s for s in SUITES if not chosen or any(s.name == c or s.name.startswith(f"{c}-") for c in chosen)
+    ]
+    if not suites:
+        parser.error(f"no suite of that name; there are {', '.join(s.name for s in SUITES)}")
+    identities = Identities()
+    try:
+        outcomes = [run_suite(suite, identities) for suite in suites]
+    finally:
+        identities.close()
+    return 1 if summarise(outcomes, required) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
