@@ -1,4 +1,4 @@
-"""Lists the files of the package for meson, one a line, relative to the folder given.  ✗ decides nothing else.
+"""Lists the files of the package for meson, one a line.  ✗ decides nothing else.
 
 Built files (libexec) and byte code are left out; what remains is what a wheel may carry.
 """

@@ -1,11 +1,12 @@
 """Runs every suite in the identities it is meant for, and fails if one of them could not run.
 
-The table SUITES is the list; a suite that is absent, is empty, skips a test or exceeds its time counts as failed.
+The table SUITES is the list; a suite that is absent, is empty, skips a test or exceeds its time has failed.
 ✗ installs nothing (tools/setup-test.sh), knows no test.
 
     tools/run_tests.py                      all
     tools/run_tests.py --only kernel        suites whose name is, or begins with, kernel
-    NUCLEUS_MUST_RUN=root,user,nosub,nested,vm   identities that must be there (`all`; default: those this caller can have)
+    NUCLEUS_MUST_RUN=root,user,nosub,nested,vm
+                                            identities that must be there, or `all`, which is root's default
 """
 
 from __future__ import annotations
@@ -188,9 +189,8 @@ def must_run(given: str | None, *, root: bool) -> set[str]:
 
 def summarise(outcomes: list[Outcome], required: set[str]) -> int:
     """Prints the table and the last line; returns how many failed."""
-    print(
-        f"\n{'suite':<15} {'identity':<9} {'passed':>7} {'failed':>7} {'seconds':>8}  kernel {platform.release()}"
-    )
+    heads = f"{'passed':>7} {'failed':>7} {'seconds':>8}"
+    print(f"\n{'suite':<15} {'identity':<9} {heads}  kernel {platform.release()}")
     passed = failed = 0
     for outcome in outcomes:
         suite = outcome.suite

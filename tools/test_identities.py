@@ -1,4 +1,4 @@
-"""Who runs a suite: commands that become another identity, and a copy of the checkout that this identity can read.
+"""Who runs a suite: commands that become an identity, and a copy of the checkout that it can read.
 
 ✗ knows no suite and counts nothing. Changes nothing of the machine but temporary folders.
 """
@@ -159,7 +159,7 @@ class Identities:
         )
 
     def _copy_for(self, account: pwd.struct_passwd) -> Path:
-        """A copy of the checkout with an environment of its own: homes of others may be closed to this user."""
+        """A copy of the checkout with its own environment: homes of others may be closed to this user."""
         if account.pw_name not in self._copies:
             folder = Path(tempfile.mkdtemp(prefix="nucleus-checkout-", dir="/var/tmp"))
             self._copies[account.pw_name] = folder

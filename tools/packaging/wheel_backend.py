@@ -1,7 +1,7 @@
 """The build backend: meson-python, with the wheel's tag corrected.  ✗ builds nothing itself.
 
-meson-python assumes that a file in platlib depends on the interpreter's ABI. The launcher is an executable that links
-nothing, so one wheel serves every Python: its tag is py3-none-PLATFORM.
+meson-python assumes that a file in platlib depends on the interpreter's ABI. The launcher is an executable
+that links nothing, so one wheel serves every Python: its tag is py3-none-PLATFORM.
 """
 
 from __future__ import annotations

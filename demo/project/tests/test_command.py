@@ -12,7 +12,10 @@ class Command(unittest.TestCase):
             text = Path(folder, "poem.txt")
             text.write_text("So much depends.\nSo much.\n", encoding="utf-8")
             done = subprocess.run(
-                [sys.executable, "-m", "textstats", str(text), str(text)], check=True, capture_output=True, text=True
+                [sys.executable, "-m", "textstats", str(text), str(text)],
+                check=True,
+                capture_output=True,
+                text=True,
             )
         first, second = map(json.loads, done.stdout.splitlines())
         self.assertEqual(first, second)
