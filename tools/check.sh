@@ -41,12 +41,15 @@ check_generated() {
 check_c() { # COMPILER
     local folder
     folder=$(mktemp -d) || return 1
-    CC=$1 meson setup "$folder" >"$folder/log" 2>&1 && ninja -C "$folder" --quiet || {
+    local status=0
+    if CC=$1 meson setup "$folder" >"$folder/log" 2>&1; then
+        ninja -C "$folder" --quiet || status=1
+    else
         cat "$folder/log"
-        rm -rf "$folder"
-        return 1
-    }
+        status=1
+    fi
     rm -rf "$folder"
+    return "$status"
 }
 
 step 'ruff check' ruff check --quiet .

@@ -24,7 +24,7 @@ def _start() -> int:
         _extend_path()
     from nucleus.cli.main import main
 
-    return main(sys.argv[1:])
+    return int(main(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""The built wheel: what it carries, and that it installs and runs on a machine without a compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from source_tree import ROOT, files
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build*", "dist", "__pycache__", ".*_cache", "libexec")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, as a fresh clone would build it, with the tools of this environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT, folder / "source", ignore=LEFT_OUT, symlinks=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(folder), str(folder / "source")],
+        env=os.environ | {"PATH": tools, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel, made while no compiler can be found."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (folder / "empty").mkdir()
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python3"), "install", "--quiet"]
+    done = subprocess.run(
+        [*pip, "--no-index", "--no-deps", "--only-binary=:all:", str(wheel)],
+        env={"PATH": str(folder / "empty"), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_one_wheel_serves_every_python(wheel: Path) -> None:
+    assert wheel.name.split("-")[2:4] == ["py3", "none"]
+    assert "linux" in wheel.name
+
+
+def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {str(path.relative_to(ROOT / "src")) for path in files("src/nucleus", suffixes=(".py",))}
+    (scripts,) = {name for name in names if ".data/scripts/" in name}
+    assert scripts.endswith("/nucleus")
+    assert expected | {"nucleus/libexec/nucleus-launch"} <= names
+    assert {
+        name for name in names if "__pycache__" in name or name.endswith((".pyc", ".c", ".orig"))
+    } == set()
+
+
+def test_the_installed_launcher_is_executable(installed: Path) -> None:
+    (launcher,) = installed.glob("lib/python3*/site-packages/nucleus/libexec/nucleus-launch")
+    assert launcher.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_installed_command_runs(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(installed / "bin" / "nucleus"), "--version"],
+        cwd=tmp_path,
+        env={"PATH": "/nonexistent"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("nucleus ")
