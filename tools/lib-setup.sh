@@ -7,8 +7,7 @@
 #   as_root CMD ARG...      runs CMD as root: directly, or through sudo
 #   confirm QUESTION        true when the user says yes; ASSUME_YES=1 answers for him
 #   need_packages PKG...    installs those that are missing, after asking; quick when all are present
-#   apt_sources             'deb […] URI SUITE main' lines of this machine's own release and its updates
-#   apt_source_of SUITE     one such line for another suite of the same distribution
+#   debian_source SUITE     'deb […] URI SUITE main', the URI being that of this machine's Debian (or DEBIAN_URI)
 #   apt_open_suite DIR SUITE, then apt_apart DIR apt-get|apt-cache ARG...   apt with that suite alone
 #   unpack_packages DIR SUITE PKG...   unpacks packages of a suite below DIR; installs nothing
 
@@ -66,42 +65,28 @@ need_packages() {
     install_packages $need_missing || die "apt-get could not install:$need_missing"
 }
 
-os_release() { # VALUE of /etc/os-release
-    # shellcheck disable=SC1091
-    (. /etc/os-release && eval "echo \"\$$1\"")
-}
-
 apt_keyring() {
-    for apt_file in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/ubuntu-archive-keyring.gpg; do
-        if [ -e "$apt_file" ]; then echo "$apt_file"; return; fi
-    done
-    die "no archive keyring in /usr/share/keyrings; install debian-archive-keyring"
+    apt_file=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -e "$apt_file" ] || die "no $apt_file: apt-get install debian-archive-keyring"
+    echo "$apt_file"
 }
 
-apt_configured() {
+apt_configured_uri() {
     # shellcheck disable=SC2016  # $(…) is apt's own format language here
-    apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Created-By: Packages' |
-        awk -F'|' -v id="$(os_release ID)" -v suite="$(os_release VERSION_CODENAME)" -v key="$1" '
-            tolower($1) == id && index($3, suite) == 1 && $4 == "main" {
-                print "deb [signed-by=" key "] " $2 " " $3 " " $4 }' |
-        sort -u
+    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
+        awk -F'|' '$1 == "Debian" && $2 == "Debian" && $3 == "main" { print $4; exit }'
 }
 
-apt_sources() {
-    apt_key=$(apt_keyring)
-    apt_lines=$(apt_configured "$apt_key")
-    if [ -z "$apt_lines" ]; then # the lists were never fetched
+# One server carries every release of Debian: only the suite's name is exchanged.
+debian_source() {
+    apt_uri=${DEBIAN_URI:-$(apt_configured_uri)}
+    if [ -z "$apt_uri" ]; then # the lists were never fetched
         as_root apt-get update -qq
-        apt_lines=$(apt_configured "$apt_key")
+        apt_uri=$(apt_configured_uri)
     fi
-    [ -n "$apt_lines" ] || die "apt's configuration has no source of $(os_release VERSION_CODENAME), component main"
-    printf '%s\n' "$apt_lines"
-}
-
-# The same server carries the other releases: only the suite's name is exchanged.
-apt_source_of() {
-    apt_sources | awk -v own="$(os_release VERSION_CODENAME)" -v suite="$1" \
-        '$4 == own { print $1, $2, $3, suite, $5; exit }'
+    [ -n "$apt_uri" ] || die "apt's configuration has no Debian source; name one in DEBIAN_URI"
+    apt_key=$(apt_keyring)
+    echo "deb [signed-by=$apt_key] $apt_uri $1 main"
 }
 
 # Lists and downloads of their own, so that the machine's apt state stays untouched.
@@ -116,7 +101,7 @@ apt_apart() { # FOLDER apt-get|apt-cache ARG...
 
 apt_open_suite() {
     mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
-    apt_source_of "$2" >"$1/sources.list"
+    debian_source "$2" >"$1/sources.list"
     apt_apart "$1" apt-get update -qq
 }
 
