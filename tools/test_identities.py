@@ -20,6 +20,10 @@ USER_WITHOUT_RANGES = "nucleus-nosub"
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "build", "build-*", "dist", "__pycache__", ".*_cache", ".hypothesis"
 )
+_NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"),
+    *("--mount", "--mount-proc"),
+)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -135,16 +139,8 @@ class Identities:
 
     def _nested(self) -> Place:
         outer = self._user(USER_WITH_RANGES, ranges=True)
-        inside = (
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount",
-            "--mount-proc",
-        )
+        # The shell is PID 1 there and reaps orphans, which pytest in its place would not.
+        inside = (*_NAMESPACES, "/bin/sh", "-c", '"$@"; exit $?', "sh")
         tried = subprocess.run(
             [*outer.prefix, *inside, "true"], env=outer.environment, capture_output=True, text=True, cwd="/"
         )
