@@ -1,0 +1,94 @@
+/* What the launcher's processes share: the environment of a launch, and the step handlers. */
+#ifndef NUCLEUS_LAUNCH_H
+#define NUCLEUS_LAUNCH_H
+
+#include "plan.h"
+#include "report.h"
+
+#define MAX_SLOTS 64U
+#define MAX_CGROUPS 16U
+#define MAX_MOUNTS 256U
+#define MAX_USERNS 8U
+
+struct cgroup {
+	int parent, directory, tasks;
+	u8 version;
+	bool created;
+};
+
+struct env {
+	const struct plan *plan;
+	const char *id; /* the container's id: the only unique thing a launch is told beside its descriptors */
+	int control;    /* to the owner, or -1 */
+	int slots[MAX_SLOTS];
+	u32 slot_count;
+	int plan_fd;
+
+	enum actor actor;
+	struct failure failure;
+	u32 exit_flags;
+	u64 started_ns;
+
+	/* monitor */
+	int child_pidfd, child_pid, workload_pidfd;
+	int status_read;   /* failure records of child and workload; end of file once both have executed */
+	int child_socket;  /* monitor's end: one-letter go-aheads down, workload_end up */
+	int signals;
+	u32 helpers;       /* id-map helpers still running */
+	struct cgroup cgroups[MAX_CGROUPS];
+	int userns[MAX_USERNS];
+	u64 counters[COUNTERS];
+	const struct step *supervise;
+	bool failed_in_child;
+
+	/* child and workload */
+	int status_write, parent_socket;
+	int root;          /* the new root, before the pivot */
+	int ruleset;       /* Landlock */
+	int init_gate;     /* the workload's end of the pipe on which init says that it is in place */
+	int mounts[MAX_MOUNTS];
+};
+
+typedef int step_handler(const struct step *step, struct env *env);
+
+/* Runs every step of one phase, in order; 0, or -errno with env->failure filled. */
+int run_phase(struct env *env, enum phase phase);
+/* The same, but goes on after a failure and returns the first one: what cleans up must not stop half-way. */
+int run_phase_to_end(struct env *env, enum phase phase);
+
+/* The one place where a failure leaves the child or the workload. */
+_Noreturn void die(struct env *env);
+
+int slot(const struct env *env, const struct value *field);
+int open_in_root(const struct env *env, const char *path, int flags);
+int write_all(int fd, const void *bytes, u64 size);
+int write_file_at(int directory, const char *path, const void *bytes, u64 size);
+int duplicate_over_range(int fd, int wanted);
+u64 clock_ns(int clock);
+int await_letter(struct env *env, char letter);
+int tell_letter(struct env *env, char letter);
+
+/* process_tree.c */
+_Noreturn void become_init(struct env *env, int gate);
+int drop_all_capabilities(void);
+/* monitor.c */
+int monitor(struct env *env);
+int kill_child(struct env *env);
+int start_ticks(int pid, u64 *ticks);
+
+step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
+	run_remove_cgroup;
+step_handler run_open_tree, run_make_userns, run_map_mount, run_attach_mount, run_mount_filesystem, run_mask_file,
+	run_mask_directory, run_protect_path;
+step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file, run_write_secret, run_write_sysctl,
+	run_pivot_root, run_seal_root;
+step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
+	run_await_host_mounts, run_await_release, run_await_proceed;
+step_handler run_supervise, run_write_init_record, run_write_exit_record, run_remove_tree, run_report_failure;
+step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask;
+step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
+step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;
+step_handler run_set_seccomp, run_assert_locked, run_exec;
+_Noreturn void report_failure(struct env *env, const struct step *step);
+
+#endif

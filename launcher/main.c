@@ -1,0 +1,129 @@
+/* nucleus-launch PLAN-FD CONTROL-FD ID [SLOT-FD…]: verify the sealed plan, run it.  ✗ mounts, capabilities, policy.
+ *
+ * CONTROL-FD is "-" when nobody listens.  `nucleus-launch probe` prints what the kernel offers instead. */
+#include "launch.h"
+
+#include <linux/auxvec.h>
+#include <linux/close_range.h>
+#include <linux/fcntl.h>
+#include <linux/stat.h>
+
+int probe(void);
+int program(int argc, char **argv, char **environment, const u64 *auxiliary);
+
+static void complain(const char *text)
+{
+	(void)write_all(2, text, text_length(text)); /* nothing is left to tell it to */
+}
+
+/* A plan that is not the launcher's: no step ran, nothing has to be undone. */
+static int refuse(const char *why)
+{
+	complain("nucleus-launch: ");
+	complain(why);
+	complain("\n");
+	return 125;
+}
+
+static bool secure_execution(const u64 *auxiliary)
+{
+	for (; auxiliary[0] != AT_NULL; auxiliary += 2)
+		if (auxiliary[0] == AT_SECURE)
+			return auxiliary[1];
+	return false;
+}
+
+/* Streams 0 to 2 must exist, or the next descriptor opened would become one. */
+static void open_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (K(__NR_fcntl, fd, F_GETFD) == -EBADF)
+			K(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+}
+
+static bool parse_fd(const char *text, int *fd)
+{
+	u64 number;
+
+	if (!parse_number(text, &number) || number < 3 || number > 1U << 20)
+		return false;
+	*fd = (int)number;
+	return true;
+}
+
+static const char *read_arguments(struct env *env, int argc, char **argv)
+{
+	if (argc < 4 || !parse_fd(argv[1], &env->plan_fd))
+		return "started by hand? It is nucleus that starts it";
+	if (!text_equal(argv[2], "-") && !parse_fd(argv[2], &env->control))
+		return "the control socket is no descriptor";
+	env->id = argv[3];
+	if (!*env->id || text_length(env->id) > 64)
+		return "the id is empty or too long";
+	for (const char *c = env->id; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9')))
+			return "the id may have lower-case letters and digits only";
+	if ((u32)(argc - 4) > MAX_SLOTS)
+		return "too many slots";
+	for (int i = 4; i < argc; i++)
+		if (!parse_fd(argv[i], &env->slots[env->slot_count++]))
+			return "a slot is no descriptor";
+	return NULL;
+}
+
+static const char *read_plan(struct env *env, struct plan *plan)
+{
+	struct statx stat;
+	long bytes;
+
+	/* Sealed against writing, shrinking, growing and unsealing: what is checked is what runs. */
+	if ((K(__NR_fcntl, env->plan_fd, 1034 /* F_GET_SEALS */) & 0xf) != 0xf)
+		return "the plan is not sealed";
+	if (K(__NR_statx, env->plan_fd, "", AT_EMPTY_PATH, STATX_SIZE, &stat) < 0)
+		return "the plan cannot be read";
+	if (!stat.stx_size || stat.stx_size > MAX_PLAN_BYTES)
+		return "the plan is empty or larger than 4 MiB";
+	bytes = K(__NR_mmap, NULL, stat.stx_size, 1 /* PROT_READ */, 1 /* MAP_SHARED */, env->plan_fd, 0);
+	if (bytes < 0 && bytes > -4096)
+		return "the plan cannot be mapped";
+	if (plan_check(plan, (const void *)bytes, stat.stx_size, env->slot_count))
+		return "the plan is not one of this version; reinstall nucleus";
+	env->plan = plan;
+	return NULL;
+}
+
+int program(int argc, char **argv, char **environment, const u64 *auxiliary)
+{
+	static struct env env = { .control = -1, .child_pidfd = -1, .child_pid = -1, .workload_pidfd = -1,
+				  .status_read = -1, .status_write = -1, .child_socket = -1, .parent_socket = -1,
+				  .signals = -1, .root = -1, .ruleset = -1, .init_gate = -1 };
+	static struct plan plan;
+	const char *why;
+	u64 cursor = 0;
+	struct step step;
+	int code;
+
+	(void)environment; /* the workload's environment comes in a slot, the launcher's own is ignored */
+	if (secure_execution(auxiliary))
+		return refuse("never setuid: refused");
+	open_streams();
+	if (argc == 2 && text_equal(argv[1], "probe"))
+		return probe();
+	for (u32 i = 0; i < MAX_MOUNTS; i++)
+		env.mounts[i] = -1;
+	for (u32 i = 0; i < MAX_USERNS; i++)
+		env.userns[i] = -1;
+	why = read_arguments(&env, argc, argv);
+	if (!why)
+		why = read_plan(&env, &plan);
+	if (why)
+		return refuse(why);
+	if (K(__NR_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return refuse("close_range is missing: Linux 5.11 or newer is needed");
+	code = monitor(&env);
+	if (env.exit_flags & EXIT_FAILED && env.control < 0)
+		while (plan_next(&plan, &cursor, &step))
+			if (step.opcode == STEP_REPORT_FAILURE)
+				report_failure(&env, &step);
+	return code;
+}

@@ -1,0 +1,389 @@
+/* The outside process: starts the child, waits, forwards signals, keeps time, and cleans up.  It decides nothing. */
+#include "launch.h"
+
+#include <linux/poll.h>
+#include <linux/signal.h>
+#include <linux/signalfd.h>
+#include <linux/time.h>
+#include <linux/wait.h>
+
+#define SIGNAL_SET_BYTES 8
+#define NONE (~0ULL)
+#define BIT(signal) (1ULL << ((signal) - 1))
+/* linux/fcntl.h and asm/signal.h clash in old uapi headers over nothing we use; the numbers below are ABI. */
+#define SI_FROM_USER(code) ((code) <= 0) /* SI_USER, SI_QUEUE, SI_TKILL: a process sent it */
+
+#define FORWARDED (BIT(SIGTERM) | BIT(SIGINT) | BIT(SIGHUP) | BIT(SIGQUIT) | BIT(SIGUSR1) | BIT(SIGUSR2) | \
+		   BIT(SIGWINCH) | BIT(SIGTSTP) | BIT(SIGCONT))
+
+struct kernel_sigaction {
+	u64 handler, flags, restorer, mask;
+};
+
+struct wait_state {
+	struct workload_end end;
+	bool ended, ready, timed_out, owner_open;
+	u64 deadline_ns; /* CLOCK_MONOTONIC, or NONE */
+	u64 stop_signal, grace_ns;
+};
+
+enum watched { STATUS, SOCKET, CHILD, SIGNALS, CONTROL, WATCHED };
+
+static void tell_owner(struct env *env, const struct message *message, int pidfd)
+{
+	struct { void *base; u64 length; } part = { (void *)(uintptr_t)message, sizeof(*message) };
+	struct { u64 length; i32 level, type; i32 fd, padding; } rights = { 20, 1 /* SOL_SOCKET */, 1 /* SCM_RIGHTS */, pidfd, 0 };
+	struct { void *name; u64 name_length; void *parts; u64 count; void *control; u64 control_length; u64 flags; } header =
+		{ NULL, 0, &part, 1, pidfd < 0 ? NULL : &rights, pidfd < 0 ? 0 : sizeof(rights), 0 };
+
+	if (env->control >= 0) /* an owner that is gone is noticed by the end of file, not here */
+		K(__NR_sendmsg, env->control, &header, 0x4000 /* MSG_NOSIGNAL */);
+}
+
+/* The failure record of child or workload, if one is waiting; at the end of file both have executed. */
+static bool read_status(struct env *env, bool *at_end)
+{
+	struct failure record;
+	long got = K(__NR_read, env->status_read, &record, sizeof(record));
+
+	*at_end = got == 0;
+	if (got != sizeof(record) || record.magic != FAILURE_MAGIC)
+		return false;
+	if (!env->failure.magic)
+		env->failure = record;
+	env->exit_flags |= EXIT_FAILED;
+	return true;
+}
+
+static int kill_by(int pidfd, u64 signal)
+{
+	return pidfd < 0 ? -ESRCH : (int)K(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+/* The child's socket brings the workload's pidfd, and later the workload's end. */
+static void read_child_socket(struct env *env, struct wait_state *state)
+{
+	struct { u64 length; i32 level, type; i32 fd, padding; } rights = { 0 };
+	struct { void *base; u64 length; } part = { &state->end, sizeof(state->end) };
+	struct { void *name; u64 name_length; void *parts; u64 count; void *control; u64 control_length; u64 flags; } header =
+		{ NULL, 0, &part, 1, &rights, sizeof(rights), 0 };
+	long got = K(__NR_recvmsg, env->child_socket, &header, 0x40000040 /* MSG_CMSG_CLOEXEC | MSG_DONTWAIT */);
+
+	if (got == sizeof(state->end))
+		state->ended = true;
+	else if (got == 1 && rights.length == 20 && env->workload_pidfd < 0)
+		env->workload_pidfd = rights.fd;
+}
+
+static void stop_self(struct env *env)
+{
+	(void)env; /* nothing of the launch changes while the terminal has it stopped */
+	K(__NR_kill, K(__NR_getpid), SIGSTOP);
+}
+
+/* What a process sent is handed on; what the terminal sent to all, the workload has got already. */
+static void forward_signal(struct env *env)
+{
+	struct signalfd_siginfo info;
+
+	if (K(__NR_read, env->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (SI_FROM_USER(info.ssi_code) && kill_by(env->workload_pidfd, info.ssi_signo) == -ESRCH &&
+	    env->workload_pidfd < 0 && info.ssi_signo != SIGCONT && info.ssi_signo != SIGTSTP &&
+	    info.ssi_signo != SIGWINCH)
+		(void)kill_by(env->child_pidfd, SIGKILL); /* asked to stop before there was a workload */
+	if (info.ssi_signo == SIGTSTP)
+		stop_self(env);
+}
+
+static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
+{
+	u8 message[2];
+	long got = K(__NR_recvfrom, env->control, message, sizeof(message), 0x40 /* MSG_DONTWAIT */, NULL, NULL);
+
+	if (got == 2 && message[0] == 's') {
+		(void)kill_by(env->workload_pidfd, message[1]);
+		return;
+	}
+	if (got == -EAGAIN || got == -EINTR || got > 0)
+		return;
+	state->owner_open = false;
+	if (on_loss == 1) {
+		env->exit_flags |= EXIT_OWNER_LOST;
+		(void)kill_by(env->child_pidfd, SIGKILL);
+	}
+}
+
+static void deadline_passed(struct env *env, struct wait_state *state)
+{
+	if (!state->timed_out && state->grace_ns && env->workload_pidfd >= 0) {
+		(void)kill_by(env->workload_pidfd, state->stop_signal);
+		state->deadline_ns = clock_ns(1) + state->grace_ns;
+	} else {
+		(void)kill_by(env->child_pidfd, SIGKILL);
+		state->deadline_ns = NONE;
+	}
+	state->timed_out = true;
+	env->exit_flags |= EXIT_TIMEOUT;
+}
+
+static long poll_until(struct pollfd *fds, u64 deadline_ns)
+{
+	struct __kernel_timespec left = { 0, 0 };
+	u64 now = clock_ns(1 /* CLOCK_MONOTONIC */);
+
+	if (deadline_ns != NONE && deadline_ns > now)
+		left = (struct __kernel_timespec){ .tv_sec = (long long)((deadline_ns - now) / 1000000000U),
+						   .tv_nsec = (long long)((deadline_ns - now) % 1000000000U) };
+	return K(__NR_ppoll, fds, WATCHED, deadline_ns == NONE ? NULL : &left, NULL, SIGNAL_SET_BYTES);
+}
+
+/* Reaps the child; what it still had to say is read first. */
+static void collect(struct env *env, struct wait_state *state)
+{
+	int status = 0;
+	bool at_end = false;
+
+	while (K(__NR_wait4, env->child_pid, &status, 0, NULL) == -EINTR)
+		;
+	env->child_pid = -1;
+	read_child_socket(env, state);
+	if (!state->ended)
+		read_child_socket(env, state);
+	while (!at_end && read_status(env, &at_end))
+		;
+	/* In a join there is no init: the child itself was the workload. */
+	if (env->plan->kind == KIND_JOIN && !(env->exit_flags & EXIT_FAILED)) {
+		state->end.status = status;
+		state->ended = true;
+	}
+}
+
+static void watch(struct env *env, const struct step *supervise, struct wait_state *state)
+{
+	u64 timeout_ms = supervise->field[0].number;
+	bool status_open = true;
+
+	state->stop_signal = supervise->field[1].number;
+	state->grace_ns = supervise->field[2].number * 1000000U;
+	state->deadline_ns = timeout_ms ? clock_ns(1) + timeout_ms * 1000000U : NONE;
+	state->owner_open = env->control >= 0 && supervise->field[3].number;
+	for (;;) {
+		struct pollfd fds[WATCHED] = {
+			[STATUS] = { status_open ? env->status_read : -1, POLLIN, 0 },
+			[SOCKET] = { env->child_socket, POLLIN, 0 },
+			[CHILD] = { env->child_pidfd, POLLIN, 0 },
+			[SIGNALS] = { env->signals, POLLIN, 0 },
+			[CONTROL] = { state->owner_open ? env->control : -1, POLLIN, 0 },
+		};
+		long result = poll_until(fds, state->deadline_ns);
+
+		if (result == 0)
+			deadline_passed(env, state);
+		if (result <= 0)
+			continue; /* -EINTR: a stop and its continuation */
+		if (fds[STATUS].revents) {
+			bool at_end = false;
+
+			(void)read_status(env, &at_end);
+			status_open = !at_end;
+			if (at_end && !(env->exit_flags & EXIT_FAILED)) {
+				const struct message ready = { .type = MESSAGE_READY };
+
+				tell_owner(env, &ready, -1);
+			}
+		}
+		if (fds[CHILD].revents)
+			return collect(env, state);
+		if (fds[SOCKET].revents & POLLIN)
+			read_child_socket(env, state);
+		if (fds[SIGNALS].revents)
+			forward_signal(env);
+		if (fds[CONTROL].revents)
+			read_owner(env, state, supervise->field[3].number);
+	}
+}
+
+int kill_child(struct env *env)
+{
+	struct wait_state state = { .deadline_ns = NONE };
+
+	if (env->child_pid <= 0)
+		return 0;
+	(void)kill_by(env->child_pidfd, SIGKILL);
+	collect(env, &state);
+	return 0;
+}
+
+int run_supervise(const struct step *step, struct env *env)
+{
+	static struct step kept;
+
+	kept = *step;
+	env->supervise = &kept;
+	return 0;
+}
+
+/* Two-phase start, a network backend, hooks: the owner says when.  A child that fails meanwhile is not waited for. */
+int run_await_proceed(const struct step *step, struct env *env)
+{
+	for (;;) {
+		struct pollfd fds[2] = { { slot(env, &step->field[0]), POLLIN, 0 }, { env->child_pidfd, POLLIN, 0 } };
+		long result = K(__NR_ppoll, fds, 2, NULL, NULL, SIGNAL_SET_BYTES);
+		char word;
+
+		if (result == -EINTR)
+			continue;
+		if (result < 0)
+			return (int)result;
+		if (fds[1].revents)
+			return -ESRCH;
+		result = K(__NR_read, fds[0].fd, &word, 1);
+		if (result == 1)
+			return 0;
+		return result < 0 ? (int)result : -EOWNERDEAD;
+	}
+}
+
+/* Everything up to the moment in which the child can go on by itself. */
+static int start(struct env *env)
+{
+	const struct message created = { .type = MESSAGE_CREATED };
+	struct message message;
+	int result = run_phase(env, PHASE_PREPARE);
+
+	if (!result)
+		result = run_phase(env, PHASE_SPAWN);
+	if (!result)
+		result = run_phase(env, PHASE_ID_MAP);
+	if (result)
+		return result;
+	/* EPIPE: the child has failed already, and its record says why. */
+	(void)tell_letter(env, 'M');
+	message = created;
+	message.pid = env->child_pid;
+	tell_owner(env, &message, env->child_pidfd);
+	result = run_phase(env, PHASE_HOST_MOUNTS);
+	if (result)
+		return result;
+	u64 cursor = 0;
+	struct step step;
+
+	while (plan_next(env->plan, &cursor, &step))
+		if (step.opcode == STEP_AWAIT_HOST_MOUNTS)
+			(void)tell_letter(env, 'H');
+	result = run_phase(env, PHASE_RELEASE);
+	if (!result)
+		(void)tell_letter(env, 'G');
+	return result;
+}
+
+static int block_signals(struct env *env)
+{
+	static const u8 defaulted[] = { SIGPIPE, SIGXFSZ }; /* Python ignores them, and execve keeps that */
+	const struct kernel_sigaction by_default = { 0, 0, 0, 0 };
+	struct kernel_sigaction hangup = { 0, 0, 0, 0 };
+	u64 mask = FORWARDED;
+
+	for (unsigned i = 0; i < sizeof(defaulted); i++)
+		K(__NR_rt_sigaction, defaulted[i], &by_default, NULL, SIGNAL_SET_BYTES);
+	K(__NR_rt_sigaction, SIGHUP, NULL, &hangup, SIGNAL_SET_BYTES);
+	if (hangup.handler == 1 /* SIG_IGN: nohup */)
+		mask &= ~BIT(SIGHUP);
+	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, SIGNAL_SET_BYTES);
+	env->signals = (int)K(__NR_signalfd4, -1, &mask, SIGNAL_SET_BYTES, 02000000 /* SFD_CLOEXEC */);
+	return env->signals < 0 ? env->signals : 0;
+}
+
+/* 126: found but not executable; 127: not found; 125: Nucleus itself failed. */
+static int failure_code(const struct failure *failure)
+{
+	if (failure->opcode != STEP_EXEC || failure->detail)
+		return 125;
+	return failure->error == ENOENT || failure->error == ENOTDIR ? 127 : 126;
+}
+
+static void conclude(struct env *env, const struct wait_state *state, struct exit_record *exit)
+{
+	int status = state->end.status;
+
+	exit->user_us = state->end.user_us;
+	exit->system_us = state->end.system_us;
+	exit->max_rss_kb = state->end.max_rss_kb;
+	if (env->exit_flags & EXIT_FAILED || env->failure.magic) {
+		env->exit_flags |= EXIT_FAILED;
+		exit->exit_code = failure_code(&env->failure);
+		exit->failure = env->failure;
+	} else if (!state->ended) {
+		env->exit_flags |= EXIT_INIT_KILLED;
+		exit->signal = SIGKILL;
+		exit->exit_code = 128 + SIGKILL;
+	} else if (status & 0x7f) {
+		exit->signal = status & 0x7f;
+		exit->exit_code = 128 + exit->signal;
+	} else {
+		exit->exit_code = status >> 8 & 0xff;
+	}
+	if (env->exit_flags & EXIT_TIMEOUT)
+		exit->exit_code = 124;
+}
+
+static struct exit_record *the_exit(void)
+{
+	static struct exit_record record = { .magic = "NUCEXIT", .version = 1 };
+
+	return &record;
+}
+
+static void take_counters(struct env *env, struct exit_record *exit)
+{
+	memcpy(exit->counters, env->counters, sizeof(exit->counters));
+	if (env->counters[COUNTER_OOM_KILLS])
+		env->exit_flags |= EXIT_OOM;
+	exit->flags |= env->exit_flags;
+}
+
+int run_write_exit_record(const struct step *step, struct env *env)
+{
+	struct exit_record *exit = the_exit();
+	int directory = slot(env, &step->field[0]), fd, result;
+
+	take_counters(env, exit);
+	fd = (int)K(__NR_openat, directory, "exit.new", 01 | 0100 | 01000 | 02000000 | 0400000, 0600);
+	if (fd < 0)
+		return fd;
+	result = write_all(fd, exit, sizeof(*exit));
+	K(__NR_close, fd);
+	/* Whole or not at all: a reader never sees half a record. */
+	return result ? result : (int)K(__NR_renameat, directory, "exit.new", directory, "exit");
+}
+
+int monitor(struct env *env)
+{
+	struct wait_state state = { .deadline_ns = NONE };
+	struct exit_record *exit = the_exit();
+	struct message message = { .type = MESSAGE_EXITED };
+	int result = block_signals(env);
+
+	exit->started_ns = clock_ns(0 /* CLOCK_REALTIME */);
+	if (!result)
+		result = start(env);
+	if (result) {
+		env->exit_flags |= EXIT_FAILED;
+		(void)kill_child(env);
+	} else {
+		(void)run_phase(env, PHASE_WAIT);
+		/* Whoever reads the workload's streams waits for the workload's end of file, not for the monitor's. */
+		K(__NR_close_range, 0, env->control >= 0 ? 2 : 1, 0);
+		watch(env, env->supervise, &state);
+	}
+	exit->finished_ns = clock_ns(0);
+	conclude(env, &state, exit);
+	/* Counters first, then what removes the cgroup, then the record: the plan has them in that order. */
+	exit->flags = env->exit_flags;
+	(void)run_phase_to_end(env, PHASE_FINISH);
+	take_counters(env, exit);
+	message.exit = *exit;
+	tell_owner(env, &message, -1);
+	return exit->exit_code;
+}

@@ -1,0 +1,342 @@
+/* Who is born when: child (later init) and workload, the id-map handshake between monitor and child, joining. */
+#include "launch.h"
+
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/signal.h>
+#include <linux/socket.h>
+#include <linux/uio.h>
+
+#include "init.h"
+
+#define SOCK_SEQPACKET_CLOEXEC (5 | 02000000)
+#define SIGNAL_SET_BYTES 8
+#define MSG_PEEK_DONTWAIT (0x2 | 0x40)
+#define MFD_EXEC_ 0x10U /* Linux 6.3 */
+#define SEAL_ALL 0xfU   /* F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE */
+
+extern const u8 init_image[], init_image_end[];
+
+_Noreturn void die(struct env *env)
+{
+	/* The monitor being gone is no failure to report: there is nobody to read it. */
+	if (env->failure.error != EOWNERDEAD)
+		(void)write_all(env->status_write, &env->failure, sizeof(env->failure));
+	sys_exit(125);
+}
+
+static void close_all(const int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			K(__NR_close, fds[i]);
+}
+
+_Noreturn static void workload(struct env *env)
+{
+	static const enum phase phases[] = { PHASE_LIMITS, PHASE_IDENTITY, PHASE_LANDLOCK, PHASE_SECCOMP, PHASE_EXEC };
+	const u64 none = 0;
+
+	env->actor = ACTOR_WORKLOAD;
+	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, NULL, SIGNAL_SET_BYTES);
+	for (unsigned i = 0; i < sizeof(phases) / sizeof(*phases); i++)
+		if (run_phase(env, phases[i]))
+			break;
+	die(env);
+}
+
+_Noreturn static void child(struct env *env)
+{
+	const int not_mine[] = { env->child_socket, env->status_read, env->control, env->signals };
+
+	/* Only so does the end of the monitor show as end of file, to the child and to the owner. */
+	close_all(not_mine, sizeof(not_mine) / sizeof(*not_mine));
+	env->actor = ACTOR_CHILD;
+	if (!run_phase(env, PHASE_MOUNTS) && !run_phase(env, PHASE_ROOT) && env->plan->kind == KIND_JOIN)
+		workload(env);
+	die(env);
+}
+
+int run_spawn(const struct step *step, struct env *env)
+{
+	struct clone_args args = { .flags = step->field[0].number | CLONE_PIDFD, .exit_signal = SIGCHLD };
+	int status[2], sockets[2], pidfd = -1;
+	long pid = K(__NR_pipe2, status, O_CLOEXEC);
+
+	if (!pid)
+		pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, sockets);
+	if (pid < 0)
+		return (int)pid;
+	env->status_read = status[0], env->status_write = status[1];
+	env->child_socket = sockets[0], env->parent_socket = sockets[1];
+	args.pidfd = (u64)(uintptr_t)&pidfd;
+	if (step->field[1].number < MAX_CGROUPS) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (u64)(unsigned)env->cgroups[step->field[1].number].directory;
+	}
+	pid = K(__NR_clone3, &args, sizeof(args));
+	if (!pid)
+		child(env);
+	K(__NR_close, env->status_write);
+	K(__NR_close, env->parent_socket);
+	env->status_write = env->parent_socket = -1;
+	if (pid < 0)
+		return (int)pid;
+	env->child_pid = (int)pid;
+	env->child_pidfd = pidfd;
+	return 0;
+}
+
+int run_join_namespaces(const struct step *step, struct env *env)
+{
+	/* All at once: the kernel enters the user namespace first, which gives the rights for the others. */
+	return (int)K(__NR_setns, slot(env, &step->field[0]), step->field[1].number);
+}
+
+/* ---- id maps ---------------------------------------------------------------------------------------------------- */
+
+static int write_map(int process, const char *file, const struct value *text)
+{
+	return write_file_at(process, file, text->bytes, text->number);
+}
+
+/* A descriptor of /proc/<pid>, by the pid in the monitor's own pid namespace. */
+static int open_process(long pid)
+{
+	char path[32];
+
+	put_number(put_text(path, path + 31, "/proc/"), path + 31, (u64)pid);
+	return (int)K(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int write_maps(long pid, const struct value *uid_map, const struct value *gid_map, bool deny_setgroups)
+{
+	int process = open_process(pid), result = 0;
+
+	if (process < 0)
+		return process;
+	if (deny_setgroups) /* an unprivileged gid_map needs it (user_namespaces(7)) */
+		result = write_file_at(process, "setgroups", "deny", 4);
+	if (!result)
+		result = write_map(process, "gid_map", gid_map);
+	if (!result)
+		result = write_map(process, "uid_map", uid_map);
+	K(__NR_close, process);
+	return result;
+}
+
+int run_write_id_map(const struct step *step, struct env *env)
+{
+	return write_maps(env->child_pid, &step->field[0], &step->field[1], step->field[2].number);
+}
+
+/* newuidmap and newgidmap (setuid programs): argv is the list's first entry, the child's pid, the rest. */
+int run_run_helper(const struct step *step, struct env *env)
+{
+	static const char *argv[64];
+	const char *list = step->field[1].bytes, *no_environment[] = { NULL };
+	char pid[16];
+	unsigned n = 0;
+	int status = 0;
+	long helper;
+
+	put_number(pid, pid + 15, (u64)env->child_pid);
+	for (u64 at = 0; at < step->field[1].number && n < 62; at += text_length(list + at) + 1) {
+		argv[n++] = list + at;
+		if (n == 1)
+			argv[n++] = pid;
+	}
+	argv[n] = NULL;
+	helper = K(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+	if (!helper) {
+		long failed = K(__NR_execveat, slot(env, &step->field[0]), "", argv, no_environment, AT_EMPTY_PATH);
+
+		sys_exit(failed == -ENOENT ? 127 : 126);
+	}
+	if (helper < 0)
+		return (int)helper;
+	while (K(__NR_wait4, helper, &status, 0, NULL) == -EINTR)
+		;
+	env->failure.detail = (u64)status;
+	return status ? -ECHILD : 0;
+}
+
+/* A user namespace that lives only as a descriptor: its maps say whose files an ID-mapped mount shows as whose. */
+int run_make_userns(const struct step *step, struct env *env)
+{
+	struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+	int gate[2], process, result, userns;
+	long pid = K(__NR_pipe2, gate, O_CLOEXEC);
+
+	if (pid < 0)
+		return (int)pid;
+	pid = K(__NR_clone3, &args, sizeof(args));
+	if (!pid) {
+		char byte;
+
+		K(__NR_close, gate[1]);
+		K(__NR_read, gate[0], &byte, 1); /* until the monitor lets go */
+		sys_exit(0);
+	}
+	K(__NR_close, gate[0]);
+	if (pid < 0) {
+		K(__NR_close, gate[1]);
+		return (int)pid;
+	}
+	result = write_maps(pid, &step->field[1], &step->field[2], false);
+	process = result ? result : open_process(pid);
+	userns = process < 0 ? process : (int)K(__NR_openat, process, "ns/user", O_RDONLY | O_CLOEXEC);
+	if (process >= 0)
+		K(__NR_close, process);
+	K(__NR_close, gate[1]);
+	while (K(__NR_wait4, pid, NULL, 0, NULL) == -EINTR)
+		;
+	if (userns < 0)
+		return userns;
+	env->userns[step->field[0].number] = userns;
+	return 0;
+}
+
+int run_become_mapped(const struct step *step, struct env *env)
+{
+	char byte;
+	int result = await_letter(env, 'M');
+
+	/* Until here the child is host uid 0 in the kernel's eyes when root started it: no path was followed yet. */
+	if (!result && step->field[3].number)
+		result = (int)K(__NR_setgroups, 0, NULL);
+	if (!result && step->field[0].number) {
+		u32 uid = (u32)step->field[1].number, gid = (u32)step->field[2].number;
+
+		result = (int)K(__NR_setresgid, gid, gid, gid);
+		if (!result)
+			result = (int)K(__NR_setresuid, uid, uid, uid);
+	}
+	if (!result)
+		result = (int)K(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* The monitor may have died before that line: then the socket is at its end. */
+	if (!result && K(__NR_recvfrom, env->parent_socket, &byte, 1, MSG_PEEK_DONTWAIT, NULL, NULL) == 0)
+		result = -EOWNERDEAD;
+	return result;
+}
+
+int run_await_host_mounts(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	return await_letter(env, 'H');
+}
+
+int run_await_release(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	return await_letter(env, 'G');
+}
+
+/* ---- the workload, and what becomes of the child ------------------------------------------------------------------ */
+
+/* The workload's pidfd goes up to the monitor, which signals by it: init needs no right to signal anybody. */
+static int send_pidfd(const struct env *env, int pidfd)
+{
+	char letter = 'P';
+	struct iovec part = { .iov_base = &letter, .iov_len = 1 };
+	struct {
+		u64 length;
+		i32 level, type;
+		i32 fd, padding;
+	} control = { .length = 16 + sizeof(i32), .level = 1 /* SOL_SOCKET */, .type = 1 /* SCM_RIGHTS */, .fd = pidfd };
+	struct {
+		void *name;
+		u32 name_length, pad1;
+		struct iovec *parts;
+		u64 part_count;
+		void *control;
+		u64 control_length;
+		u32 flags, pad2;
+	} message = { .parts = &part, .part_count = 1, .control = &control, .control_length = sizeof(control) };
+	long result = K(__NR_sendmsg, env->parent_socket, &message, 0x4000 /* MSG_NOSIGNAL */);
+
+	return result < 0 ? (int)result : 0;
+}
+
+int run_spawn_workload(const struct step *step, struct env *env)
+{
+	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
+	int gate[2], pidfd = -1, result;
+	long pid = K(__NR_pipe2, gate, O_CLOEXEC);
+
+	(void)step; /* the step has no fields */
+	if (!pid) /* from here on nobody inside may look into init, whose /proc/1/exe is still the host's file */
+		pid = K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (pid < 0)
+		return (int)pid;
+	args.pidfd = (u64)(uintptr_t)&pidfd;
+	pid = K(__NR_clone3, &args, sizeof(args));
+	if (!pid) {
+		K(__NR_close, gate[1]);
+		K(__NR_close, env->parent_socket);
+		env->init_gate = gate[0];
+		workload(env);
+	}
+	if (pid < 0)
+		return (int)pid;
+	K(__NR_close, gate[0]);
+	result = send_pidfd(env, pidfd);
+	if (result < 0)
+		return result;
+	become_init(env, gate[1]);
+}
+
+/* The image is sealed and in memory: no file of the host can be reached, or overwritten, by /proc/1/exe. */
+static int seal_image(void)
+{
+	u64 size = (u64)(init_image_end - init_image);
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = (int)K(__NR_memfd_create, "nucleus-init", flags | MFD_EXEC_), result;
+
+	if (fd == -EINVAL)
+		fd = (int)K(__NR_memfd_create, "nucleus-init", flags);
+	if (fd < 0)
+		return fd;
+	result = write_all(fd, init_image, size);
+	if (!result)
+		result = (int)K(__NR_fcntl, fd, 1033 /* F_ADD_SEALS */, SEAL_ALL);
+	return result < 0 ? result : fd;
+}
+
+int duplicate_over_range(int fd, int wanted)
+{
+	return (int)K(__NR_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, wanted);
+}
+
+_Noreturn void become_init(struct env *env, int gate)
+{
+	static const char *const argv[] = { "nucleus-init", NULL }, *const none[] = { NULL };
+	int result = drop_all_capabilities(), image, fds[2];
+
+	if (result < 0)
+		goto failed;
+	image = seal_image();
+	if (image == -EACCES) { /* vm.memfd_noexec=2: stay in this image, which is non-dumpable too */
+		K(__NR_close_range, 0, 2, 0);
+		K(__NR_close, env->status_write);
+		init_main(env->parent_socket, gate);
+	}
+	result = image;
+	if (result < 0)
+		goto failed;
+	fds[0] = duplicate_over_range(env->parent_socket, 16);
+	fds[1] = duplicate_over_range(gate, 16);
+	image = duplicate_over_range(image, 16);
+	for (int i = 0; i < 2; i++)
+		if ((result = (int)K(__NR_dup3, fds[i], INIT_SOCKET + i, 0)) < 0)
+			goto failed;
+	/* Streams belong to the workload: their readers shall see its end of file, not init's. */
+	K(__NR_close_range, 0, 2, 0);
+	result = (int)K(__NR_execveat, image, "", argv, none, AT_EMPTY_PATH);
+failed:
+	env->failure = (struct failure){ .magic = FAILURE_MAGIC, .actor = ACTOR_CHILD, .opcode = STEP_SPAWN_WORKLOAD,
+					 .step = ~0U, .error = -result };
+	die(env);
+}

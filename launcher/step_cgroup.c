@@ -1,0 +1,149 @@
+/* Steps on cgroups, v1 and v2 alike: create, write, enter, read counters, remove.  ✗ which file means what: Python knows. */
+#include "launch.h"
+
+#include <linux/fcntl.h>
+#include <linux/sched.h>
+#include <linux/time.h>
+
+/* The directory's name below its parent: "nucleus-<id>". */
+static void cgroup_name(const struct env *env, char name[80])
+{
+	put_text(put_text(name, name + 79, "nucleus-"), name + 79, env->id);
+}
+
+int run_create_cgroup(const struct step *step, struct env *env)
+{
+	struct cgroup *group = &env->cgroups[step->field[0].number];
+	char name[80];
+	int result;
+
+	group->parent = slot(env, &step->field[1]);
+	group->version = (u8)step->field[2].number;
+	group->tasks = -1;
+	cgroup_name(env, name);
+	result = (int)K(__NR_mkdirat, group->parent, name, 0755);
+	if (result < 0)
+		return result;
+	group->created = true;
+	group->directory = (int)K(__NR_openat, group->parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (group->directory < 0)
+		return group->directory;
+	if (group->version == 1) {
+		/* Opened here, written by the child: permission is that of the opener (cgroups(7)). */
+		group->tasks = (int)K(__NR_openat, group->directory, "tasks", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (group->tasks < 0)
+			return group->tasks;
+	}
+	return 0;
+}
+
+int run_set_cgroup(const struct step *step, struct env *env)
+{
+	const struct cgroup *group = &env->cgroups[step->field[0].number];
+
+	if (!group->created)
+		return -EBADF;
+	return write_file_at(group->directory, step->field[1].bytes, step->field[2].bytes, step->field[2].number);
+}
+
+/* "0" to tasks moves the calling, single-threaded process without the global lock that another pid would take. */
+int run_enter_cgroup(const struct step *step, struct env *env)
+{
+	struct cgroup *group = &env->cgroups[step->field[0].number];
+	int result;
+
+	if (!group->created || group->version != 1)
+		return -EBADF;
+	result = write_all(group->tasks, "0", 1);
+	K(__NR_close, group->tasks);
+	group->tasks = -1;
+	return result;
+}
+
+int run_join_cgroup(const struct step *step, struct env *env)
+{
+	const char *file = step->field[1].number == 1 ? "tasks" : "cgroup.procs";
+
+	return write_file_at(slot(env, &step->field[0]), file, "0", 1);
+}
+
+int run_unshare_cgroup(const struct step *step, struct env *env)
+{
+	(void)step, (void)env; /* the step has no fields */
+	return (int)K(__NR_unshare, CLONE_NEWCGROUP);
+}
+
+/* A number file, or the line of a flat-keyed one whose key matches. */
+static bool find_counter(char *text, const char *key, u64 *value)
+{
+	size_t length = text_length(key);
+
+	for (char *line = text; *line;) {
+		char *end = line, *next;
+
+		while (*end && *end != '\n')
+			end++;
+		next = *end ? end + 1 : end;
+		*end = 0;
+		if (!length)
+			return parse_number(line, value);
+		if (starts_with(line, key) && line[length] == ' ')
+			return parse_number(line + length + 1, value);
+		line = next;
+	}
+	return false;
+}
+
+int run_read_counter(const struct step *step, struct env *env)
+{
+	const struct cgroup *group = &env->cgroups[step->field[0].number];
+	char text[2048];
+	u64 value;
+	long size;
+	int fd;
+
+	if (!group->created)
+		return 0; /* the launch failed before: nothing was counted */
+	fd = (int)K(__NR_openat, group->directory, step->field[1].bytes, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -ENOENT)
+		return 0; /* memory.peak came with Linux 5.19: an absent counter reads 0 */
+	if (fd < 0)
+		return fd;
+	size = K(__NR_read, fd, text, sizeof(text) - 1);
+	K(__NR_close, fd);
+	if (size < 0)
+		return (int)size;
+	text[size] = 0;
+	if (find_counter(text, step->field[2].bytes, &value))
+		env->counters[step->field[3].number] += value;
+	return 0;
+}
+
+int run_remove_cgroup(const struct step *step, struct env *env)
+{
+	struct cgroup *group = &env->cgroups[step->field[0].number];
+	char name[80];
+	int result = 0;
+
+	if (!group->created)
+		return 0;
+	cgroup_name(env, name);
+	if (group->version == 2) /* nothing is left inside once init is gone; this is for what a fault left */
+		(void)write_file_at(group->directory, "cgroup.kill", "1", 1); /* absent before Linux 5.14 */
+	/* A dying task keeps its cgroup for a moment: try for up to a second. */
+	for (unsigned try = 0; try < 500; try++) {
+		const struct __kernel_timespec pause = { .tv_sec = 0, .tv_nsec = 2000000 };
+
+		result = (int)K(__NR_unlinkat, group->parent, name, AT_REMOVEDIR);
+		if (result != -EBUSY)
+			break;
+		K(__NR_nanosleep, &pause, NULL);
+	}
+	if (result == -ENOENT)
+		result = 0;
+	if (!result)
+		group->created = false;
+	else
+		env->exit_flags |= EXIT_DIRTY;
+	return result;
+}

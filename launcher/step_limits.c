@@ -1,0 +1,49 @@
+/* Steps on the process itself that are not about identity: no_new_privs, host name, loopback, rlimits, umask. */
+#include "launch.h"
+
+#include <linux/if.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/sockios.h>
+
+#define SOCK_DGRAM_CLOEXEC (2 | 02000000)
+
+int run_no_new_privileges(const struct step *step, struct env *env)
+{
+	(void)step, (void)env; /* the step has no fields */
+	return (int)K(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int run_set_hostname(const struct step *step, struct env *env)
+{
+	(void)env; /* the host name belongs to the namespace */
+	return (int)K(__NR_sethostname, step->field[0].bytes, step->field[0].number);
+}
+
+int run_loopback_up(const struct step *step, struct env *env)
+{
+	struct ifreq request = { .ifr_ifrn.ifrn_name = "lo", .ifr_ifru.ifru_flags = IFF_UP };
+	int fd = (int)K(__NR_socket, 1 /* AF_UNIX is enough to name an interface */, SOCK_DGRAM_CLOEXEC, 0), result;
+
+	(void)step, (void)env; /* the step has no fields */
+	if (fd < 0)
+		return fd;
+	result = (int)K(__NR_ioctl, fd, SIOCSIFFLAGS, &request);
+	K(__NR_close, fd);
+	return result;
+}
+
+int run_set_rlimit(const struct step *step, struct env *env)
+{
+	const struct rlimit64 limit = { .rlim_cur = step->field[1].number, .rlim_max = step->field[2].number };
+
+	(void)env; /* the limit belongs to the process */
+	return (int)K(__NR_prlimit64, 0, step->field[0].number, &limit, NULL);
+}
+
+int run_set_umask(const struct step *step, struct env *env)
+{
+	(void)env; /* the mask belongs to the process */
+	K(__NR_umask, step->field[0].number);
+	return 0;
+}

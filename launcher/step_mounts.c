@@ -1,0 +1,303 @@
+/* Steps that take mounts from the host, make new ones, and attach them below the new root.
+ * Sources become detached mounts first, whole trees at a time, and get their attributes before anybody can see them. */
+#include "launch.h"
+
+#include <linux/fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+
+static int set_attributes(int fd, u64 set, u64 userns, bool recursive)
+{
+	struct mount_attr attr = { .attr_set = set, .userns_fd = userns };
+
+	return (int)K(__NR_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr));
+}
+
+/* device and inode, when given, are what the parent saw: another file at that path is refused. */
+static int same_file(int fd, u64 device, u64 inode)
+{
+	struct statx seen;
+	int result;
+
+	if (!inode)
+		return 0;
+	result = (int)K(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &seen);
+	if (result < 0)
+		return result;
+	if (seen.stx_ino != inode || (((u64)seen.stx_dev_major << 32) | seen.stx_dev_minor) != device)
+		return -ESTALE;
+	return 0;
+}
+
+int run_open_tree(const struct step *step, struct env *env)
+{
+	const char *path = step->field[1].bytes;
+	bool recursive = step->field[2].number, exact = step->field[4].number;
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				      .resolve = RESOLVE_NO_MAGICLINKS | (exact ? RESOLVE_NO_SYMLINKS : 0) };
+	int source, tree, result;
+
+	source = (int)K(__NR_openat2, AT_FDCWD, path, &how, sizeof(how));
+	if (source < 0)
+		return source;
+	result = same_file(source, step->field[3].number, step->field[4].number);
+	tree = result ? result
+		      : (int)K(__NR_open_tree, source, "",
+			       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0));
+	K(__NR_close, source);
+	if (tree < 0)
+		return tree;
+	result = set_attributes(tree, step->field[5].number, 0, recursive);
+	if (result < 0) {
+		K(__NR_close, tree);
+		return result;
+	}
+	env->mounts[step->field[0].number] = tree;
+	return 0;
+}
+
+int run_map_mount(const struct step *step, struct env *env)
+{
+	u64 number = step->field[1].number;
+	int userns, result, fd = env->mounts[step->field[0].number];
+
+	if (fd < 0)
+		return -EBADF;
+	if (number < MAX_USERNS) {
+		userns = env->userns[number];
+	} else {
+		char path[48];
+
+		put_text(put_number(put_text(path, path + 47, "/proc/"), path + 47, (u64)env->child_pid), path + 47,
+			 "/ns/user");
+		userns = (int)K(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	}
+	if (userns < 0)
+		return userns;
+	result = set_attributes(fd, MOUNT_ATTR_IDMAP, (u64)userns, false);
+	if (number >= MAX_USERNS)
+		K(__NR_close, userns);
+	return result;
+}
+
+/* Creates the directories above path, and path itself as a directory or an empty file, below the new root. */
+static int make_target(const struct env *env, const char *path, bool file)
+{
+	char part[4096];
+	size_t length = text_length(path);
+
+	if (length >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= length; i++) {
+		int parent, result;
+		size_t slash;
+
+		if (path[i] != '/' && path[i])
+			continue;
+		memcpy(part, path, i);
+		part[i] = 0;
+		for (slash = i - 1; part[slash] != '/'; slash--)
+			;
+		part[slash] = 0;
+		parent = open_in_root(env, slash ? part : "/", O_PATH | O_DIRECTORY);
+		if (parent < 0)
+			return parent;
+		if (file && !path[i])
+			result = (int)K(__NR_mknodat, parent, part + slash + 1, S_IFREG | 0644, 0);
+		else
+			result = (int)K(__NR_mkdirat, parent, part + slash + 1, 0755);
+		K(__NR_close, parent);
+		if (result < 0 && result != -EEXIST)
+			return result;
+	}
+	return 0;
+}
+
+/* Attaches a detached mount at a path of the new root, making the path where it is missing. */
+static int attach(const struct env *env, int mount, const char *path, bool file)
+{
+	int target = open_in_root(env, path, O_PATH), result;
+
+	if (target == -ENOENT) {
+		result = make_target(env, path, file);
+		if (result < 0)
+			return result;
+		target = open_in_root(env, path, O_PATH);
+	}
+	if (target < 0)
+		return target;
+	result = (int)K(__NR_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	K(__NR_close, target);
+	return result;
+}
+
+int run_attach_mount(const struct step *step, struct env *env)
+{
+	int *mount = &env->mounts[step->field[0].number], result;
+
+	if (*mount < 0)
+		return -EBADF;
+	result = attach(env, *mount, step->field[1].bytes, step->field[2].number);
+	K(__NR_close, *mount);
+	*mount = -1;
+	return result;
+}
+
+/* options: "key=value" and "flag" entries, set one by one so that no value can smuggle in another option. */
+static int configure(int context, const char *options, u64 size)
+{
+	int result;
+
+	for (u64 at = 0; at < size; at += text_length(options + at) + 1) {
+		const char *key = options + at, *equals = key;
+		char name[64];
+
+		while (*equals && *equals != '=')
+			equals++;
+		if (equals - key >= (long)sizeof(name))
+			return -EINVAL;
+		memcpy(name, key, (size_t)(equals - key));
+		name[equals - key] = 0;
+		result = (int)K(__NR_fsconfig, context, *equals ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, name,
+				*equals ? equals + 1 : NULL, 0);
+		if (result < 0)
+			return result;
+	}
+	return (int)K(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+}
+
+/* A new file system as a detached mount. */
+static int new_mount(const char *type, u64 attributes, const char *options, u64 size)
+{
+	int context = (int)K(__NR_fsopen, type, FSOPEN_CLOEXEC), result;
+
+	if (context < 0)
+		return context;
+	result = configure(context, options, size);
+	if (!result)
+		result = (int)K(__NR_fsmount, context, FSMOUNT_CLOEXEC, attributes);
+	K(__NR_close, context);
+	return result;
+}
+
+int run_mount_filesystem(const struct step *step, struct env *env)
+{
+	int mount = new_mount(step->field[0].bytes, step->field[2].number, step->field[3].bytes, step->field[3].number);
+	int result;
+
+	if (mount < 0)
+		return mount;
+	result = attach(env, mount, step->field[1].bytes, false);
+	K(__NR_close, mount);
+	return result;
+}
+
+/* Puts a clone of `source` (a path of the new root) over path; a path that this kernel does not have needs no mask. */
+static int cover(struct env *env, const char *source, const char *path, u64 attributes)
+{
+	int target = open_in_root(env, path, O_PATH), from, tree, result;
+
+	if (target < 0)
+		return target == -ENOENT ? 0 : target;
+	from = source == path ? target : open_in_root(env, source, O_PATH);
+	tree = from < 0 ? from
+			: (int)K(__NR_open_tree, from, "",
+				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	result = tree;
+	if (tree >= 0) {
+		result = set_attributes(tree, attributes, 0, true);
+		if (!result)
+			result = (int)K(__NR_move_mount, tree, "", target, "",
+					MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+		K(__NR_close, tree);
+	}
+	if (from >= 0 && from != target)
+		K(__NR_close, from);
+	K(__NR_close, target);
+	return result;
+}
+
+int run_mask_file(const struct step *step, struct env *env)
+{
+	return cover(env, "/dev/null", step->field[0].bytes, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+}
+
+int run_protect_path(const struct step *step, struct env *env)
+{
+	return cover(env, step->field[0].bytes, step->field[0].bytes, step->field[1].number);
+}
+
+int run_mask_directory(const struct step *step, struct env *env)
+{
+	static const char options[] = "size=0\0nr_inodes=2\0mode=0555";
+	int target = open_in_root(env, step->field[0].bytes, O_PATH), mount, result;
+
+	if (target < 0)
+		return target == -ENOENT ? 0 : target;
+	K(__NR_close, target);
+	mount = new_mount("tmpfs", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, options,
+			  sizeof(options));
+	if (mount < 0)
+		return mount;
+	result = attach(env, mount, step->field[0].bytes, false);
+	K(__NR_close, mount);
+	return result;
+}
+
+static const char *append_decimal(char *buffer, size_t size, const char *key, u64 number)
+{
+	put_number(put_text(buffer, buffer + size - 1, key), buffer + size - 1, number);
+	return buffer;
+}
+
+int run_make_root(const struct step *step, struct env *env)
+{
+	char size[40], inodes[40], mode[8] = "mode=";
+	const char *entries[] = { append_decimal(size, sizeof(size), "size=", step->field[0].number),
+				  append_decimal(inodes, sizeof(inodes), "nr_inodes=", step->field[1].number), mode };
+	char options[96], *at = options;
+	struct mount_attr private = { .propagation = 1U << 18 /* MS_PRIVATE */ };
+	int result;
+
+	mode[5] = (char)('0' + (step->field[2].number >> 6 & 7));
+	mode[6] = (char)('0' + (step->field[2].number >> 3 & 7));
+	mode[7] = 0;
+	for (unsigned i = 0; i < 3; i++)
+		at = put_text(at, options + 94, entries[i]) + 1;
+	/* Nothing mounted from here on may reach the host, and nothing of the host's may arrive. */
+	result = (int)K(__NR_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private));
+	if (result < 0)
+		return result;
+	env->root = new_mount("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, options, (u64)(at - options));
+	if (env->root < 0)
+		return env->root;
+	/* Above "/": absolute paths of this process still start at the mount below it, so no source gets hidden. */
+	return (int)K(__NR_move_mount, env->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int run_pivot_root(const struct step *step, struct env *env)
+{
+	int result;
+
+	(void)step; /* the step has no fields */
+	result = (int)K(__NR_fchdir, env->root);
+	if (!result)
+		result = (int)K(__NR_pivot_root, ".", ".");
+	/* The old root now lies on the new one: detach it with all that is below. */
+	if (!result)
+		result = (int)K(__NR_umount2, ".", 2 /* MNT_DETACH */);
+	if (!result)
+		result = (int)K(__NR_chdir, "/");
+	K(__NR_close, env->root);
+	env->root = -1;
+	return result;
+}
+
+int run_seal_root(const struct step *step, struct env *env)
+{
+	struct mount_attr attr = { .attr_set = step->field[0].number };
+
+	(void)env; /* the root is "/" now */
+	return (int)K(__NR_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof(attr));
+}

@@ -1,0 +1,154 @@
+/* Steps on the state directory: init's record, removing trees, the reporter that explains a failure. */
+#include "launch.h"
+
+#include <linux/fcntl.h>
+
+#define MAX_DEPTH 256
+
+/* Field 22 of /proc/<pid>/stat, counted behind the last ")" because a command's name may hold anything. */
+int start_ticks(int pid, u64 *ticks)
+{
+	char path[40], text[1024], *at, *end;
+	long size;
+	int fd;
+
+	put_text(put_number(put_text(path, path + 39, "/proc/"), path + 39, (u64)pid), path + 39, "/stat");
+	fd = (int)K(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	size = K(__NR_read, fd, text, sizeof(text) - 1);
+	K(__NR_close, fd);
+	if (size <= 0)
+		return size ? (int)size : -EIO;
+	text[size] = 0;
+	for (at = text + size; at > text && *at != ')'; at--)
+		;
+	for (unsigned field = 2; *at && field < 22; at++)
+		field += *at == ' ';
+	for (end = at; *end >= '0' && *end <= '9'; end++)
+		;
+	*end = 0;
+	return parse_number(at, ticks) ? 0 : -EIO;
+}
+
+int run_write_init_record(const struct step *step, struct env *env)
+{
+	struct init_record record = { .magic = "NUCINIT", .version = 1, .init_pid = env->child_pid };
+	int fd, result;
+
+	record.monitor_pid = (i32)K(__NR_getpid);
+	result = start_ticks(record.monitor_pid, &record.monitor_ticks);
+	if (!result)
+		result = start_ticks(record.init_pid, &record.init_ticks);
+	if (result)
+		return result;
+	fd = (int)K(__NR_openat, slot(env, &step->field[0]), "init",
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fd;
+	result = write_all(fd, &record, sizeof(record));
+	K(__NR_close, fd);
+	return result;
+}
+
+struct directory_entry {
+	u64 inode, offset;
+	u16 length;
+	u8 type;
+	char name[];
+};
+
+static int remove_at(int directory, const char *name, unsigned depth);
+
+/* One pass over the entries; returns how many were removed, or -errno. */
+static int remove_entries(int fd, unsigned depth)
+{
+	u64 buffer[256];
+	long size = K(__NR_getdents64, fd, buffer, sizeof(buffer));
+	int removed = 0;
+
+	for (long at = 0; at < size;) {
+		const struct directory_entry *entry = (const void *)((const u8 *)buffer + at);
+		int result;
+
+		at += entry->length;
+		if (text_equal(entry->name, ".") || text_equal(entry->name, ".."))
+			continue;
+		result = remove_at(fd, entry->name, depth);
+		if (result)
+			return result;
+		removed++;
+	}
+	return size < 0 ? (int)size : removed;
+}
+
+/* Never follows a link: every directory is opened from its parent's descriptor. */
+static int remove_at(int directory, const char *name, unsigned depth)
+{
+	int result = (int)K(__NR_unlinkat, directory, name, 0), fd;
+
+	if (result != -EISDIR && result != -EPERM)
+		return result == -ENOENT ? 0 : result;
+	if (depth >= MAX_DEPTH)
+		return -ELOOP;
+	fd = (int)K(__NR_openat, directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	do
+		result = remove_entries(fd, depth + 1);
+	while (result > 0 && K(__NR_lseek, fd, 0, 0) == 0);
+	K(__NR_close, fd);
+	return result ? result : (int)K(__NR_unlinkat, directory, name, AT_REMOVEDIR);
+}
+
+/* An empty name means the container's own directory, whose name is its id. */
+int run_remove_tree(const struct step *step, struct env *env)
+{
+	const char *name = step->field[1].number ? step->field[1].bytes : env->id;
+	int result = remove_at(slot(env, &step->field[0]), name, 0);
+
+	if (result)
+		env->exit_flags |= EXIT_DIRTY;
+	return result;
+}
+
+int run_report_failure(const struct step *step, struct env *env)
+{
+	(void)step, (void)env; /* executed by main as the very last thing */
+	return 0;
+}
+
+static char *put_hex(char *at, const void *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		u8 byte = ((const u8 *)bytes)[i];
+
+		*at++ = "0123456789abcdef"[byte >> 4];
+		*at++ = "0123456789abcdef"[byte & 15];
+	}
+	*at = 0;
+	return at;
+}
+
+/* Replaces the monitor by the program that turns the record into a sentence; only when that fails it returns. */
+_Noreturn void report_failure(struct env *env, const struct step *step)
+{
+	static const char *argv[16], *none[] = { NULL };
+	char record[2 * sizeof(struct failure) + 1], number[16];
+	const char *list = step->field[1].bytes;
+	int origins = slot(env, &step->field[0]);
+	unsigned n = 0;
+
+	for (u64 at = 0; at < step->field[1].number && n < 12; at += text_length(list + at) + 1)
+		argv[n++] = list + at;
+	put_hex(record, &env->failure, sizeof(env->failure));
+	put_number(number, number + 15, (u64)origins);
+	argv[n++] = record;
+	argv[n++] = number;
+	argv[n] = NULL;
+	K(__NR_fcntl, origins, F_SETFD, 0);
+	for (int i = 0; i < 2; i++)
+		K(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+	K(__NR_execve, argv[0], argv, none);
+	sys_exit(125);
+}
