@@ -8,16 +8,18 @@ cd "$(dirname "$0")/.."
 
 tools/setup-build.sh
 
-# Its installation would start a database server on this machine.
-if [ ! -e /usr/lib/postgresql ] && [ "$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-    mkdir -p /etc/postgresql-common
-    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+# Installing PostgreSQL would otherwise start a database server on this machine.
+no_cluster=/etc/postgresql-common/createcluster.conf
+if [ ! -e /usr/lib/postgresql ] && [ ! -e "$no_cluster" ] &&
+    confirm "Set create_main_cluster=false in $no_cluster, so that no database server is started?"; then
+    as_root mkdir -p "${no_cluster%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
 fi
 
 packages=(
-    shellcheck clang libseccomp-dev musl-tools          # linters, oracle, static probes
+    shellcheck clang llvm libseccomp-dev musl-tools     # linters, coverage, oracle, static probes
     uidmap util-linux passwd procps iproute2            # identities
-    git make gcc tar gzip rsync findutils sqlite3 perl  # what runs inside
+    git make gcc tar gzip rsync findutils sqlite3 perl busybox-static  # what runs inside
     postgresql postgresql-contrib
 )
 command -v python3 >/dev/null && python3 -I -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
@@ -25,5 +27,7 @@ command -v python3 >/dev/null && python3 -I -c 'import ensurepip' 2>/dev/null ||
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
 need_packages "${packages[@]}"
+# Sanitizers and libFuzzer come apart from clang, under the name of its version.
+need_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 
 tools/setup-test-users.sh
