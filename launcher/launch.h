@@ -79,7 +79,7 @@ int start_ticks(int pid, u64 *ticks);
 step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
 	run_remove_cgroup;
 step_handler run_open_tree, run_make_userns, run_map_mount, run_attach_mount, run_mount_filesystem, run_mask_file,
-	run_mask_directory, run_protect_path;
+	run_mask_directory, run_protect_path, run_seal_mount;
 step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file, run_write_secret, run_write_sysctl,
 	run_pivot_root, run_seal_root;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,

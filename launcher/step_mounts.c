@@ -228,6 +228,18 @@ int run_protect_path(const struct step *step, struct env *env)
 	return cover(env, step->field[0].bytes, step->field[0].bytes, step->field[1].number);
 }
 
+/* The mount at path itself, in place: for what had to be writable while it was being set up. */
+int run_seal_mount(const struct step *step, struct env *env)
+{
+	int target = open_in_root(env, step->field[0].bytes, O_PATH), result;
+
+	if (target < 0)
+		return target;
+	result = set_attributes(target, step->field[1].number, 0, false);
+	K(__NR_close, target);
+	return result;
+}
+
 int run_mask_directory(const struct step *step, struct env *env)
 {
 	static const char options[] = "size=0\0nr_inodes=2\0mode=0555";

@@ -39,6 +39,7 @@ static step_handler *const handlers[MAX_OPCODE] = {
 	[STEP_MASK_FILE] = run_mask_file,
 	[STEP_MASK_DIRECTORY] = run_mask_directory,
 	[STEP_PROTECT_PATH] = run_protect_path,
+	[STEP_SEAL_MOUNT] = run_seal_mount,
 	[STEP_PIVOT_ROOT] = run_pivot_root,
 	[STEP_SEAL_ROOT] = run_seal_root,
 	[STEP_AWAIT_RELEASE] = run_await_release,

@@ -168,6 +168,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(52, "seal-root", "root", OPTIONAL, NEVER, (_m("attributes", MOUNT_ATTRS),), "make / {attributes}"),
     StepSpec(53, "await-release", "root", OPTIONAL, NEVER, (), "wait for the monitor's release"),
     StepSpec(54, "spawn-workload", "root", REQUIRED, NEVER, (), "start the workload; become init"),
+    StepSpec(55, "seal-mount", "mounts", ANY, NEVER, (_s("path", "absolute"), _m("attributes", MOUNT_ATTRS)),
+             "make the mount at {path} {attributes}"),
     # --- workload ------------------------------------------------------------------------------------------------
     StepSpec(64, "set-rlimit", "limits", ANY, ANY, (_n("resource", 15), _n("soft"), _n("hard")),
              "limit {resource} to {soft} (hard {hard})"),
@@ -219,4 +221,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0xbbc3119202a8a4a1
+SCHEMA_HASH = 0x558de69af9d4a1d0
