@@ -34,7 +34,7 @@ bench: build ## measure start-up against the other runtimes of this machine
 
 fuzz: build ## mutate launch plans under sanitizers
 	@tools/setup-test.sh
-	@$(PYTHON) tools/fuzz.py
+	@$(PYTHON) tools/fuzz.py --coverage
 
 soak: build ## many containers, for long, with kills: nothing may be left over
 	@$(PYTHON) tools/soak.py
