@@ -161,7 +161,7 @@ class Guest:
         self._monitor.close()
 
     def wait_until_ready(self, deadline: float) -> None:
-        """Returns once the agent of a booting guest listens. A resumed one has said so before it was saved."""
+        """Returns once the agent of a booting guest listens. A resumed one said so before it was saved."""
         for kind, _ in self._frames(deadline):
             if kind == b"R":
                 return

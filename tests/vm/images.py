@@ -1,7 +1,7 @@
 """Guest images and the emulator: where they are kept, and how they come to be.  ✗ starts no guest.
 
-Everything lies in one cache outside the checkout. An image's folder is named after the content of the files it
-is built from and appears by one rename, so a half-built one is never seen; a lock makes the second caller wait.
+Everything lies in one cache outside the checkout. An image's folder is named after the content of the files
+it is built from and appears by one rename, so none is seen half-built; a lock makes the second caller wait.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ BOOT_LIMIT_S = 300.0
 BOOT_TRIES = 3
 STATES_KEPT = 4
 
-# Run before the guest is saved, so that every resumed one has it behind it: units settled, the user manager up,
+# Run before the guest is saved, so that every resumed one has it behind it: units settled, user manager up,
 # modules loaded, the interpreter's files in the page cache.
 WARM_UP = {
     "bare": "",

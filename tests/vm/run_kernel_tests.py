@@ -1,0 +1,177 @@
+"""Runs the kernel tests in guests: each kernel × {root, ordinary user}, one line of result for each.  ✗ holds no test.
+
+Fails when a run fails, leaves out a test, has none, or when its guest cannot be had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.vm.guest import GuestDied, GuestTimeout, Machine
+from tests.vm.images import KERNELS, GuestUnavailable
+from tests.vm.session import USERS, Command, run_in_guest
+from tests.vm.staging import stage
+
+TESTS = ("tests/kernel", "tests/vm/test_guest_smoke.py")
+# Debian's interpreter looks here for what did not come from its packages, with and without isolation.
+SITE = "mount --bind /project/site /usr/local/lib/python3.11/dist-packages"
+ENVIRONMENT = (
+    "PYTHONDONTWRITEBYTECODE=1",
+    "HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis",
+    "LANG=C.UTF-8",
+)
+# Each run in a scope of its own with the controllers handed down: what a user gets from systemd.
+SCOPE = {
+    "root": ("systemd-run", "--scope", "-q", "-p", "Delegate=yes", "--"),
+    "dev": ("systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"),
+}
+MUST_RUN = {"root": "vm-root", "dev": "vm-user"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one run came to. problem: why it does not count as passed, empty when it does."""
+
+    name: str
+    identity: str
+    kernel: str
+    cgroup: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+
+    def line(self) -> str:
+        verdict = f"FAILED: {self.problem}" if self.problem else "ok"
+        return (
+            f"{self.name:<12} identity {self.identity:<10} kernel {self.kernel:<28} cgroup {self.cgroup:<4}"
+            f" passed {self.passed:>4}  failed {self.failed:>3}  {self.seconds:6.1f} s  {verdict}"
+        )
+
+
+def guest_command(user: str, tests: Iterable[str], pytest_arguments: Iterable[str]) -> tuple[str, ...]:
+    """Notes what the guest is, then becomes pytest: interpreters start slowly there, so there is only this one."""
+    pytest = ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
+    script = (
+        "uname -r >/out/kernel; stat -fc %T /sys/fs/cgroup >/out/cgroup; echo $(id -un) $(id -u) >/out/identity;"
+        f" exec {shlex.join([*pytest, *pytest_arguments, *tests])}"
+    )
+    return (*SCOPE[user], "sh", "-c", script)
+
+
+def run_once(kernel: str, user: str, staged: Path, results: Path, given: argparse.Namespace) -> Outcome:
+    name = f"vm-{kernel}-{user}"
+    folder = results / name
+    folder.mkdir()
+    command = Command(
+        argv=guest_command(user, given.tests or TESTS, given.pytest),
+        user=user,
+        share=staged,
+        prepare=SITE,
+        env=(*ENVIRONMENT, f"NUCLEUS_MUST_RUN={MUST_RUN[user]}"),
+        collect=folder,
+        timeout_s=given.timeout,
+    )
+    started = time.monotonic()
+    status, problem = None, ""
+    with (folder / "output").open("wb") as output:
+        try:
+            status = run_in_guest(Machine(kernel=kernel), command, out=output.write, err=output.write)
+        except (GuestUnavailable, GuestDied, GuestTimeout) as failure:
+            problem = f"{type(failure).__name__}: {failure}"
+    return _outcome(name, user, folder, status, problem, time.monotonic() - started)
+
+
+def _outcome(name: str, user: str, folder: Path, status: int | None, problem: str, seconds: float) -> Outcome:
+    counts = _counts(folder / "junit.xml")
+    failed = counts["failures"] + counts["errors"]
+    passed = counts["tests"] - failed - counts["skipped"]
+    if not problem:
+        problem = _problem(status, passed, failed, counts["skipped"])
+    cgroup = _noted(folder, "cgroup")
+    return Outcome(
+        name=name,
+        identity=_noted(folder, "identity") or user,
+        kernel=_noted(folder, "kernel") or "?",
+        cgroup={"cgroup2fs": "v2", "": "?"}.get(cgroup, cgroup),
+        passed=passed,
+        failed=failed,
+        skipped=counts["skipped"],
+        seconds=seconds,
+        problem=problem,
+    )
+
+
+def _problem(status: int | None, passed: int, failed: int, skipped: int) -> str:
+    if failed:
+        return f"{failed} tests failed"
+    if skipped:
+        return f"{skipped} tests were left out"
+    if status:
+        return f"pytest ended with {status}"
+    return "" if passed else "no test ran"
+
+
+def _counts(junit: Path) -> dict[str, int]:
+    counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    if junit.exists():
+        for suite in ElementTree.parse(junit).getroot().iter("testsuite"):
+            for key in counts:
+                counts[key] += int(suite.get(key, "0"))
+    return counts
+
+
+def _noted(folder: Path, name: str) -> str:
+    path = folder / name
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kernel", action="append", choices=KERNELS, help="only this one; may be repeated")
+    parser.add_argument("--user", action="append", choices=USERS, help="only this one; may be repeated")
+    parser.add_argument(
+        "--also", action="append", type=Path, default=[], help="stage this path of the project too"
+    )
+    parser.add_argument("--results", type=Path, help="keep output and junit files of each run in this folder")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds for each run (default: 900)")
+    parser.add_argument(
+        "--pytest", action="append", default=[], metavar="ARG", help="one more argument of pytest"
+    )
+    parser.add_argument("tests", nargs="*", help=f"test files and folders (default: {' '.join(TESTS)})")
+    return parser
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    outcomes = []
+    with tempfile.TemporaryDirectory(prefix="nucleus-vm-tests-") as name:
+        staged, results = Path(name) / "project", given.results or Path(name) / "results"
+        staged.mkdir()
+        stage(staged, given.also)
+        shutil.rmtree(results, ignore_errors=True)
+        results.mkdir(parents=True)
+        for kernel in given.kernel or KERNELS:
+            for user in given.user or USERS:
+                outcome = run_once(kernel, user, staged, results, given)
+                outcomes.append(outcome)
+                if outcome.problem:
+                    sys.stdout.write((results / outcome.name / "output").read_text(errors="replace"))
+                print(outcome.line(), flush=True)
+    return 1 if any(outcome.problem for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
