@@ -1,0 +1,58 @@
+"""(spec, policy, facts) → LaunchPlan: the parts below, in the order in which the launcher runs them."""
+
+from __future__ import annotations
+
+from . import devices, identity, limits, lockdown, mounts, namespaces, rootfs, schema, workload
+from .draft import Draft
+from .steps import LaunchPlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import Request
+
+
+def compile_plan(request: Request) -> LaunchPlan:
+    """The complete plan of a run: from making the cgroup to removing it."""
+    draft = Draft(request)
+    host = mounts.HostMounts(draft)
+    privileged = request.identity.privileged
+
+    namespaces.cgroup_steps(draft)
+    if privileged:
+        taken = mounts.take_all(host) + devices.take_nodes(host)
+    namespaces.spawn_steps(draft)
+    host.map_steps()
+    namespaces.watch_steps(draft)
+
+    limits.namespace_steps(draft)
+    identity.become_mapped_step(draft)
+    _enter_cgroup_steps(draft)
+    if not privileged:
+        taken = mounts.take_all(host) + devices.take_nodes(host)
+    rootfs.make_root_steps(draft)
+    rootfs.etc_steps(draft)
+    mounts.temporary_steps(draft, request.identity)
+    mounts.secret_steps(draft)
+    devices.device_steps(draft)
+    if host.mapped:
+        draft.add("await-host-mounts", "workspace")
+    mounts.attach_steps(draft, taken)
+    rootfs.proc_steps(draft)
+    mounts.protect_steps(draft)
+    rootfs.switch_steps(draft)
+
+    limits.limit_steps(draft)
+    identity.identity_steps(draft)
+    lockdown.lockdown_steps(draft)
+    workload.exec_step(draft, request.spec.workdir)
+    return LaunchPlan(kind=schema.KIND_CREATE, steps=tuple(draft.steps), slots=tuple(draft.slots))
+
+
+def _enter_cgroup_steps(draft: Draft) -> None:
+    """v1: the child enters by itself; only then is the cgroup namespace made, so that its root is the container's."""
+    versions = [c.version for c in draft.request.cgroups]
+    for number, version in enumerate(versions):
+        if version == 1:
+            draft.add("enter-cgroup", "cgroup", cgroup=number)
+    if 1 in versions:
+        draft.add("unshare-cgroup", "cgroup")

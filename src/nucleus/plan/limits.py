@@ -1,0 +1,44 @@
+"""What bounds the process itself: rlimits, umask, host name, loopback."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .draft import Draft
+
+RLIMITS = {
+    "cpu": 0, "fsize": 1, "data": 2, "stack": 3, "core": 4, "rss": 5, "nproc": 6, "nofile": 7, "memlock": 8, "as": 9,
+    "locks": 10, "sigpending": 11, "msgqueue": 12, "nice": 13, "rtprio": 14, "rttime": 15,
+}  # fmt: skip
+INFINITY = (1 << 64) - 1
+_NOFILE = 65536
+
+
+def namespace_steps(draft: Draft) -> None:
+    """What the child can do before its ids are mapped, while the monitor writes the maps."""
+    draft.add("no-new-privileges", "always")
+    draft.add("set-hostname", "hostname", name=draft.request.hostname)
+    if draft.request.spec.network == "none":
+        draft.add("loopback-up", "network")
+
+
+def pids_by_rlimit(draft: Draft) -> bool:
+    """No cgroup holds the pids limit: RLIMIT_NPROC does, which counts per user namespace and uid."""
+    return not any("pids" in c.controllers for c in draft.request.cgroups)
+
+
+def limit_steps(draft: Draft) -> None:
+    """The user's own limits win; core dumps are off, and no hard limit is ever raised (that needs CAP_SYS_RESOURCE)."""
+    spec, hard = draft.request.spec, dict(draft.request.facts.rlimits_hard)
+    wanted: dict[str, tuple[int, int, str]] = {"core": (0, 0, "always")}
+    wanted["nofile"] = (min(_NOFILE, hard.get("nofile", _NOFILE)),) * 2 + ("always",)
+    if spec.memlock_bytes is not None:
+        wanted["memlock"] = (spec.memlock_bytes, spec.memlock_bytes, "memlock")
+    if pids_by_rlimit(draft) and spec.pids:
+        limit = min(spec.pids, hard.get("nproc", INFINITY))
+        wanted["nproc"] = (limit, limit, "pids")
+    for rlimit in spec.ulimits:
+        wanted[rlimit.name] = (rlimit.soft, rlimit.hard, "ulimit")
+    for name, (soft, top, origin) in sorted(wanted.items()):
+        draft.add("set-rlimit", origin, resource=RLIMITS[name], soft=soft, hard=top)
+    draft.add("set-umask", "always", mask=0o022)

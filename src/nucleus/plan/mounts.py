@@ -1,0 +1,166 @@
+"""What of the host comes in, and where: root entries, toolchains, context, workspace, volumes, secrets.  ✗ devices."""
+
+from __future__ import annotations
+
+from . import schema
+from .namespaces import map_text
+from .request import MapLine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .draft import Draft
+    from .request import Identity, Source, VolumeSource
+
+RDONLY, NOSUID, NODEV, NOEXEC, NOSYMFOLLOW = 0x1, 0x2, 0x4, 0x8, 0x200000
+SYSTEM = RDONLY | NOSUID | NODEV
+
+
+class HostMounts:
+    """Mounts taken from the host, numbered, until they are attached.
+
+    Host root's monitor takes them before clone and ID-maps them; rootless, the child takes them itself.
+    """
+
+    __slots__ = ("_userns", "draft", "mapped")
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self._userns: dict[tuple[int, int], int] = {}
+        self.mapped: list[tuple[int, Source]] = []
+
+    def take(self, source: Source, attributes: int, origin: str, *, owned: bool = False) -> int:
+        """A detached, recursive clone of the source; `owned`: its owner shall be the workload inside."""
+        number = self.draft.mount()
+        privileged = self.draft.request.identity.privileged
+        self.draft.add(
+            "open-tree" if privileged else "open-tree-inside", origin,
+            mount=number, path=source.path, recursive=1, device=source.device, inode=source.inode,
+            attributes=attributes,
+        )  # fmt: skip
+        if owned and privileged and source.idmap:
+            self.mapped.append((number, source))
+        return number
+
+    def map_steps(self) -> None:
+        """One user namespace per owner, then every mount that needs it."""
+        identity = self.draft.request.identity
+        for number, source in self.mapped:
+            owner = (source.uid, source.gid)
+            if owner not in self._userns:
+                self._userns[owner] = len(self._userns)
+                self.draft.add(
+                    "make-userns", "workspace", userns=self._userns[owner],
+                    uid_map=map_text(owner_map(source.uid, identity.uid, identity.uid_map[0].outside)),
+                    gid_map=map_text(owner_map(source.gid, identity.gid, identity.gid_map[0].outside)),
+                )  # fmt: skip
+            self.draft.add("map-mount", "workspace", mount=number, userns=self._userns[owner])
+
+
+def owner_map(owner: int, inside: int, base: int) -> tuple[MapLine, ...]:
+    """On-disk id → id in the sandbox's range: the owner is the workload, every other container id is itself.
+
+    With the owner's line alone any other container id would get EOVERFLOW when it creates a file.
+    """
+    lines = [MapLine(inside=owner, outside=base + inside, count=1)]
+    if inside:
+        lines.append(MapLine(inside=base, outside=base, count=inside))
+    lines.append(MapLine(inside=base + inside + 1, outside=base + inside + 1, count=65535 - inside))
+    return tuple(lines)
+
+
+def volume_attributes(volume: VolumeSource) -> int:
+    """nosuid and nodev always; read-only and noexec as asked."""
+    attributes = NOSUID | NODEV
+    attributes |= RDONLY if volume.read_only else 0
+    return attributes | (0 if volume.executable else NOEXEC)
+
+
+def take_all(host: HostMounts) -> list[tuple[int, str, bool, str]]:
+    """Every mount from the host, as (number, target, is file, origin), parents before children."""
+    request = host.draft.request
+    taken = []
+    for entry in request.root_entries:
+        if entry.source is not None:
+            number = host.take(entry.source, SYSTEM, entry.origin)
+            taken.append((number, entry.target, entry.source.is_file, entry.origin))
+    for volume in request.volumes:
+        number = host.take(volume.source, volume_attributes(volume), volume.origin, owned=True)
+        taken.append((number, volume.target, volume.source.is_file, volume.origin))
+    if request.resolv_conf is not None:
+        taken.append((host.take(request.resolv_conf, SYSTEM | NOEXEC, "network"), "/etc/resolv.conf", True, "network"))
+    return taken
+
+
+def temporary_steps(draft: Draft, identity: Identity) -> None:
+    """/tmp, home, and the user's own tmpfs, each bounded in bytes and inodes."""
+    spec = draft.request.spec
+    noexec = 0
+    tmpfs = [
+        ("/tmp", _TMP_BYTES, "1777", False, "tmp"),
+        (HOME, _HOME_BYTES, "0700", False, "home"),
+    ] + [(t.target, t.size_bytes, "1777", t.read_only, "tmpfs") for t in spec.tmpfs]
+    for target, size, mode, read_only, origin in tmpfs:
+        attributes = NOSUID | NODEV | noexec | (RDONLY if read_only else 0)
+        options = tmpfs_options(size, mode)
+        if origin == "home":
+            options += f"uid={identity.uid}\0gid={identity.gid}\0".encode()
+        draft.add(
+            "mount-filesystem", origin, type="tmpfs", target=target, attributes=attributes, options=options
+        )
+
+
+def tmpfs_options(size: int, mode: str) -> bytes:
+    """Bytes bound the content; inodes bound the kernel memory that empty files take (about 1 KiB each)."""
+    return f"size={size}\0nr_inodes={max(1024, size // 4096)}\0mode={mode}\0".encode()
+
+
+HOME = "/home/agent"
+_TMP_BYTES = 1 << 30
+_HOME_BYTES = 256 << 20
+_SECRET_BYTES = 16 << 20
+
+
+def secret_steps(draft: Draft) -> None:
+    """Secrets are copied from descriptors into a tmpfs of their own: never in a plan, never a bind of the host's file."""
+    request, identity = draft.request, draft.request.identity
+    if not request.secrets:
+        return
+    owner = f"uid={identity.uid}\0gid={identity.gid}\0".encode()
+    draft.add(
+        "mount-filesystem", "secret", type="tmpfs", target="/run/secrets", attributes=NOSUID | NODEV | NOEXEC,
+        options=tmpfs_options(_SECRET_BYTES, "0700") + owner,
+    )  # fmt: skip
+    made = {"/run/secrets"}
+    for number, target in enumerate(request.secrets):
+        for directory in parents_of(target):
+            if directory.startswith("/run/secrets/") and directory not in made:
+                made.add(directory)
+                draft.add(
+                    "make-directory", "secret", path=directory, mode=0o700, uid=identity.uid, gid=identity.gid
+                )
+        draft.add(
+            "write-secret", "secret", source=draft.slot(f"secret:{number}"), path=target, mode=0o400,
+            uid=identity.uid, gid=identity.gid,
+        )  # fmt: skip
+    draft.add("seal-mount", "secret", path="/run/secrets", attributes=RDONLY)
+
+
+def parents_of(path: str) -> list[str]:
+    """/a/b/c → ["/a", "/a/b"]"""
+    parts = path.strip("/").split("/")
+    return ["/" + "/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def attach_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
+    """Attach in the order of depth, so that no mount hides another."""
+    for number, target, is_file, origin in sorted(taken, key=lambda t: (t[1].count("/"), t[1])):
+        draft.add("attach-mount", origin, mount=number, target=target, is_file=int(is_file))
+
+
+def protect_steps(draft: Draft) -> None:
+    """Files of a writable workspace that would configure a tool of the host stay as they are."""
+    for path in draft.request.protected:
+        draft.add("protect-path", "allow_workspace_config", path=path, attributes=RDONLY | NOSUID | NODEV | NOEXEC)
+
+
+NOBODY = schema.NOBODY

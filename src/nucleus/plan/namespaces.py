@@ -1,0 +1,95 @@
+"""Which namespaces, id maps and cgroups, and what the monitor does at the end.  ✗ mounts."""
+
+from __future__ import annotations
+
+from . import schema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .draft import Draft
+    from .request import MapLine
+
+# clone(2)
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+
+# enum counter of launcher/report.h
+OOM_KILLS, MEMORY_PEAK, CPU_USEC, PIDS_DENIED = 0, 1, 2, 3
+_COUNTERS = {
+    2: {
+        "memory": (("memory.events", "oom_kill", OOM_KILLS), ("memory.peak", "", MEMORY_PEAK)),
+        "cpu": (("cpu.stat", "usage_usec", CPU_USEC),),
+        "pids": (("pids.events", "max", PIDS_DENIED),),
+    },
+    1: {
+        "memory": (("memory.oom_control", "oom_kill", OOM_KILLS), ("memory.max_usage_in_bytes", "", MEMORY_PEAK)),
+        "pids": (("pids.events", "max", PIDS_DENIED),),
+    },
+}
+
+
+def map_text(lines: tuple[MapLine, ...]) -> str:
+    """What /proc/PID/uid_map takes."""
+    return "".join([f"{m.inside} {m.outside} {m.count}\n" for m in lines])
+
+
+def helper_arguments(program: str, lines: tuple[MapLine, ...]) -> bytes:
+    """newuidmap(1)'s argv without the pid, which the launcher puts second."""
+    words = [program] + [str(n) for m in lines for n in (m.inside, m.outside, m.count)]
+    return b"".join([w.encode() + b"\0" for w in words])
+
+
+def cgroup_steps(draft: Draft) -> None:
+    """Make the cgroups and write their limits before anybody is inside."""
+    for number, parent in enumerate(draft.request.cgroups):
+        draft.add("create-cgroup", "cgroup", cgroup=number, parent=draft.slot(parent.slot), version=parent.version)
+        for file, value, origin in parent.writes:
+            draft.add("set-cgroup", origin, cgroup=number, file=file, value=value)
+
+
+def spawn_steps(draft: Draft) -> None:
+    """One clone3 with every namespace, placed into the v2 cgroup; then the id maps."""
+    request, identity = draft.request, draft.request.identity
+    versions = [c.version for c in request.cgroups]
+    flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC
+    if request.spec.network == "none":
+        flags |= CLONE_NEWNET
+    if 1 not in versions:  # on v1 the child enters its cgroups first and unshares then
+        flags |= CLONE_NEWCGROUP
+    into = versions.index(2) if 2 in versions else schema.NO_CGROUP
+    draft.add("spawn", "namespaces", namespaces=flags, cgroup=into)
+    maps = {"newuidmap": identity.uid_map, "newgidmap": identity.gid_map}
+    for helper in identity.helpers:
+        arguments = helper_arguments(helper, maps[helper])
+        draft.add("run-helper", "userns", program=draft.slot(helper), arguments=arguments)
+    if not identity.helpers:
+        draft.add(
+            "write-id-map", "userns",
+            uid_map=map_text(identity.uid_map), gid_map=map_text(identity.gid_map),
+            deny_setgroups=int(identity.deny_setgroups),
+        )  # fmt: skip
+
+
+def watch_steps(draft: Draft) -> None:
+    """Release, wait, and what is recorded and removed at the end."""
+    request, spec = draft.request, draft.request.spec
+    draft.add("write-init-record", "state", directory=draft.slot("state"))
+    draft.add(
+        "supervise", "timeout",
+        timeout_ms=spec.timeout_ms or 0, stop_signal=spec.stop_signal,
+        grace_ms=spec.stop_timeout_ms, owner=request.owner,
+    )  # fmt: skip
+    for number, parent in enumerate(request.cgroups):
+        for controller in parent.controllers:
+            for file, key, counter in _COUNTERS[parent.version].get(controller, ()):
+                draft.add("read-counter", "cgroup", cgroup=number, file=file, key=key, counter=counter)
+    for number in range(len(request.cgroups)):
+        draft.add("remove-cgroup", "cgroup", cgroup=number)
+    if request.keep_record:
+        draft.add("write-exit-record", "state", directory=draft.slot("state"))
+        draft.add("remove-tree", "state", directory=draft.slot("state"), name="context")
+    else:
+        draft.add("remove-tree", "rm", directory=draft.slot("state-root"), name="")
+    if request.reporter:
+        program = b"".join([w.encode() + b"\0" for w in request.reporter])
+        draft.add("report-failure", "log", origins=draft.slot("origins"), program=program)

@@ -1,0 +1,96 @@
+"""The private root: its directories, the generated /etc, proc and what is hidden of it, the switch.  ✗ volumes."""
+
+from __future__ import annotations
+
+from . import schema
+from .mounts import HOME, NODEV, NOEXEC, NOSUID, RDONLY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .draft import Draft
+
+_DIRECTORIES = ("/dev", "/etc", "/home", "/opt", "/proc", "/run", "/sys", "/tmp", "/usr", "/var", "/workspace")
+_NONE = schema.NOBODY
+# World-readable on some kernels, and telling about the host; what is absent costs a failed open.
+_HIDDEN_FILES = (
+    "config.gz", "kallsyms", "kcore", "key-users", "keys", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats",
+    "sched_debug", "sysrq-trigger", "timer_list", "timer_stats",
+)  # fmt: skip
+_HIDDEN_DIRECTORIES = ("acpi", "asound", "scsi")
+_ROOT_BYTES, _ROOT_INODES = 16 << 20, 4096
+
+
+def make_root_steps(draft: Draft) -> None:
+    """A small tmpfs that is sealed before the workload starts, and its directories."""
+    draft.add("make-root", "rootfs", size_bytes=_ROOT_BYTES, inodes=_ROOT_INODES, mode=0o755)
+    from_rootfs = {e.target for e in draft.request.root_entries}
+    for path in _DIRECTORIES:
+        if path not in from_rootfs:
+            mode = 0o555 if path in ("/proc", "/sys") else 0o755
+            draft.add("make-directory", "rootfs", path=path, mode=mode, uid=_NONE, gid=_NONE)
+    for entry in draft.request.root_entries:
+        if entry.link:
+            draft.add("make-symlink", entry.origin, path=entry.target, value=entry.link)
+    if "/var" not in from_rootfs:
+        for path, value in (("/var/tmp", "/tmp"), ("/var/run", "/run")):
+            draft.add("make-symlink", "rootfs", path=path, value=value)
+
+
+def etc_files(draft: Draft) -> dict[str, str]:
+    """The generated files of /etc: nothing of the host's accounts, names or resolvers."""
+    request, identity = draft.request, draft.request.identity
+    accounts = {0: ("root", "/root"), 65534: ("nobody", "/nonexistent")}
+    groups = {0: "root", 5: "tty", 65534: "nogroup"}
+    accounts.setdefault(identity.uid, ("agent", HOME))
+    groups.setdefault(identity.gid, "agent")
+    for gid in identity.groups:
+        groups.setdefault(gid, f"group{gid}")
+    passwd = [
+        f"{name}:x:{uid}:{0 if uid == 0 else identity.gid if uid == identity.uid else uid}:{name}:{home}:/bin/sh"
+        for uid, (name, home) in sorted(accounts.items())
+    ]
+    member = accounts[identity.uid][0]
+    group = [
+        f"{name}:x:{gid}:{member if gid in identity.groups else ''}" for gid, name in sorted(groups.items())
+    ]
+    files = {
+        "/etc/passwd": "\n".join(passwd) + "\n",
+        "/etc/group": "\n".join(group) + "\n",
+        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "/etc/hosts": f"127.0.0.1 localhost {request.hostname}\n::1 localhost {request.hostname}\n",
+        "/etc/hostname": f"{request.hostname}\n",
+    }
+    if request.resolv_conf is None:
+        files["/etc/resolv.conf"] = ""
+    return files
+
+
+def etc_steps(draft: Draft) -> None:
+    """Write the generated files, unless /etc comes whole from --rootfs."""
+    if any(e.target == "/etc" for e in draft.request.root_entries):
+        return
+    for path, content in etc_files(draft).items():
+        draft.add("write-file", "rootfs", path=path, mode=0o644, content=content.encode())
+
+
+def proc_steps(draft: Draft) -> None:
+    """A proc of the new pid namespace; its sysctls are set, what tells of the host is hidden, then it is sealed."""
+    draft.add(
+        "mount-filesystem", "proc", type="proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=b""
+    )
+    if "userns-limit" not in draft.request.degraded:
+        # Independent of seccomp: a nested user namespace answers ENOSPC.
+        draft.add("write-sysctl", "userns", path="/proc/sys/user/max_user_namespaces", value="0")
+    for name in _HIDDEN_FILES:
+        draft.add("mask-file", "proc", path=f"/proc/{name}")
+    for name in _HIDDEN_DIRECTORIES:
+        draft.add("mask-directory", "proc", path=f"/proc/{name}")
+    draft.add("seal-mount", "proc", path="/proc", attributes=RDONLY)
+
+
+def switch_steps(draft: Draft) -> None:
+    """Leave the host's root for good, and seal the new one."""
+    draft.add("pivot-root", "rootfs")
+    draft.add("seal-root", "rootfs", attributes=RDONLY | NOSUID | NODEV)
+    draft.add("await-release", "state")
+    draft.add("spawn-workload", "command")
