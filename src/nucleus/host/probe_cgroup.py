@@ -1,0 +1,125 @@
+"""Reads which cgroup hierarchies are mounted and where in them the caller lives.  ✗ creates nothing."""
+
+from __future__ import annotations
+
+from .facts import SELF_LEAF, Cgroups, V1Controller, V2Hierarchy
+
+_SWAP_LIMIT = "/memory.memsw.limit_in_bytes"  # absent when the kernel counts no swap (swapaccount=0)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .machine import Machine
+    from .mounts import Mount
+
+
+def own_paths(text: str) -> dict[str, str]:
+    """/proc/self/cgroup: controller → path; the cgroup2 line has the key ""."""
+    paths: dict[str, str] = {}
+    for line in text.split("\n"):
+        _number, sep, rest = line.partition(":")
+        names, sep2, path = rest.partition(":")
+        if sep and sep2:
+            for name in names.split(","):
+                paths[name] = path
+    return paths
+
+
+def _directory(mount: Mount, path: str) -> str:
+    """Where a cgroup path is seen below that mount, "" if it is outside of what the mount shows."""
+    inside = mount.root.rstrip("/")
+    if not path.startswith("/") or path.startswith("/.."):
+        return ""
+    if path != inside and not path.startswith(inside + "/"):
+        return ""
+    return (mount.point.rstrip("/") + path[len(inside) :]).rstrip("/") or "/"
+
+
+def _v1(machine: Machine, found: list[Mount], paths: dict[str, str]) -> tuple[V1Controller, ...]:
+    controllers: list[V1Controller] = []
+    for mount in found:
+        if mount.type != "cgroup":
+            continue
+        for name in mount.options.split(","):
+            path = paths.get(name, "")
+            if not path or name.startswith("name=") or any(c.name == name for c in controllers):
+                continue
+            directory = _directory(mount, path)
+            controllers.append(
+                V1Controller(
+                    name=name,
+                    mount=mount.point,
+                    path=path,
+                    directory=directory,
+                    device=mount.minor,
+                    writable=bool(directory) and machine.writable(directory),
+                    swap_limit=name == "memory" and machine.exists(directory + _SWAP_LIMIT),
+                )
+            )
+    return tuple(controllers)
+
+
+def _marked(machine: Machine, directory: str) -> bool:
+    """systemd writes on each cgroup that it delegates that it did (user.delegate since 251)."""
+    return any(machine.attribute(directory, f"{space}.delegate") == b"1" for space in ("user", "trusted"))
+
+
+def _delegated(machine: Machine, mount: Mount, directory: str, *, systemd: bool) -> bool:
+    """Whether the cgroup is the caller's to divide: where systemd manages it, being able to write is not enough."""
+    files = directory, directory + "/cgroup.procs", directory + "/cgroup.subtree_control"
+    if not all(machine.writable(f) for f in files):
+        return False
+    if _marked(machine, directory):
+        return True
+    if not systemd:
+        return True
+    if machine.euid == 0:
+        return False
+    # Below a manager that marks, an unmarked cgroup is the manager's own; an old one gives away by ownership.
+    above = directory
+    while above != mount.point and "/" in above:
+        above = above.rpartition("/")[0]
+        if _marked(machine, above):
+            return False
+    status = machine.status(directory)
+    return status is not None and status.st_uid == machine.euid
+
+
+def _words(machine: Machine, path: str) -> tuple[str, ...]:
+    return tuple(machine.read(path).split())
+
+
+def _v2(
+    machine: Machine, found: list[Mount], path: str, version: tuple[int, int], systemd: bool
+) -> V2Hierarchy | None:
+    for mount in found:
+        directory = _directory(mount, path) if mount.type == "cgroup2" else ""
+        if not directory:
+            continue
+        above, _, name = directory.rpartition("/")
+        in_leaf = name == SELF_LEAF and directory != mount.point
+        return V2Hierarchy(
+            mount=mount.point,
+            path=path,
+            directory=directory,
+            device=mount.minor,
+            controllers=_words(machine, (above if in_leaf else directory) + "/cgroup.controllers"),
+            enabled=_words(machine, directory + "/cgroup.subtree_control"),
+            writable=machine.writable(directory),
+            delegated=_delegated(machine, mount, directory, systemd=systemd),
+            is_root=not machine.exists(directory + "/cgroup.type"),
+            has_kill=version >= (5, 14),
+            parent_enabled=_words(machine, above + "/cgroup.subtree_control") if in_leaf else (),
+            parent_delegated=in_leaf and _delegated(machine, mount, above, systemd=systemd),
+        )
+    return None
+
+
+def probe_cgroups(
+    machine: Machine, found: list[Mount], *, version: tuple[int, int], systemd: bool
+) -> Cgroups:
+    """The hierarchies that are mounted here and that show the caller's own cgroup."""
+    paths = own_paths(machine.read("/proc/self/cgroup"))
+    v1 = _v1(machine, found, paths)
+    v2 = _v2(machine, found, paths[""], version, systemd) if "" in paths else None
+    layout = ("hybrid" if v2 else "v1") if v1 else ("v2" if v2 else "none")
+    return Cgroups(layout=layout, v1=v1, v2=v2)

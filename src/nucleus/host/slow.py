@@ -1,0 +1,145 @@
+"""What only a system call tells (Landlock's ABI …): asked from the launcher once per boot, kept in a file.
+
+✗ trusts no file that another user could have written.  Python has no system call for this without `ctypes`
+(6 ms at start), and a process per launch would cost as much as the launch.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .machine import Machine
+
+FILE = "nucleus-facts"
+_FORMAT = "1"
+_MAX_BYTES = 4096
+# A sysctl may change them while the machine runs, so they are of one moment only.
+_NEVER_KEPT = ("userns", "userns_capable")
+
+
+class SlowFacts:
+    """key=value pairs with numbers."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, int]) -> None:
+        self._values = values
+
+    def value(self, name: str) -> int:
+        """The number, -1 if the launcher did not say."""
+        return self._values.get(name, -1)
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def kept(self) -> str:
+        """The pairs that hold until the next boot."""
+        return " ".join([f"{k}={v}" for k, v in self._values.items() if k not in _NEVER_KEPT])
+
+
+def parse(text: str) -> SlowFacts:
+    """Of "landlock_abi=7 clone3=1": words of another form are passed over."""
+    values: dict[str, int] = {}
+    for word in text.split():
+        name, sep, number = word.partition("=")
+        if sep and number.removeprefix("-").isdecimal() and number.isascii():
+            values[name] = int(number)
+    return SlowFacts(values)
+
+
+def launcher_path() -> str:
+    """Where the package keeps its launcher."""
+    return __file__.rpartition("/host/")[0] + "/libexec/nucleus-launch"
+
+
+def ask_launcher(path: str) -> SlowFacts:
+    """Runs `nucleus-launch probe`; empty if it cannot be run."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, writer, 1)]
+        try:
+            pid = os.posix_spawn(path, [path, "probe"], {}, file_actions=actions)
+        except OSError:
+            return SlowFacts({})
+        finally:
+            os.close(writer)
+        text = b""
+        while len(text) <= _MAX_BYTES and (part := os.read(reader, _MAX_BYTES)):
+            text += part
+    finally:
+        os.close(reader)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:  # the host program reaps all its children by itself
+        return parse(text.decode("ascii", "replace"))
+    return parse(text.decode("ascii", "replace"))
+
+
+def _folder(machine: Machine, runtime_directory: str) -> str:
+    """/run for root, else the user's runtime directory (both end with the boot); "" if others may write there."""
+    folder = "/run" if machine.euid == 0 else runtime_directory
+    status = machine.status(folder) if folder else None
+    if status is None or status.st_uid != machine.euid or status.st_mode & 0o022:
+        return ""
+    return machine.root + folder
+
+
+def _load(path: str, key: str, uid: int) -> SlowFacts:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return SlowFacts({})
+    try:
+        status = os.fstat(fd)
+        # S_IFREG, one name, ours, and written by nobody else
+        if status.st_mode & 0o170022 != 0o100000 or status.st_uid != uid or status.st_nlink != 1:
+            return SlowFacts({})
+        text = os.read(fd, _MAX_BYTES).decode("ascii", "replace")
+    finally:
+        os.close(fd)
+    first, _, rest = text.partition("\n")
+    return parse(rest) if first == key else SlowFacts({})
+
+
+def _keep(path: str, text: str) -> None:
+    """Whole or not at all; a launch does not fail because nothing can be kept (read-only /run)."""
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return
+    try:
+        os.write(fd, text.encode("ascii"))
+    finally:
+        os.close(fd)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+
+
+def slow_facts(
+    machine: Machine, *, key: str, runtime_directory: str, fresh: bool = False, launcher: str = ""
+) -> SlowFacts:
+    """The facts kept under `key` since boot, else (or if `fresh`) the launcher's answer, which is kept then.
+
+    The key names everything that an answer depends on: boot, pid namespace, kernel, seccomp mode, launcher.
+    """
+    program = launcher or (launcher_path() if machine.is_this_one else "")
+    try:
+        built = os.stat(program) if program else None
+    except OSError:
+        built = None
+    if built is None:
+        return SlowFacts({})
+    key = f"{_FORMAT} {key} {built.st_ino} {built.st_mtime_ns} {built.st_size}"
+    folder = _folder(machine, runtime_directory)
+    path = f"{folder}/{FILE}"
+    if folder and not fresh and (known := _load(path, key, machine.euid)):
+        return known
+    answer = ask_launcher(program)
+    if answer and folder:
+        _keep(path, f"{key}\n{answer.kept()}\n")
+    return answer
