@@ -1,7 +1,7 @@
-"""The project as the guest gets it: sources, built launcher, tests, and the Python packages tests need.  ✗ runs nothing.
+"""The project as the guest gets it: sources, launcher, tests, the Python packages they need.  ✗ runs nothing.
 
-The guest has no network and no compiler, so all it needs travels on the project disk, byte code included: compiling it
-again in an emulator would cost more than the tests.
+The guest has no network and no compiler, so all it needs travels on the project disk, byte code included: to
+compile it again in an emulator would cost more than the tests.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).resolve().parents[2]
 STAGED = ("src", "tests", "bin", "demo", "pyproject.toml")
@@ -35,14 +37,13 @@ def stage(into: Path, also: Iterable[Path] = ()) -> None:
     if sys.version_info[:2] == GUEST_PYTHON:
         for distribution in _closure(PACKAGES):
             _copy_distribution(distribution, site)
-    else:
-        _download(site)
-    if sys.version_info[:2] == GUEST_PYTHON:
         # Without regard to times: the guest's clock and the disk's stamps need not agree.
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
         compileall.compile_dir(
             into, quiet=2, stripdir=into, prependdir=Path("/project"), invalidation_mode=unchecked
         )
+    else:
+        _download(site)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -55,9 +56,6 @@ def _copy(source: Path, target: Path) -> None:
 
 def _closure(names: Iterable[str]) -> list[importlib.metadata.Distribution]:
     """The installed distributions of these names, and of all they require here."""
-    # Not among what the pure staging of other interpreters needs: it comes with pytest.
-    from packaging.requirements import Requirement
-
     found: dict[str, importlib.metadata.Distribution] = {}
     waiting = list(names)
     while waiting:
