@@ -1,0 +1,173 @@
+"""Starts many containers for long, kills some at random moments, and demands that nothing is left over.
+
+    tools/soak.py --seconds 600 --at-once 8 --seed 1
+
+Looked at before and after: processes in foreign pid namespaces, mounts, cgroups, files of the state root.
+✗ tests no feature: tests/kernel does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NUCLEUS = str(ROOT / "bin" / "nucleus")
+JOBS = (
+    "true",
+    "exit 3",
+    "sleep 0.2",
+    "for i in 1 2 3 4 5; do sleep 0.3 & done; wait",
+    "(sleep 30 &) ; exit 0",
+    "head -c 4000000 /dev/zero >/tmp/zeros; sleep 1",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """What a container can leave on a machine."""
+
+    processes: frozenset[str]
+    mounts: frozenset[str]
+    cgroups: frozenset[str]
+
+    @staticmethod
+    def now() -> Traces:
+        """Reads the machine."""
+        return Traces(processes=_foreign_processes(), mounts=_mounts(), cgroups=_cgroups())
+
+    def beyond(self, before: Traces) -> list[str]:
+        """What is there now and was not before."""
+        pairs = (
+            ("process", self.processes - before.processes),
+            ("mount", self.mounts - before.mounts),
+            ("cgroup", self.cgroups - before.cgroups),
+        )
+        return [f"{kind} left over: {name}" for kind, names in pairs for name in sorted(names)]
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """How the containers ended."""
+
+    started: int = 0
+    killed: int = 0
+    stopped: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def _foreign_processes() -> frozenset[str]:
+    own = os.readlink("/proc/self/ns/pid")
+    found = set()
+    for entry in os.listdir("/proc"):
+        try:
+            namespace = os.readlink(f"/proc/{entry}/ns/pid") if entry.isdigit() else own
+        except OSError:  # ended meanwhile, or not ours to look at
+            continue
+        if namespace != own:
+            found.add(f"{entry} {namespace}")
+    return frozenset(found)
+
+
+def _mounts() -> frozenset[str]:
+    return frozenset(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _cgroups() -> frozenset[str]:
+    """Folders below the own cgroup of every hierarchy, and the place of root's containers on cgroup v2."""
+    tops = {Path("/sys/fs/cgroup/nucleus")}
+    points = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        kind, _, options = right.split(" ", 2)
+        if kind in ("cgroup", "cgroup2"):
+            names = set(options.rpartition(" ")[2].split(",")) if kind == "cgroup" else {""}
+            points.update(dict.fromkeys(names, left.split()[4]))
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for name in controllers.split(","):
+            if name in points:
+                tops.add(Path(points[name] + path))
+    return frozenset(str(child) for top in tops for child in top.rglob("*/") if child.is_dir())
+
+
+def _end(process: subprocess.Popen[bytes], dice: random.Random, tally: Tally) -> None:
+    """Ends one container as chance has it: kill -9, stop signal, or not at all."""
+    choice = dice.random()
+    if choice < 0.3 and process.poll() is None:
+        process.send_signal(signal.SIGKILL)
+        tally.killed += 1
+    elif choice < 0.5 and process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        tally.stopped += 1
+    try:
+        status = process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        tally.refused.append(f"pid {process.pid} did not end within a minute")
+        return
+    if status == 125 and process.stderr is not None:
+        tally.refused.append(process.stderr.read().decode(errors="replace").strip())
+
+
+def soak(state: Path, *, seconds: float, at_once: int, seed: int) -> Tally:
+    """Keeps `at_once` containers running for so long."""
+    dice, tally = random.Random(seed), Tally()
+    running: list[subprocess.Popen[bytes]] = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline or running:
+        if time.monotonic() < deadline and len(running) < at_once:
+            command = [NUCLEUS, "run", "--root", str(state), "--rm", "--", "/bin/sh", "-c", dice.choice(JOBS)]
+            running.append(
+                subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+                )
+            )
+            tally.started += 1
+            time.sleep(dice.random() * 0.05)
+            continue
+        _end(running.pop(dice.randrange(len(running))), dice, tally)
+    return tally
+
+
+def main() -> int:
+    """Exit code 0 if every container could start and nothing is left over."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    print(f"soak: {given.seconds:g} s, {given.at_once} at once, seed {given.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="nucleus-soak-") as folder:
+        state = Path(folder, "state")
+        before = Traces.now()
+        tally = soak(state, seconds=given.seconds, at_once=given.at_once, seed=given.seed)
+        # The next command sweeps what killed containers left.
+        for _ in range(1 + tally.killed // 32):
+            subprocess.run([NUCLEUS, "run", "--root", str(state), "--rm", "--", "/bin/true"], check=True)
+        time.sleep(2)
+        problems = tally.refused + Traces.now().beyond(before)
+        listed = subprocess.run(
+            [NUCLEUS, "ps", "--root", str(state), "-q"], check=True, stdout=subprocess.PIPE
+        )
+        problems += [f"still running: {name}" for name in listed.stdout.decode().split()]
+    for problem in problems:
+        print(problem)
+    ends = f"{tally.killed} killed, {tally.stopped} stopped"
+    print(f"{tally.started} containers, {ends}, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
