@@ -34,7 +34,7 @@ class IdRange(Value):
 
 
 class IdMapLine(Value):
-    """A line of /proc/self/uid_map: `count` ids from `inside` on are those from `outside` on in the parent."""
+    """A line of /proc/self/uid_map: `count` ids from `inside` on are the parent's from `outside` on."""
 
     inside: int
     outside: int
@@ -160,6 +160,7 @@ class V2Hierarchy(Value):
     `delegated`: the cgroup was handed to the caller.
     `is_root`: the machine's root cgroup, which alone may hold processes beside children with controllers.
     `parent_*`: the same for the cgroup above, for a caller that was moved to a leaf of its own.
+    `swap_limit`: False where the kernel is known not to count swap.
     """
 
     mount: str
@@ -174,10 +175,11 @@ class V2Hierarchy(Value):
     has_kill: bool = False
     parent_enabled: tuple[str, ...] = ()
     parent_delegated: bool = False
+    swap_limit: bool = True
 
 
 class Cgroups(Value):
-    """Which hierarchies are mounted.  `layout`: "v2", "v1", "hybrid" (v1 controllers and a cgroup2), "none"."""
+    """Which hierarchies are mounted.  `layout`: "v2", "v1", "hybrid" (v1 and a cgroup2) or "none"."""
 
     layout: str = "none"
     v1: tuple[V1Controller, ...] = ()
@@ -189,7 +191,7 @@ class Cgroups(Value):
 
 
 class Systemd(Value):
-    """Which managers could hand out a delegated scope.  `runtime_directory`: the caller's, "" if he has none."""
+    """Which managers could hand out a delegated scope.  `runtime_directory`: the caller's, or ""."""
 
     system: bool = False
     user: bool = False

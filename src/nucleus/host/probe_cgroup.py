@@ -64,7 +64,7 @@ def _marked(machine: Machine, directory: str) -> bool:
 
 
 def _delegated(machine: Machine, mount: Mount, directory: str, *, systemd: bool) -> bool:
-    """Whether the cgroup is the caller's to divide: where systemd manages it, being able to write is not enough."""
+    """Whether the caller may divide the cgroup: where systemd manages it, write permission is not enough."""
     files = directory, directory + "/cgroup.procs", directory + "/cgroup.subtree_control"
     if not all(machine.writable(f) for f in files):
         return False
@@ -82,6 +82,12 @@ def _delegated(machine: Machine, mount: Mount, directory: str, *, systemd: bool)
             return False
     status = machine.status(directory)
     return status is not None and status.st_uid == machine.euid
+
+
+def _counts_swap(machine: Machine, directory: str) -> bool:
+    """False if the memory controller is there and its swap limit is not (the root cgroup has neither)."""
+    memory = machine.exists(directory + "/memory.max")
+    return not memory or machine.exists(directory + "/memory.swap.max")
 
 
 def _words(machine: Machine, path: str) -> tuple[str, ...]:
@@ -108,6 +114,7 @@ def _v2(
             delegated=_delegated(machine, mount, directory, systemd=systemd),
             is_root=not machine.exists(directory + "/cgroup.type"),
             has_kill=version >= (5, 14),
+            swap_limit=_counts_swap(machine, directory),
             parent_enabled=_words(machine, above + "/cgroup.subtree_control") if in_leaf else (),
             parent_delegated=in_leaf and _delegated(machine, mount, above, systemd=systemd),
         )

@@ -78,7 +78,7 @@ def ask_launcher(path: str) -> SlowFacts:
 
 
 def _folder(machine: Machine, runtime_directory: str) -> str:
-    """/run for root, else the user's runtime directory (both end with the boot); "" if others may write there."""
+    """/run for root, else the user's runtime directory; "" if others may write there."""
     folder = "/run" if machine.euid == 0 else runtime_directory
     status = machine.status(folder) if folder else None
     if status is None or status.st_uid != machine.euid or status.st_mode & 0o022:
