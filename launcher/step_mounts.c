@@ -265,7 +265,7 @@ static const char *append_decimal(char *buffer, size_t size, const char *key, u6
 
 int run_make_root(const struct step *step, struct env *env)
 {
-	char size[40], inodes[40], mode[8] = "mode=";
+	char size[40], inodes[40], mode[9] = "mode=";
 	const char *entries[] = { append_decimal(size, sizeof(size), "size=", step->field[0].number),
 				  append_decimal(inodes, sizeof(inodes), "nr_inodes=", step->field[1].number), mode };
 	char options[96], *at = options;
@@ -274,7 +274,8 @@ int run_make_root(const struct step *step, struct env *env)
 
 	mode[5] = (char)('0' + (step->field[2].number >> 6 & 7));
 	mode[6] = (char)('0' + (step->field[2].number >> 3 & 7));
-	mode[7] = 0;
+	mode[7] = (char)('0' + (step->field[2].number & 7));
+	mode[8] = 0;
 	for (unsigned i = 0; i < 3; i++)
 		at = put_text(at, options + 94, entries[i]) + 1;
 	/* Nothing mounted from here on may reach the host, and nothing of the host's may arrive. */

@@ -134,7 +134,7 @@ static char *put_hex(char *at, const void *bytes, size_t size)
 _Noreturn void report_failure(struct env *env, const struct step *step)
 {
 	static const char *argv[16], *none[] = { NULL };
-	char record[2 * sizeof(struct failure) + 1], number[16];
+	char record[2 * sizeof(struct failure) + 1], number[16], plan[16];
 	const char *list = step->field[1].bytes;
 	int origins = slot(env, &step->field[0]);
 	unsigned n = 0;
@@ -145,8 +145,11 @@ _Noreturn void report_failure(struct env *env, const struct step *step)
 	put_number(number, number + 15, (u64)origins);
 	argv[n++] = record;
 	argv[n++] = number;
+	put_number(plan, plan + 15, (u64)env->plan_fd);
+	argv[n++] = plan;
 	argv[n] = NULL;
 	K(__NR_fcntl, origins, F_SETFD, 0);
+	K(__NR_fcntl, env->plan_fd, F_SETFD, 0);
 	for (int i = 0; i < 2; i++)
 		K(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
 	K(__NR_execve, argv[0], argv, none);

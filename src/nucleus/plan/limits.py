@@ -29,16 +29,20 @@ def pids_by_rlimit(draft: Draft) -> bool:
 
 def limit_steps(draft: Draft) -> None:
     """The user's own limits win; core dumps are off, and no hard limit is ever raised (that needs CAP_SYS_RESOURCE)."""
-    spec, hard = draft.request.spec, dict(draft.request.facts.rlimits_hard)
-    wanted: dict[str, tuple[int, int, str]] = {"core": (0, 0, "always")}
-    wanted["nofile"] = (min(_NOFILE, hard.get("nofile", _NOFILE)),) * 2 + ("always",)
+    spec, hard = draft.request.spec, draft.request.facts.rlimits
+    files = _at_most(_NOFILE, hard.nofile.hard)
+    wanted: dict[str, tuple[int, int, str]] = {"core": (0, 0, "always"), "nofile": (files, files, "always")}
     if spec.memlock_bytes is not None:
         wanted["memlock"] = (spec.memlock_bytes, spec.memlock_bytes, "memlock")
     if pids_by_rlimit(draft) and spec.pids:
-        limit = min(spec.pids, hard.get("nproc", INFINITY))
+        limit = _at_most(spec.pids, hard.nproc.hard)
         wanted["nproc"] = (limit, limit, "pids")
     for rlimit in spec.ulimits:
         wanted[rlimit.name] = (rlimit.soft, rlimit.hard, "ulimit")
     for name, (soft, top, origin) in sorted(wanted.items()):
         draft.add("set-rlimit", origin, resource=RLIMITS[name], soft=soft, hard=top)
     draft.add("set-umask", "always", mask=0o022)
+
+
+def _at_most(value: int, hard: int) -> int:
+    return value if hard < 0 else min(value, hard)

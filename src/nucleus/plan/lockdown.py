@@ -46,7 +46,7 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
 def lockdown_steps(draft: Draft) -> None:
     """Landlock with every right the kernel knows; seccomp last, so that the filter allows nothing the setup needs."""
     request = draft.request
-    abi = request.facts.landlock_abi
+    abi = request.facts.kernel.landlock_abi
     if abi and "landlock" not in request.degraded:
         handled = landlock.handled_fs(abi)
         draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=0)
@@ -59,7 +59,7 @@ def lockdown_steps(draft: Draft) -> None:
         draft.add("landlock-restrict", "landlock", flags=0)
     mode = 0
     if "seccomp" not in request.degraded:
-        program = seccomp.program(request.spec.seccomp_profile, request.spec.seccomp_allow, request.facts.arch)
+        program = seccomp.program(request.spec.seccomp_profile, request.spec.seccomp_allow, request.facts.kernel.arch)
         draft.add("set-seccomp", "seccomp_profile", program=program, flags=0)
         mode = _MODE_FILTER
     draft.add("assert-locked", "always", permitted=0, seccomp_mode=mode)

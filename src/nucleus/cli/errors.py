@@ -1,0 +1,43 @@
+"""An error on the terminal or in the log: one text for a person, one JSON object for a program.  ✗ decides nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..base.errors import NucleusError
+
+
+def error_text(error: NucleusError) -> str:
+    """`nucleus: where: message`, the remedy on a line of its own, for every problem."""
+    lines = []
+    for problem in error.problems_list():
+        where = f"{problem.where}: " if problem.where else ""
+        lines.append(f"nucleus: {where}{problem.message}")
+        if problem.remedy:
+            lines.append(f"  remedy: {problem.remedy}")
+    return "\n".join(lines) + "\n"
+
+
+def error_json(error: NucleusError) -> str:
+    """One line: level, code, exit_code and the problems with message, where and remedy."""
+    from ..base.jsontext import dumps
+
+    problems = [p.as_dict() for p in error.problems_list()]
+    return dumps({"level": "error", "code": error.code, "exit_code": error.exit_code, "problems": problems}) + "\n"
+
+
+def render_error(error: NucleusError, *, log_format: str = "text", log_path: str = "") -> None:
+    """Write the error to stderr, and to the log file too when there is one."""
+    text = error_json(error) if log_format == "json" else error_text(error)
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    if log_path:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(log_path, flags, 0o600)
+        except OSError as reason:
+            sys.stderr.write(f"nucleus: --log {log_path}: {(reason.strerror or '').lower()}\n")
+            return
+        with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)

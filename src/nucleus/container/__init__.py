@@ -1,0 +1,1 @@
+"""The API people import: composes the effects below into containers."""

@@ -1,0 +1,1 @@
+"""Starting the launcher and understanding its answers.  ✗ builds no steps."""

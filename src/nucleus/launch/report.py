@@ -1,0 +1,192 @@
+"""Fixed-size records of the launcher → values, and failures → sentences with a remedy.  ✗ starts nothing."""
+
+from __future__ import annotations
+
+from errno import errorcode
+from os import strerror
+from struct import Struct
+
+from ..base.errors import LaunchError
+from ..base.value import Value
+from ..plan import schema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..plan.steps import Step
+
+FAILURE = Struct("<IHHIiQQ")
+EXIT = Struct("<8sIIiiQQ4Q3Q32s")
+INIT = Struct("<8sIiiIQQ")
+MESSAGE = Struct(f"<Ii{EXIT.size}s")
+CREATED, READY, EXITED = 1, 2, 3
+
+OOM, TIMEOUT, OWNER_LOST, FAILED, DIRTY, INIT_KILLED = 1, 2, 4, 8, 16, 32
+
+
+class Failure(Value):
+    """Which step failed, with which errno; `detail` is what the step adds."""
+
+    actor: int
+    opcode: int
+    step: int
+    errno: int
+    detail: int
+
+    @property
+    def step_name(self) -> str:
+        """The step's name in the schema."""
+        spec = schema.BY_OPCODE.get(self.opcode)
+        return spec.name if spec else f"opcode {self.opcode}"
+
+
+class ExitRecord(Value):
+    """How a container ended.  Times in ns since the epoch; counters are 0 where nothing was counted."""
+
+    exit_code: int
+    signal: int
+    flags: int
+    started_ns: int
+    finished_ns: int
+    oom_kills: int
+    memory_peak_bytes: int
+    cpu_us: int
+    pids_denied: int
+    user_us: int
+    system_us: int
+    max_rss_bytes: int
+    failure: Failure | None
+
+    @property
+    def reason(self) -> str:
+        """exit, signal, oom, timeout, owner-lost, host-kill or failed."""
+        if self.flags & FAILED:
+            return "failed"
+        for flag, word in ((TIMEOUT, "timeout"), (OOM, "oom"), (OWNER_LOST, "owner-lost"), (INIT_KILLED, "host-kill")):
+            if self.flags & flag and not (flag == OOM and self.exit_code == 0):
+                return word
+        return "signal" if self.signal else "exit"
+
+
+class InitRecord(Value):
+    """The monitor's and init's pids with their start times in clock ticks."""
+
+    monitor_pid: int
+    init_pid: int
+    monitor_ticks: int
+    init_ticks: int
+
+
+def read_failure(data: bytes) -> Failure | None:
+    """The 32-byte record, or None when it is empty."""
+    magic, actor, opcode, step, error, detail, _ = FAILURE.unpack(data)
+    if magic != 0x4C494146:
+        return None
+    return Failure(actor=actor, opcode=opcode, step=step, errno=error, detail=detail)
+
+
+def read_exit(data: bytes) -> ExitRecord | None:
+    """The exit record, or None when the bytes are not a whole one."""
+    if len(data) != EXIT.size:
+        return None
+    magic, version, flags, code, signal, started, finished, *rest = EXIT.unpack(data)
+    if magic != b"NUCEXIT\0" or version != 1:
+        return None
+    oom, peak, cpu, pids, user, system, rss, failure = rest
+    return ExitRecord(
+        exit_code=code, signal=signal, flags=flags, started_ns=started, finished_ns=finished, oom_kills=oom,
+        memory_peak_bytes=peak, cpu_us=cpu, pids_denied=pids, user_us=user, system_us=system,
+        max_rss_bytes=rss * 1024, failure=read_failure(failure),
+    )  # fmt: skip
+
+
+def read_init(data: bytes) -> InitRecord | None:
+    """The init record, or None when the bytes are not a whole one."""
+    if len(data) != INIT.size or not data.startswith(b"NUCINIT\0"):
+        return None
+    _, _, monitor, init, _, monitor_ticks, init_ticks = INIT.unpack(data)
+    return InitRecord(monitor_pid=monitor, init_pid=init, monitor_ticks=monitor_ticks, init_ticks=init_ticks)
+
+
+_DELEGATION = "run `nucleus doctor`: it says which cgroups this user may use and how to get one delegated"
+_USERNS = "run `nucleus doctor`: it says what forbids user namespaces here and the command that allows them"
+# (step, errno name or "") → (what it means, what to do).  "" stands for any errno of the step.
+_MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
+    ("exec", "ENOENT"): ("command not found: {command}", "install it below /usr, or add its directory with --toolchain DIR"),
+    ("exec", "EACCES"): ("not executable: {command}", "check its mode, and that its mount is not noexec"),
+    ("exec", "ENOEXEC"): ("not a program this machine can run: {command}", "a script needs a #! line"),
+    ("exec", "E2BIG"): ("arguments or environment are too large", "pass large data by a file in the workspace"),
+    ("create-cgroup", ""): ("cannot create the container's cgroup", _DELEGATION),
+    ("set-cgroup", "EINVAL"): ("the kernel refuses this limit: {file}={value}", "choose a value the controller takes"),
+    ("set-cgroup", ""): ("cannot set the limit {file}={value}", _DELEGATION),
+    ("spawn", "EPERM"): ("user namespaces are not allowed here", _USERNS),
+    ("spawn", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),
+    ("spawn", "EAGAIN"): ("too many processes", "raise the caller's nproc limit, or stop other processes"),
+    ("spawn", ""): ("cannot create the namespaces", _USERNS),
+    ("run-helper", "ECHILD"): (
+        "newuidmap or newgidmap refused the id map",
+        "check this user's lines in /etc/subuid and /etc/subgid, or use --userns nomap",
+    ),
+    ("write-id-map", ""): ("the kernel refuses the id map", _USERNS),
+    ("open-tree", "ESTALE"): ("{path} was replaced while the container was being prepared", "run it again"),
+    ("open-tree-inside", "ESTALE"): ("{path} was replaced while the container was being prepared", "run it again"),
+    ("open-tree", "ELOOP"): ("{path} has become a symbolic link", "run it again"),
+    ("open-tree-inside", "ELOOP"): ("{path} has become a symbolic link", "run it again"),
+    ("open-tree-inside", "EACCES"): ("no right to open {path}", "give the calling user access to it"),
+    ("map-mount", "EINVAL"): (
+        "this file system takes no ID-mapped mounts",
+        "put the directory on ext4, xfs, btrfs or tmpfs, or mount it read-only",
+    ),
+    ("mount-filesystem", "EPERM"): (
+        "the kernel refuses a new {type} at {target}",
+        "inside another container its /proc must not be masked: `nucleus doctor` says more",
+    ),
+    ("mount-filesystem", "ENOSPC"): ("mount limit reached", "raise fs.mount-max"),
+    ("attach-mount", "ENOSPC"): ("mount limit reached", "raise fs.mount-max"),
+    ("attach-mount", "EROFS"): ("{target} does not exist and its place is read-only", "choose a target in a writable place"),
+    ("write-secret", "ENOSPC"): ("the secrets do not fit (16 MiB)", "mount large files with --volume SRC:DEST:ro"),
+    ("make-root", ""): ("cannot make the private root", "run `nucleus doctor`"),
+    ("set-rlimit", "EPERM"): ("this limit is above the caller's hard limit", "lower --ulimit or --memlock"),
+    ("set-seccomp", ""): ("the kernel refuses the seccomp filter", "run `nucleus doctor`"),
+    ("assert-locked", ""): ("the lockdown did not hold when read back", "this is a bug: please report it"),
+    ("landlock-path", "ENOENT"): ("{path} does not exist inside", "check --rootfs and the volumes"),
+}  # fmt: skip
+
+
+def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: int) -> LaunchError:
+    """The sentence for a failed step.  `step` is the plan's step, when the plan is at hand."""
+    name, word = failure.step_name, errorcode.get(failure.errno, str(failure.errno))
+    if name == "exec" and failure.detail:
+        meaning = ("the working directory cannot be entered: {directory}", "choose an existing one with --workdir")
+    else:
+        meaning = _MEANINGS.get((name, word)) or _MEANINGS.get((name, "")) or ("", "run `nucleus doctor`")
+    values: dict[str, str] = {}
+    if step is not None:
+        values = {k: _text(v) for k, v in zip(step.spec.names, step.values, strict=True)}
+        values["command"] = values.get("arguments", "").split(" ")[0]
+        described = step.spec.text.split(" {")[0]
+    else:
+        described = name
+    text = meaning[0].format_map(_Named(values)) if meaning[0] else f"cannot {described}"
+    if word != "ENOENT" or name != "exec":
+        text += f" ({strerror(failure.errno).lower()})"
+    where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
+    return LaunchError(
+        text, where=where, remedy=meaning[1], step=failure.step, opcode=name, errno=failure.errno, exit_code=exit_code
+    )
+
+
+_OPTION_WORDS = frozenset((
+    "workspace", "volume", "toolchain", "context", "secret", "tmpfs", "memory", "cpus", "pids", "io_limit", "ulimit",
+    "memlock", "memory_high", "memory_swap", "cpu_weight", "rootfs", "shm_size", "userns", "seccomp_profile",
+))  # fmt: skip
+
+
+class _Named(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def _text(value: int | str | bytes) -> str:
+    if isinstance(value, bytes):
+        return value.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+    return str(value)

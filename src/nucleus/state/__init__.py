@@ -1,0 +1,1 @@
+"""One directory per container: records, names, locks.  ✗ launch, network."""

@@ -1,0 +1,63 @@
+"""ContainerRecord: what state.json says of a container, versioned.  Pure but for the JSON library.  ✗ files."""
+
+from __future__ import annotations
+
+from ..base.jsontext import dumps
+from ..base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+
+
+class ContainerRecord(Value):
+    """Written once, before the launch, by whoever starts the container; its end stands in the exit record."""
+
+    version: int = VERSION
+    id: str
+    name: str
+    labels: dict[str, str]
+    command: tuple[str, ...]
+    created_ns: int
+    creator_uid: int
+    boot_id: str
+    pid_namespace: int
+    remove: bool
+    mode: str
+    network: str
+    rootless: bool
+    uid: int
+    gid: int
+    uid_map: tuple[tuple[int, int, int], ...]
+    gid_map: tuple[tuple[int, int, int], ...]
+    capabilities: tuple[str, ...]
+    limits: dict[str, int | None]
+    pids_by: str
+    degraded: tuple[str, ...]
+    cgroups: tuple[str, ...]  # the container's own directories, one per hierarchy
+    spec_hash: str
+    config_hash: str
+    spec: dict[str, Any]
+
+    def to_json(self) -> bytes:
+        """Indented JSON with a final newline."""
+        return dumps(self, indent=1).encode() + b"\n"
+
+
+def from_json(data: bytes) -> ContainerRecord | None:
+    """The record, or None when the bytes are not one of this version (the sweep and `rm` then still remove it)."""
+    import json
+
+    try:
+        fields = json.loads(data)
+        if fields.get("version") != VERSION:
+            return None
+        for key in ("command", "capabilities", "degraded", "cgroups"):
+            fields[key] = tuple(fields[key])
+        for key in ("uid_map", "gid_map"):
+            fields[key] = tuple(tuple(line) for line in fields[key])
+        return ContainerRecord(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -1,0 +1,228 @@
+"""The state root and its directories.
+
+    ROOT/containers/ID/   state.json (Python)   init, exit (launcher)   context/ (copy)
+    ROOT/names/NAME       symbolic link to the id: taken atomically, by whoever makes it first
+
+A container's owner holds a lock (flock(2)) on its directory for as long as it lives: the descriptor is handed from Python to
+the launcher, and the kernel lets go of it whichever way that process ends.  So "is the owner alive" has no race and no
+pid in it.  ✗ launch, cgroups: the sweep in container/ knows those.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ..base.errors import Conflict, HostUnsupported, NotFound, PermissionRefused
+from ..base.value import Value
+
+_PRIVATE = 0o700
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class StateDirectory(Value):
+    """A container's directory, held open and locked by its owner."""
+
+    id: str
+    fd: int
+
+
+def default_root(uid: int, environment: dict[str, str]) -> str:
+    """Where state lives when --root does not say: NUCLEUS_STATE_DIR, /run/nucleus, or the user's runtime directory."""
+    if chosen := environment.get("NUCLEUS_STATE_DIR"):
+        return chosen
+    if uid == 0:
+        return "/run/nucleus"
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    if runtime and os.access(runtime, os.W_OK | os.X_OK):
+        return f"{runtime}/nucleus"
+    home = environment.get("HOME", "")
+    if home and os.access(home, os.W_OK | os.X_OK):
+        return f"{environment.get('XDG_STATE_HOME') or home + '/.local/state'}/nucleus"
+    return f"/tmp/nucleus-{uid}"
+
+
+class Store:
+    """The state root of one user.  Making one creates the directories; they must be the caller's own and private."""
+
+    __slots__ = ("containers_fd", "names_fd", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        fd = _private_directory(path)
+        try:
+            self.containers_fd = _private_child(fd, "containers", path)
+            self.names_fd = _private_child(fd, "names", path)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Let go of both directories."""
+        os.close(self.containers_fd)
+        os.close(self.names_fd)
+
+    def create(self, container_id: str) -> StateDirectory:
+        """A new directory, locked.  Raises Conflict when the id exists."""
+        try:
+            os.mkdir(container_id, _PRIVATE, dir_fd=self.containers_fd)
+        except FileExistsError:
+            raise Conflict(f"a container with the id {container_id} exists", remedy="choose another id") from None
+        except OSError as error:
+            raise _full(error, self.path) from None
+        fd = os.open(container_id, _DIRECTORY, dir_fd=self.containers_fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return StateDirectory(id=container_id, fd=fd)
+
+    def take_name(self, name: str, container_id: str) -> None:
+        """Bind the name to the id, atomically.  Raises Conflict while another container has it."""
+        for _ in range(3):
+            try:
+                os.symlink(container_id, name, dir_fd=self.names_fd)
+                return
+            except FileExistsError:
+                holder = self.resolve_name(name)
+            except OSError as error:
+                raise _full(error, self.path) from None
+            if holder is not None:
+                raise Conflict(
+                    f"the name {name!r} is taken by container {holder[:12]}",
+                    where="--name",
+                    remedy=f"choose another name, or remove it: nucleus rm {name}",
+                )
+            self.release_name(name)
+        raise Conflict(f"the name {name!r} is contended", where="--name", remedy="try again")
+
+    def resolve_name(self, name: str) -> str | None:
+        """The id that has the name; None when nobody has, or its container is gone."""
+        try:
+            container_id = os.readlink(name, dir_fd=self.names_fd)
+            os.stat(container_id, dir_fd=self.containers_fd, follow_symlinks=False)
+        except OSError:
+            return None
+        return container_id
+
+    def release_name(self, name: str) -> None:
+        """Unlink the name; it is no error when it is gone."""
+        try:
+            os.unlink(name, dir_fd=self.names_fd)
+        except FileNotFoundError:
+            pass
+
+    def ids(self) -> list[str]:
+        """All containers, oldest first."""
+        found = []
+        with os.scandir(self.containers_fd) as entries:
+            for entry in entries:
+                try:
+                    found.append((entry.stat(follow_symlinks=False).st_ctime_ns, entry.name))
+                except FileNotFoundError:
+                    continue  # removed between the two calls
+        return [name for _, name in sorted(found)]
+
+    def names(self) -> list[str]:
+        """All names, whether their container exists or not."""
+        return sorted(os.listdir(self.names_fd))
+
+    def resolve(self, reference: str) -> str:
+        """An id by id, name, or unique prefix.  Raises NotFound, or Conflict when several match."""
+        ids = self.ids()
+        if reference in ids:
+            return reference
+        named = self.resolve_name(reference) if "/" not in reference and reference not in ("", ".", "..") else None
+        if named:
+            return named
+        matches = [i for i in ids if reference and i.startswith(reference)]
+        if not matches:
+            raise NotFound(f"no container {reference!r}", remedy="see `nucleus ps -a`")
+        if len(matches) > 1:
+            some = ", ".join(i[:12] for i in matches[:5])
+            raise Conflict(f"{reference!r} stands for {len(matches)} containers: {some}", remedy="give more of the id")
+        return matches[0]
+
+    def open(self, container_id: str) -> int:
+        """A descriptor of the container's directory.  Raises NotFound."""
+        try:
+            return os.open(container_id, _DIRECTORY, dir_fd=self.containers_fd)
+        except OSError:
+            raise NotFound(f"no container {container_id!r}", remedy="see `nucleus ps -a`") from None
+
+
+def owner_is_gone(fd: int) -> bool:
+    """Take the lock of a container's directory if nobody holds it; then it is the caller's until `fd` is closed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read_file(directory: int, name: str) -> bytes | None:
+    """The bytes of a file of a state directory; None when it is not there."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        return file.read()
+
+
+def write_file(directory: int, name: str, data: bytes) -> None:
+    """Whole or not at all: a new file, renamed over the old one.  Raises HostUnsupported when the disk is full."""
+    new = f"{name}.new"
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(new, flags, 0o600, dir_fd=directory)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+        os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError as error:
+        raise _full(error, name) from None
+
+
+def _full(error: OSError, where: str) -> HostUnsupported:
+    return HostUnsupported(
+        f"cannot write state: {(error.strerror or str(error)).lower()}",
+        where=where,
+        remedy="free some space there, or choose another place with --root DIR",
+    )
+
+
+def _private_directory(path: str) -> int:
+    """Open the state root, making it; it must be a directory of the caller that nobody else can enter."""
+    try:
+        os.makedirs(path, _PRIVATE, exist_ok=True)
+        fd = os.open(path, _DIRECTORY)
+    except OSError as error:
+        raise HostUnsupported(
+            f"the state directory cannot be made or opened: {(error.strerror or '').lower()}",
+            where=path,
+            remedy="choose another one with --root DIR, or set NUCLEUS_STATE_DIR",
+        ) from None
+    return _check_private(fd, path)
+
+
+def _private_child(parent: int, name: str, path: str) -> int:
+    try:
+        try:
+            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            try:
+                os.mkdir(name, _PRIVATE, dir_fd=parent)
+            except FileExistsError:
+                pass  # another command was faster
+            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    except OSError as error:
+        raise _full(error, f"{path}/{name}") from None
+    return _check_private(fd, f"{path}/{name}")
+
+
+def _check_private(fd: int, path: str) -> int:
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        os.close(fd)
+        raise PermissionRefused(
+            "the state directory is not this user's own, or others may write to it",
+            where=path,
+            remedy=f"chmod 700 {path}, or choose another one with --root DIR",
+        )
+    return fd
