@@ -14,7 +14,7 @@ step() { # NAME COMMAND...
 }
 
 shell_scripts() {
-    git ls-files -co --exclude-standard | while read -r file; do
+    git -c safe.directory='*' ls-files -co --exclude-standard | while read -r file; do
         if [ -f "$file" ] && head -n 1 "$file" | tr -d '\0' | grep -qE '^#!.*\b(ba|da)?sh\b|^# shellcheck shell='; then
             printf '%s\n' "$file"
         fi

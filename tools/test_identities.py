@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 USER_WITH_RANGES = "nucleus-test"
 USER_WITHOUT_RANGES = "nucleus-nosub"
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "build", "build-*", "dist", "__pycache__", ".*_cache", ".hypothesis"
+    ".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis"
 )
 _NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from source_tree import ROOT, files
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build*", "dist", "__pycache__", ".*_cache", "libexec")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", "libexec")
 
 
 @pytest.fixture(scope="module")
