@@ -20,11 +20,13 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from test_identities import ROOT, Absent, Identities, Place
 
+# Everything together, so that it ends within the time that continuous integration gives.
+TOTAL_S = 75 * 60
 PYTEST = ("-m", "pytest", "-q", "--no-header", "-rfEs", "--durations=5")
 
 
@@ -175,6 +177,19 @@ def run_suite(suite: Suite, identities: Identities) -> Outcome:
         return Outcome(suite=suite, absent=True, complaints=[f"not run: {reason}"])
 
 
+def run_all(suites: list[Suite], identities: Identities) -> list[Outcome]:
+    """Runs the suites one after the other; none gets more than what is left of TOTAL_S."""
+    deadline, outcomes = time.monotonic() + TOTAL_S, []
+    for suite in suites:
+        left = int(deadline - time.monotonic())
+        if left < 1:
+            complaint = f"not run: the {TOTAL_S // 60} minutes for all suites are over"
+            outcomes.append(Outcome(suite=suite, complaints=[complaint]))
+        else:
+            outcomes.append(run_suite(replace(suite, limit_s=min(suite.limit_s, left)), identities))
+    return outcomes
+
+
 def must_run(given: str | None, *, root: bool) -> set[str]:
     """The identities whose absence is a failure; the caller's own suites always count."""
     everyone = {suite.identity for suite in SUITES}
@@ -224,7 +239,7 @@ def main() -> int:
         parser.error(f"no suite of that name; there are {', '.join(s.name for s in SUITES)}")
     identities = Identities()
     try:
-        outcomes = [run_suite(suite, identities) for suite in suites]
+        outcomes = run_all(suites, identities)
     finally:
         identities.close()
     return 1 if summarise(outcomes, required) else 0

@@ -1,4 +1,4 @@
-"""The pages: every link of one page to another leads somewhere, and every make target that they name exists."""
+"""Pages: each link of one page to another leads somewhere, and each make target that they name exists."""
 
 from __future__ import annotations
 
