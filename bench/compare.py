@@ -1,0 +1,153 @@
+"""`python -m bench.compare`: start times of all contestants, as a table and as JSON.  ✗ starts no sandbox.
+
+A shared machine is noisy over minutes, not over milliseconds: every round runs each contestant once, in
+changing order, and contestants are compared by the median of the ratios within rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.contestants import CannotStart, Contestant
+from bench.peers import PEERS, PROGRAMS, version
+from bench.workers import Worker
+
+CONTESTANTS: tuple[Contestant, ...] = PEERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One contestant's figures. ratio: to the baseline, the median over rounds; times in milliseconds."""
+
+    name: str
+    isolation: str
+    median_ms: float
+    fastest_ms: float
+    p95_ms: float
+    ratio: float
+
+
+def start_workers(
+    contestants: Sequence[Contestant], stack: contextlib.ExitStack
+) -> tuple[list[Worker], dict[str, str]]:
+    """The workers that came up, and why the others did not."""
+    workers, absent = [], {}
+    for contestant in contestants:
+        try:
+            workers.append(stack.enter_context(Worker(contestant)))
+        except CannotStart as why:
+            absent[contestant.name] = str(why)
+    return workers, absent
+
+
+def interleave(workers: Sequence[Worker], rounds: int, order: random.Random) -> dict[str, list[int]]:
+    """Nanoseconds by contestant; index i of every list comes from round i."""
+    times: dict[str, list[int]] = {worker.contestant.name: [] for worker in workers}
+    for _ in range(rounds):
+        for worker in order.sample(list(workers), len(workers)):
+            times[worker.contestant.name].append(worker.run())
+    return times
+
+
+def median_ratio(times: Sequence[int], baseline: Sequence[int]) -> float:
+    return statistics.median(mine / base for mine, base in zip(times, baseline, strict=True))
+
+
+def rows_of(contestants: Sequence[Contestant], times: dict[str, list[int]], baseline: str) -> list[Row]:
+    rows = []
+    for contestant in contestants:
+        if (mine := times.get(contestant.name)) is None:
+            continue
+        ordered = sorted(mine)
+        rows.append(
+            Row(
+                name=contestant.name,
+                isolation=contestant.isolation,
+                median_ms=statistics.median(mine) / 1e6,
+                fastest_ms=ordered[0] / 1e6,
+                p95_ms=ordered[int(len(ordered) * 0.95)] / 1e6,
+                ratio=median_ratio(mine, times[baseline]),
+            )
+        )
+    return rows
+
+
+def table(rows: Sequence[Row], baseline: str) -> str:
+    lines = [
+        f"| Contestant | Median ms | Fastest ms | 95 % ms | × {baseline} | Isolation |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    lines += [
+        f"| {row.name} | {row.median_ms:.2f} | {row.fastest_ms:.2f} | {row.p95_ms:.2f} | {row.ratio:.2f}"
+        f" | {row.isolation} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def versions() -> dict[str, str]:
+    found = {"kernel": platform.release(), "python": platform.python_version(), "cpus": str(os.cpu_count())}
+    for name in PROGRAMS:
+        with contextlib.suppress(CannotStart):
+            found[name] = version(name)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=100, help="runs of each contestant (default: 100)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="this contestant; may be repeated")
+    parser.add_argument("--baseline", default="bwrap", metavar="NAME", help="compared with (default: bwrap)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time there as well")
+    parser.add_argument(
+        "--check", action="store_true", help="run each once and say which start; 1 when any does not"
+    )
+    return parser
+
+
+def check(contestants: Sequence[Contestant]) -> int:
+    with contextlib.ExitStack() as stack:
+        workers, absent = start_workers(contestants, stack)
+        for worker in workers:
+            print(f"{worker.contestant.name:<16} starts")
+    for name, why in absent.items():
+        print(f"{name:<16} does not start: {why}")
+    return 1 if absent else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    wanted = [c for c in CONTESTANTS if not given.only or c.name in (*given.only, given.baseline)]
+    if given.check:
+        return check(wanted)
+    with contextlib.ExitStack() as stack:
+        workers, absent = start_workers(wanted, stack)
+        for name, why in absent.items():
+            print(f"left out: {name}: {why}", file=sys.stderr)
+        if given.baseline not in {worker.contestant.name for worker in workers}:
+            print(f"the baseline {given.baseline} does not start here", file=sys.stderr)
+            return 1
+        times = interleave(workers, given.rounds, random.Random(0))
+    rows = rows_of(wanted, times, given.baseline)
+    print(table(rows, given.baseline))
+    if given.json:
+        record = {"versions": versions(), "baseline": given.baseline, "absent": absent}
+        record |= {"rows": [asdict(row) for row in rows], "nanoseconds": times}
+        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
