@@ -84,6 +84,11 @@ class Machine:
         """Whether the effective user may write there, read-only mounts considered."""
         return os.access(self.root + path, os.W_OK, effective_ids=True)
 
+    def executable(self, path: str) -> bool:
+        """Whether it is a file that the effective user may execute."""
+        full = self.root + path
+        return os.path.isfile(full) and os.access(full, os.X_OK, effective_ids=True)
+
     def attribute(self, path: str, name: str) -> bytes:
         """An extended attribute, b"" if it is not there or not for us to read."""
         try:
