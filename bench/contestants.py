@@ -1,8 +1,8 @@
 """What a contestant of the benchmark is, and how one run of it is measured.  ✗ knows no sandbox by name.
 
 To add one, put a Contestant into the table of compare.py. `prepare` is called once, in a process of its own
-that measures nothing else: it may import, enter namespaces, write files below its scratch folder. The callable it
-returns is what is timed: one whole sandbox from start to the end of its payload.
+that measures nothing else: it may import, enter namespaces, write files below its scratch folder. The
+callable it returns is what is timed: one whole sandbox from start to the end of its payload.
 """
 
 from __future__ import annotations

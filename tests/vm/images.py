@@ -70,14 +70,15 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[int]:
     """Holds an advisory lock on `path`; the kernel drops it when the holder dies, however it dies.
 
+    Yields its descriptor: a child that inherits it holds the lock as well, also when its parent is gone.
     wait: without, BlockingIOError is raised when another holds it.
     """
     with path.open("a") as file:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-        yield
+        yield file.fileno()
 
 
 def tool(name: str) -> str:
@@ -102,9 +103,9 @@ def image_for(kernel: str) -> Image:
     key = image_key(kernel)
     image = Image(folder=cache / f"image-{kernel}-{key}")
     if not image.is_whole():
-        with locked(cache / "lock"):
+        with locked(cache / "lock") as lock:
             if not image.is_whole():
-                _build([str(HERE / "build-image.sh"), kernel, str(cache), key])
+                _build([str(HERE / "build-image.sh"), kernel, str(cache), key], lock)
                 _forget_old_images(cache, kernel, image)
     return image
 
@@ -119,9 +120,9 @@ def emulator() -> Emulator:
     cache = cache_folder()
     folder = cache / "emulator"
     if not folder.exists():
-        with locked(cache / "lock"):
+        with locked(cache / "lock") as lock:
             if not folder.exists():
-                _build([str(HERE / "fetch-emulator.sh"), str(cache)])
+                _build([str(HERE / "fetch-emulator.sh"), str(cache)], lock)
     program = folder / "qemu-system-x86_64"
     return Emulator(program=program, arguments=("-L", str(folder / "bios")), version=_version(program))
 
@@ -133,11 +134,14 @@ def _version(program: Path) -> str:
     return answer.stdout.splitlines()[0]
 
 
-def _build(command: list[str]) -> None:
+def _build(command: list[str], lock: int) -> None:
+    """Runs a builder. What it starts inherits the lock, as it may outlive a killed caller and still write."""
     name = os.path.basename(command[0])
     if os.geteuid() != 0:  # files of many owners go into the image
         command = ["sudo", *command]
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    result = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, pass_fds=(lock,), check=False
+    )
     if result.returncode:
         raise GuestUnavailable(f"{name} failed; is everything installed? tools/setup-vm.sh")
 

@@ -67,6 +67,14 @@ def test_a_half_built_image_is_built_again(recipe: Path) -> None:
     assert builds() == 2
 
 
+def test_a_builder_that_outlives_its_caller_keeps_others_out(recipe: Path) -> None:
+    (recipe / "build-image.sh").write_text("#!/bin/sh\n(sleep 1; touch $2/late) >/dev/null 2>&1 &\nexit 1\n")
+    with pytest.raises(GuestUnavailable):
+        images.image_for("6.1")
+    with images.locked(images.cache_folder() / "lock"):
+        assert (images.cache_folder() / "late").exists()
+
+
 def test_another_recipe_is_another_image_and_old_ones_go(recipe: Path) -> None:
     for number in range(4):
         (recipe / "agent.c").write_text(str(number))
