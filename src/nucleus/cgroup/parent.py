@@ -74,7 +74,7 @@ def _remedy(facts: HostFacts) -> str:
         name = facts.identity.name or str(facts.identity.uid)
         return f"loginctl enable-linger {name}"
     directory = facts.cgroup.v2.directory if facts.cgroup.v2 else "/sys/fs/cgroup"
-    return f"chown -R {facts.identity.uid} {directory}"
+    return f"sudo chown -R {facts.identity.uid} {directory}"
 
 
 def _v1_directories(cgroup: Cgroups, wanted: tuple[str, ...]) -> list[CgroupDirectory]:
