@@ -75,6 +75,7 @@ def guest_command(user: str, tests: Iterable[str], pytest_arguments: Iterable[st
 def run_once(kernel: str, user: str, staged: Path, results: Path, given: argparse.Namespace) -> Outcome:
     name = f"vm-{kernel}-{user}"
     folder = results / name
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     command = Command(
         argv=guest_command(user, given.tests or TESTS, given.pytest),
@@ -164,8 +165,7 @@ def main() -> int:
         staged, results = Path(name) / "project", given.results or Path(name) / "results"
         staged.mkdir()
         stage(staged, given.also)
-        shutil.rmtree(results, ignore_errors=True)
-        results.mkdir(parents=True)
+        results.mkdir(parents=True, exist_ok=True)
         for kernel in given.kernel or KERNELS:
             for user in given.user or USERS:
                 outcome = run_once(kernel, user, staged, results, given)

@@ -19,7 +19,9 @@ from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).resolve().parents[2]
 STAGED = ("src", "tests", "bin", "demo", "pyproject.toml")
-NEVER_STAGED = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "build", "*.profraw", "*.o")
+NEVER_STAGED = shutil.ignore_patterns(
+    "__pycache__", ".git", ".venv", ".*_cache", ".hypothesis", "*.egg-info", "*.o"
+)
 PACKAGES = ("pytest", "hypothesis", "msgspec")
 # Bookworm's interpreter, which compiled modules must fit.
 GUEST_PYTHON = (3, 11)
