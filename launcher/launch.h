@@ -45,7 +45,8 @@ struct env {
 	int status_write, parent_socket;
 	int root;          /* the new root, before the pivot */
 	int ruleset;       /* Landlock */
-	int init_gate;     /* the workload's end of the pipe on which init says that it is in place */
+	int netns;         /* the workload's network namespace */
+	int peer;          /* child ↔ workload, until init has taken over */
 	int mounts[MAX_MOUNTS];
 };
 
@@ -65,11 +66,19 @@ int write_all(int fd, const void *bytes, u64 size);
 int write_file_at(int directory, const char *path, const void *bytes, u64 size);
 int duplicate_over_range(int fd, int wanted);
 u64 clock_ns(int clock);
+/* Records and letters between the processes; a letter that comes at the wrong time is -EPROTO, the other side's end of
+ * file -EOWNERDEAD: it has failed, and its own record says why. */
+int send_record(int socket, const void *record, u64 size, int fd);
+long receive_record(int socket, void *record, u64 size, int *fd, int flags);
+int send_letter(int socket, char letter, int fd);
+int receive_letter(int socket, char letter, int *fd);
 int await_letter(struct env *env, char letter);
 int tell_letter(struct env *env, char letter);
+int await_peer(struct env *env, char letter);
+int tell_peer(struct env *env, char letter);
 
 /* process_tree.c */
-_Noreturn void become_init(struct env *env, int gate);
+int become_init(struct env *env);
 int drop_all_capabilities(void);
 /* monitor.c */
 int monitor(struct env *env);
@@ -81,9 +90,11 @@ step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgrou
 step_handler run_open_tree, run_make_userns, run_map_mount, run_attach_mount, run_mount_filesystem, run_mask_file,
 	run_mask_directory, run_protect_path, run_seal_mount;
 step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file, run_write_secret, run_write_sysctl,
-	run_pivot_root, run_seal_root;
+	run_mount_proc, run_pivot_root,
+	run_seal_root;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
-	run_await_host_mounts, run_await_release, run_await_proceed;
+	run_await_host_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
+	run_await_detached, run_join_network, run_await_root, run_become_init;
 step_handler run_supervise, run_write_init_record, run_write_exit_record, run_remove_tree, run_report_failure;
 step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;

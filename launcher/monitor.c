@@ -22,7 +22,7 @@ struct kernel_sigaction {
 
 struct wait_state {
 	struct workload_end end;
-	bool ended, ready, timed_out, owner_open;
+	bool ended, socket_closed, timed_out, owner_open;
 	u64 deadline_ns; /* CLOCK_MONOTONIC, or NONE */
 	u64 stop_signal, grace_ns;
 };
@@ -31,13 +31,8 @@ enum watched { STATUS, SOCKET, CHILD, SIGNALS, CONTROL, WATCHED };
 
 static void tell_owner(struct env *env, const struct message *message, int pidfd)
 {
-	struct { void *base; u64 length; } part = { (void *)(uintptr_t)message, sizeof(*message) };
-	struct { u64 length; i32 level, type; i32 fd, padding; } rights = { 20, 1 /* SOL_SOCKET */, 1 /* SCM_RIGHTS */, pidfd, 0 };
-	struct { void *name; u64 name_length; void *parts; u64 count; void *control; u64 control_length; u64 flags; } header =
-		{ NULL, 0, &part, 1, pidfd < 0 ? NULL : &rights, pidfd < 0 ? 0 : sizeof(rights), 0 };
-
 	if (env->control >= 0) /* an owner that is gone is noticed by the end of file, not here */
-		K(__NR_sendmsg, env->control, &header, 0x4000 /* MSG_NOSIGNAL */);
+		(void)send_record(env->control, message, sizeof(*message), pidfd);
 }
 
 /* The failure record of child or workload, if one is waiting; at the end of file both have executed. */
@@ -63,16 +58,15 @@ static int kill_by(int pidfd, u64 signal)
 /* The child's socket brings the workload's pidfd, and later the workload's end. */
 static void read_child_socket(struct env *env, struct wait_state *state)
 {
-	struct { u64 length; i32 level, type; i32 fd, padding; } rights = { 0 };
-	struct { void *base; u64 length; } part = { &state->end, sizeof(state->end) };
-	struct { void *name; u64 name_length; void *parts; u64 count; void *control; u64 control_length; u64 flags; } header =
-		{ NULL, 0, &part, 1, &rights, sizeof(rights), 0 };
-	long got = K(__NR_recvmsg, env->child_socket, &header, 0x40000040 /* MSG_CMSG_CLOEXEC | MSG_DONTWAIT */);
+	int fd = -1;
+	long got = receive_record(env->child_socket, &state->end, sizeof(state->end), &fd, 0x40 /* MSG_DONTWAIT */);
 
+	if (got == 0)
+		state->socket_closed = true;
 	if (got == sizeof(state->end))
 		state->ended = true;
-	else if (got == 1 && rights.length == 20 && env->workload_pidfd < 0)
-		env->workload_pidfd = rights.fd;
+	else if (got == 1 && env->workload_pidfd < 0)
+		env->workload_pidfd = fd;
 }
 
 static void stop_self(struct env *env)
@@ -171,7 +165,7 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 	for (;;) {
 		struct pollfd fds[WATCHED] = {
 			[STATUS] = { status_open ? env->status_read : -1, POLLIN, 0 },
-			[SOCKET] = { env->child_socket, POLLIN, 0 },
+			[SOCKET] = { state->socket_closed ? -1 : env->child_socket, POLLIN, 0 },
 			[CHILD] = { env->child_pidfd, POLLIN, 0 },
 			[SIGNALS] = { env->signals, POLLIN, 0 },
 			[CONTROL] = { state->owner_open ? env->control : -1, POLLIN, 0 },
@@ -195,7 +189,7 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 		}
 		if (fds[CHILD].revents)
 			return collect(env, state);
-		if (fds[SOCKET].revents & POLLIN)
+		if (fds[SOCKET].revents)
 			read_child_socket(env, state);
 		if (fds[SIGNALS].revents)
 			forward_signal(env);

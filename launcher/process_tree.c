@@ -7,7 +7,6 @@
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <linux/socket.h>
-#include <linux/uio.h>
 
 #include "init.h"
 
@@ -36,7 +35,8 @@ static void close_all(const int *fds, unsigned count)
 
 _Noreturn static void workload(struct env *env)
 {
-	static const enum phase phases[] = { PHASE_LIMITS, PHASE_IDENTITY, PHASE_LANDLOCK, PHASE_SECCOMP, PHASE_EXEC };
+	static const enum phase phases[] = { PHASE_NETWORK, PHASE_LIMITS, PHASE_IDENTITY, PHASE_LANDLOCK, PHASE_SECCOMP,
+					     PHASE_EXEC };
 	const u64 none = 0;
 
 	env->actor = ACTOR_WORKLOAD;
@@ -49,12 +49,16 @@ _Noreturn static void workload(struct env *env)
 
 _Noreturn static void child(struct env *env)
 {
+	static const enum phase phases[] = { PHASE_SETUP, PHASE_ROOT, PHASE_MOUNTS, PHASE_HANDOVER };
 	const int not_mine[] = { env->child_socket, env->status_read, env->control, env->signals };
+	int result = 0;
 
 	/* Only so does the end of the monitor show as end of file, to the child and to the owner. */
 	close_all(not_mine, sizeof(not_mine) / sizeof(*not_mine));
 	env->actor = ACTOR_CHILD;
-	if (!run_phase(env, PHASE_MOUNTS) && !run_phase(env, PHASE_ROOT) && env->plan->kind == KIND_JOIN)
+	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++)
+		result = run_phase(env, phases[i]);
+	if (!result && env->plan->kind == KIND_JOIN)
 		workload(env);
 	die(env);
 }
@@ -236,35 +240,13 @@ int run_await_release(const struct step *step, struct env *env)
 
 /* ---- the workload, and what becomes of the child ------------------------------------------------------------------ */
 
-/* The workload's pidfd goes up to the monitor, which signals by it: init needs no right to signal anybody. */
-static int send_pidfd(const struct env *env, int pidfd)
-{
-	char letter = 'P';
-	struct iovec part = { .iov_base = &letter, .iov_len = 1 };
-	struct {
-		u64 length;
-		i32 level, type;
-		i32 fd, padding;
-	} control = { .length = 16 + sizeof(i32), .level = 1 /* SOL_SOCKET */, .type = 1 /* SCM_RIGHTS */, .fd = pidfd };
-	struct {
-		void *name;
-		u32 name_length, pad1;
-		struct iovec *parts;
-		u64 part_count;
-		void *control;
-		u64 control_length;
-		u32 flags, pad2;
-	} message = { .parts = &part, .part_count = 1, .control = &control, .control_length = sizeof(control) };
-	long result = K(__NR_sendmsg, env->parent_socket, &message, 0x4000 /* MSG_NOSIGNAL */);
-
-	return result < 0 ? (int)result : 0;
-}
-
+/* The workload's process is made early: it makes the network namespace and lets go of the host's root, which both take
+ * long, while the child builds the new root.  Until it executes, the two tell each other by letters how far they are. */
 int run_spawn_workload(const struct step *step, struct env *env)
 {
 	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
-	int gate[2], pidfd = -1, result;
-	long pid = K(__NR_pipe2, gate, O_CLOEXEC);
+	int pair[2], pidfd = -1;
+	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
 
 	(void)step; /* the step has no fields */
 	if (!pid) /* from here on nobody inside may look into init, whose /proc/1/exe is still the host's file */
@@ -274,18 +256,65 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	args.pidfd = (u64)(uintptr_t)&pidfd;
 	pid = K(__NR_clone3, &args, sizeof(args));
 	if (!pid) {
-		K(__NR_close, gate[1]);
+		K(__NR_close, pair[0]);
 		K(__NR_close, env->parent_socket);
-		env->init_gate = gate[0];
+		env->peer = pair[1];
 		workload(env);
 	}
 	if (pid < 0)
 		return (int)pid;
-	K(__NR_close, gate[0]);
-	result = send_pidfd(env, pidfd);
-	if (result < 0)
-		return result;
-	become_init(env, gate[1]);
+	K(__NR_close, pair[1]);
+	env->peer = pair[0];
+	/* The monitor signals the workload by it: init needs no right to signal anybody. */
+	return send_letter(env->parent_socket, 'P', pidfd);
+}
+
+int run_unshare_network(const struct step *step, struct env *env)
+{
+	(void)step, (void)env; /* the step has no fields */
+	return (int)K(__NR_unshare, CLONE_NEWNET);
+}
+
+/* Detaching waits for the kernel to forget the old tree (an RCU grace period): so it runs beside the child's mounts. */
+int run_detach_host(const struct step *step, struct env *env)
+{
+	int result = await_peer(env, 'R');
+
+	(void)step; /* the step has no fields */
+	/* pivot_root(".", ".") has stacked the host's root on the new one, where umount2 finds the topmost mount. */
+	if (!result)
+		result = (int)K(__NR_umount2, "/", 2 /* MNT_DETACH */);
+	if (!result)
+		result = send_letter(env->peer, 'D', env->netns);
+	return result == -EPIPE ? -EOWNERDEAD : result;
+}
+
+int run_await_detached(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	return receive_letter(env->peer, 'D', &env->netns);
+}
+
+/* Else /proc/1/net would show the host's network. */
+int run_join_network(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	return (int)K(__NR_setns, env->netns, CLONE_NEWNET);
+}
+
+int run_await_root(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	/* In a join the root is that of the container. */
+	return env->peer < 0 ? 0 : await_peer(env, 'L');
+}
+
+int run_become_init(const struct step *step, struct env *env)
+{
+	int result = tell_peer(env, 'L');
+
+	(void)step; /* the step has no fields */
+	return result ? result : become_init(env);
 }
 
 /* The image is sealed and in memory: no file of the host can be reached, or overwritten, by /proc/1/exe. */
@@ -310,33 +339,29 @@ int duplicate_over_range(int fd, int wanted)
 	return (int)K(__NR_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, wanted);
 }
 
-_Noreturn void become_init(struct env *env, int gate)
+/* Returns only a failure. */
+int become_init(struct env *env)
 {
 	static const char *const argv[] = { "nucleus-init", NULL }, *const none[] = { NULL };
 	int result = drop_all_capabilities(), image, fds[2];
 
 	if (result < 0)
-		goto failed;
+		return result;
 	image = seal_image();
 	if (image == -EACCES) { /* vm.memfd_noexec=2: stay in this image, which is non-dumpable too */
 		K(__NR_close_range, 0, 2, 0);
 		K(__NR_close, env->status_write);
-		init_main(env->parent_socket, gate);
+		init_main(env->parent_socket, env->peer);
 	}
-	result = image;
-	if (result < 0)
-		goto failed;
+	if (image < 0)
+		return image;
 	fds[0] = duplicate_over_range(env->parent_socket, 16);
-	fds[1] = duplicate_over_range(gate, 16);
+	fds[1] = duplicate_over_range(env->peer, 16);
 	image = duplicate_over_range(image, 16);
 	for (int i = 0; i < 2; i++)
 		if ((result = (int)K(__NR_dup3, fds[i], INIT_SOCKET + i, 0)) < 0)
-			goto failed;
+			return result;
 	/* Streams belong to the workload: their readers shall see its end of file, not init's. */
 	K(__NR_close_range, 0, 2, 0);
-	result = (int)K(__NR_execveat, image, "", argv, none, AT_EMPTY_PATH);
-failed:
-	env->failure = (struct failure){ .magic = FAILURE_MAGIC, .actor = ACTOR_CHILD, .opcode = STEP_SPAWN_WORKLOAD,
-					 .step = ~0U, .error = -result };
-	die(env);
+	return (int)K(__NR_execveat, image, "", argv, none, AT_EMPTY_PATH);
 }

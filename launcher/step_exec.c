@@ -45,22 +45,6 @@ static int read_environment(int fd)
 	return split(environment, size, variables);
 }
 
-/* init must be in place, and closed to the workload, before the workload's first instruction. */
-static int await_init(int gate)
-{
-	char byte;
-	long got;
-
-	if (gate < 0)
-		return 0;
-	do
-		got = K(__NR_read, gate, &byte, 1);
-	while (got == -EINTR);
-	if (got < 0)
-		return (int)got;
-	return got == 1 ? 0 : -EOWNERDEAD;
-}
-
 int run_exec(const struct step *step, struct env *env)
 {
 	const char *candidates = step->field[0].bytes;
@@ -69,7 +53,7 @@ int run_exec(const struct step *step, struct env *env)
 	if (!result)
 		result = read_environment(slot(env, &step->field[2]));
 	if (!result)
-		result = await_init(env->init_gate);
+		result = env->peer < 0 ? 0 : await_peer(env, 'i'); /* init is in place, and closed to the workload */
 	if (result < 0)
 		return result;
 	result = (int)K(__NR_chdir, step->field[3].bytes);

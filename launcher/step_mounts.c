@@ -181,16 +181,27 @@ static int new_mount(const char *type, u64 attributes, const char *options, u64 
 	return result;
 }
 
-int run_mount_filesystem(const struct step *step, struct env *env)
+static int mount_new(const struct env *env, const char *type, const struct value *target, const struct value *attributes,
+		     const struct value *options)
 {
-	int mount = new_mount(step->field[0].bytes, step->field[2].number, step->field[3].bytes, step->field[3].number);
-	int result;
+	int mount = new_mount(type, attributes->number, options->bytes, options->number), result;
 
 	if (mount < 0)
 		return mount;
-	result = attach(env, mount, step->field[1].bytes, false);
+	result = attach(env, mount, target->bytes, false);
 	K(__NR_close, mount);
 	return result;
+}
+
+int run_mount_filesystem(const struct step *step, struct env *env)
+{
+	return mount_new(env, step->field[0].bytes, &step->field[1], &step->field[2], &step->field[3]);
+}
+
+/* Before the switch: a user namespace may mount a proc only while it sees a whole one (mount_namespaces(7)). */
+int run_mount_proc(const struct step *step, struct env *env)
+{
+	return mount_new(env, "proc", &step->field[0], &step->field[1], &step->field[2]);
 }
 
 /* Puts a clone of `source` (a path of the new root) over path; a path that this kernel does not have needs no mask. */
@@ -297,20 +308,13 @@ int run_pivot_root(const struct step *step, struct env *env)
 	result = (int)K(__NR_fchdir, env->root);
 	if (!result)
 		result = (int)K(__NR_pivot_root, ".", ".");
-	/* The old root now lies on the new one: detach it with all that is below. */
-	if (!result)
-		result = (int)K(__NR_umount2, ".", 2 /* MNT_DETACH */);
-	if (!result)
-		result = (int)K(__NR_chdir, "/");
-	K(__NR_close, env->root);
-	env->root = -1;
-	return result;
+	/* The old root now lies on the new one; the workload's process detaches it (detach-host). */
+	return result ? result : tell_peer(env, 'R');
 }
 
 int run_seal_root(const struct step *step, struct env *env)
 {
 	struct mount_attr attr = { .attr_set = step->field[0].number };
 
-	(void)env; /* the root is "/" now */
-	return (int)K(__NR_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof(attr));
+	return (int)K(__NR_mount_setattr, env->root, "", AT_EMPTY_PATH, &attr, sizeof(attr));
 }

@@ -16,8 +16,10 @@ def main(argv: list[str]) -> int:
 
     failure = read_failure(bytes.fromhex(argv[1]))
     with open(int(argv[2]), encoding="utf-8") as file:
+        file.seek(0)  # the writer left it at the end
         log_format, log_path, *origins = file.read().split("\n")
     with open(int(argv[3]), "rb") as plan_file:
+        plan_file.seek(0)
         plan = decode(plan_file.read())
     if failure is None:
         return 125

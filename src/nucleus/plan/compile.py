@@ -30,17 +30,20 @@ def compile_plan(request: Request) -> LaunchPlan:
     if not privileged:
         taken = mounts.take_all(host) + devices.take_nodes(host)
     rootfs.make_root_steps(draft)
-    rootfs.etc_steps(draft)
+    rootfs.fill_root_steps(draft)
     mounts.temporary_steps(draft, request.identity)
     mounts.secret_steps(draft)
     devices.device_steps(draft)
+    # What follows resolves names inside mounts that others may have filled: the host's root must be out of reach.
+    draft.add("await-detached", "rootfs")
     if host.mapped:
         draft.add("await-host-mounts", "workspace")
     mounts.attach_steps(draft, taken)
     rootfs.proc_steps(draft)
     mounts.protect_steps(draft)
-    rootfs.switch_steps(draft)
+    rootfs.handover_steps(draft)
 
+    limits.network_steps(draft)
     limits.limit_steps(draft)
     identity.identity_steps(draft)
     lockdown.lockdown_steps(draft)

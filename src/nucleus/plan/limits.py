@@ -1,4 +1,4 @@
-"""What bounds the process itself: rlimits, umask, host name, loopback."""
+"""What bounds the process itself: rlimits and umask; host name and loopback."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ def namespace_steps(draft: Draft) -> None:
     """What the child can do before its ids are mapped, while the monitor writes the maps."""
     draft.add("no-new-privileges", "always")
     draft.add("set-hostname", "hostname", name=draft.request.hostname)
+
+
+def network_steps(draft: Draft) -> None:
+    """The workload's process makes the network namespace, and detaches the host's root, beside the child's mounts."""
     if draft.request.spec.network == "none":
+        draft.add("unshare-network", "network")
         draft.add("loopback-up", "network")
+    draft.add("detach-host", "rootfs")
 
 
 def pids_by_rlimit(draft: Draft) -> bool:

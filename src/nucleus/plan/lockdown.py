@@ -46,6 +46,7 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
 def lockdown_steps(draft: Draft) -> None:
     """Landlock with every right the kernel knows; seccomp last, so that the filter allows nothing the setup needs."""
     request = draft.request
+    draft.add("await-root", "rootfs")
     abi = request.facts.kernel.landlock_abi
     if abi and "landlock" not in request.degraded:
         handled = landlock.handled_fs(abi)

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .draft import Draft
 
-_DIRECTORIES = ("/dev", "/etc", "/home", "/opt", "/proc", "/run", "/sys", "/tmp", "/usr", "/var", "/workspace")
+_DIRECTORIES = ("/dev", "/etc", "/home", "/opt", "/run", "/sys", "/tmp", "/usr", "/var", "/workspace")
 _NONE = schema.NOBODY
 # World-readable on some kernels, and telling about the host; what is absent costs a failed open.
 _HIDDEN_FILES = (
@@ -21,12 +21,19 @@ _ROOT_BYTES, _ROOT_INODES = 16 << 20, 4096
 
 
 def make_root_steps(draft: Draft) -> None:
-    """A small tmpfs that is sealed before the workload starts, and its directories."""
+    """A small tmpfs with a proc of the new pid namespace; the switch to it."""
+    draft.add("spawn-workload", "command")
     draft.add("make-root", "rootfs", size_bytes=_ROOT_BYTES, inodes=_ROOT_INODES, mode=0o755)
+    draft.add("mount-proc", "proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=b"")
+    draft.add("pivot-root", "rootfs")
+
+
+def fill_root_steps(draft: Draft) -> None:
+    """The directories, links and generated files of the root, which is sealed before the workload starts."""
     from_rootfs = {e.target for e in draft.request.root_entries}
     for path in _DIRECTORIES:
         if path not in from_rootfs:
-            mode = 0o555 if path in ("/proc", "/sys") else 0o755
+            mode = 0o555 if path == "/sys" else 0o755
             draft.add("make-directory", "rootfs", path=path, mode=mode, uid=_NONE, gid=_NONE)
     for entry in draft.request.root_entries:
         if entry.link:
@@ -34,6 +41,9 @@ def make_root_steps(draft: Draft) -> None:
     if "/var" not in from_rootfs:
         for path, value in (("/var/tmp", "/tmp"), ("/var/run", "/run")):
             draft.add("make-symlink", "rootfs", path=path, value=value)
+    if "/etc" not in from_rootfs:
+        for path, content in etc_files(draft).items():
+            draft.add("write-file", "rootfs", path=path, mode=0o644, content=content.encode())
 
 
 def etc_files(draft: Draft) -> dict[str, str]:
@@ -65,19 +75,8 @@ def etc_files(draft: Draft) -> dict[str, str]:
     return files
 
 
-def etc_steps(draft: Draft) -> None:
-    """Write the generated files, unless /etc comes whole from --rootfs."""
-    if any(e.target == "/etc" for e in draft.request.root_entries):
-        return
-    for path, content in etc_files(draft).items():
-        draft.add("write-file", "rootfs", path=path, mode=0o644, content=content.encode())
-
-
 def proc_steps(draft: Draft) -> None:
-    """A proc of the new pid namespace; its sysctls are set, what tells of the host is hidden, then it is sealed."""
-    draft.add(
-        "mount-filesystem", "proc", type="proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=b""
-    )
+    """proc's sysctls are set, what tells of the host is hidden, then it is sealed."""
     if "userns-limit" not in draft.request.degraded:
         # Independent of seccomp: a nested user namespace answers ENOSPC.
         draft.add("write-sysctl", "userns", path="/proc/sys/user/max_user_namespaces", value="0")
@@ -88,9 +87,10 @@ def proc_steps(draft: Draft) -> None:
     draft.add("seal-mount", "proc", path="/proc", attributes=RDONLY)
 
 
-def switch_steps(draft: Draft) -> None:
-    """Leave the host's root for good, and seal the new one."""
-    draft.add("pivot-root", "rootfs")
+def handover_steps(draft: Draft) -> None:
+    """Seal the root, wait for the release, and leave the rest to the workload's process."""
     draft.add("seal-root", "rootfs", attributes=RDONLY | NOSUID | NODEV)
+    if draft.request.spec.network == "none":
+        draft.add("join-network", "network")
     draft.add("await-release", "state")
-    draft.add("spawn-workload", "command")
+    draft.add("become-init", "command")

@@ -1,0 +1,50 @@
+"""Which host ids a container of root gets: one disjoint block of 65,536, for as long as it lives.
+
+The blocks come from the range that systemd reserves for containers (524288 to 1879048191) and overlap no line of
+/etc/subuid, /etc/subgid, passwd or group: the usual 100000 is the first user's own block, and that user could then kill a
+container's processes.  A block is taken by a lock (flock(2)) on a file of its own; the kernel gives it back when the owner
+ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ..base.errors import HostUnsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..host.facts import IdRange
+
+BLOCK = 65536
+_FIRST, _LAST = 524288, 1879048191
+_DIRECTORY = "/run/nucleus/ranges"
+
+
+def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY) -> tuple[int, int]:
+    """(first host id, descriptor that holds the block).  Raises HostUnsupported when every block is in use."""
+    try:
+        os.makedirs(directory, 0o700, exist_ok=True)
+        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostUnsupported(
+            f"no place for the locks of id ranges: {(error.strerror or '').lower()}",
+            where=directory,
+            remedy="make /run writable for root",
+        ) from None
+    try:
+        for base in range(_FIRST, _LAST - BLOCK, BLOCK):
+            if any(base < r.start + r.count and r.start < base + BLOCK for r in taken):
+                continue
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(str(base), flags, 0o600, dir_fd=folder)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                continue
+            return base, fd
+    finally:
+        os.close(folder)
+    raise HostUnsupported("every block of host ids is in use", where=directory, remedy="stop some containers")

@@ -1,0 +1,167 @@
+"""What a dead owner left behind is found and removed: processes, cgroups, names, directories.
+
+A container whose directory can be locked has no owner any more.  With an exit record it ended in order and stays until
+`rm`; without one its owner was killed: what is left of it goes, and an exit record that says so takes its place.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from errno import EBUSY, ENOENT
+
+from ..launch.report import EXIT, INIT_KILLED, read_exit, read_init
+from ..state import store as files
+from ..state.record import ContainerRecord, from_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..state.store import Store
+
+AT_MOST = 32
+_SIGKILL = 9
+
+
+def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
+    """Look at the oldest `at_most` containers (0: all) and clean up behind dead owners; returns how many were cleaned.
+
+    Never raises for a single container: what cannot be removed now is left for the next sweep.
+    """
+    cleaned = 0
+    ids = store.ids()
+    for container_id in ids[:at_most] if at_most else ids:
+        try:
+            cleaned += _sweep_one(store, container_id)
+        except OSError:
+            continue  # another sweep was faster, or the cgroup is still busy
+    for name in store.names():
+        if store.resolve_name(name) is None:
+            _release_dead_name(store, name)
+    return cleaned
+
+
+def _release_dead_name(store: Store, name: str) -> None:
+    """A name whose container is gone.  A creator makes the directory before it takes the name, so this is no race."""
+    try:
+        target = os.readlink(name, dir_fd=store.names_fd)
+        os.stat(target, dir_fd=store.containers_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        store.release_name(name)
+    except OSError:
+        return
+
+
+def _sweep_one(store: Store, container_id: str) -> int:
+    fd = store.open(container_id)
+    try:
+        if read_exit(files.read_file(fd, "exit") or b"") is not None or not files.owner_is_gone(fd):
+            return 0
+        if read_exit(files.read_file(fd, "exit") or b"") is not None:
+            return 0  # it ended between the two looks
+        record = from_json(files.read_file(fd, "state.json") or b"")
+        bury(store, container_id, fd, record)
+        return 1
+    finally:
+        os.close(fd)
+
+
+def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | None) -> None:
+    """Clean up behind a killed owner; the caller holds the container's lock."""
+    kill_left_over(fd, record)
+    for directory in record.cgroups if record is not None else ():
+        remove_cgroup(directory)
+    if record is None or record.remove:
+        remove_directory(store, container_id, record)
+        return
+    now = time.time_ns()
+    data = EXIT.pack(
+        b"NUCEXIT\0", 1, INIT_KILLED, 128 + _SIGKILL, _SIGKILL, record.created_ns, now, *[0] * 7, bytes(32)
+    )
+    remove_tree(fd, "context")
+    files.write_file(fd, "exit", data)
+
+
+def kill_left_over(fd: int, record: ContainerRecord | None) -> None:
+    """Init dies with its owner (PDEATHSIG); this is for the moment before that is set."""
+    init = read_init(files.read_file(fd, "init") or b"")
+    if init is None or record is None or record.pid_namespace != os.stat("/proc/self/ns/pid").st_ino:
+        return
+    try:
+        pidfd = os.pidfd_open(init.init_pid)
+    except OSError:
+        return
+    try:
+        # The pidfd first, the start time after it: then a recycled pid shows as another start time.
+        if _start_ticks(init.init_pid) == init.init_ticks:
+            import signal
+
+            signal.pidfd_send_signal(pidfd, _SIGKILL)
+    except ProcessLookupError:
+        pass  # it has ended meanwhile
+    finally:
+        os.close(pidfd)
+
+
+def _start_ticks(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def remove_cgroup(directory: str) -> None:
+    """Kill what is left in a cgroup, and remove it, children first.  Raises OSError when it stays busy for a second."""
+    if not os.path.isdir(directory):
+        return
+    for child in [e.path for e in os.scandir(directory) if e.is_dir(follow_symlinks=False)]:
+        remove_cgroup(child)
+    for attempt in range(100):
+        try:
+            os.rmdir(directory)
+            return
+        except OSError as error:
+            if error.errno == ENOENT:
+                return
+            if error.errno != EBUSY or attempt == 99:
+                raise
+        _kill_members(directory)
+        time.sleep(0.01)
+
+
+def _kill_members(directory: str) -> None:
+    try:
+        with open(f"{directory}/cgroup.kill", "w", encoding="ascii") as file:
+            file.write("1")
+        return
+    except OSError:
+        pass  # cgroup v1, or Linux before 5.14: one by one
+    with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
+        members = [int(line) for line in file.read().split()]
+    for pid in members:
+        if pid == os.getpid():
+            continue
+        try:
+            os.kill(pid, _SIGKILL)  # it is in the container's own cgroup, where nothing else ever is
+        except ProcessLookupError:
+            continue
+
+
+def remove_directory(store: Store, container_id: str, record: ContainerRecord | None) -> None:
+    """The container's directory and its name.  The directory is what makes it exist, so it goes last but one."""
+    remove_tree(store.containers_fd, container_id)
+    if record is not None and record.name and store.resolve_name(record.name) is None:
+        _release_dead_name(store, record.name)
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Remove a tree by descriptors, never following a link; it is no error when it is gone."""
+    import shutil
+
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(name, dir_fd=parent)
+
+

@@ -1,0 +1,273 @@
+"""What every plan must satisfy before it is run.  ✗ compiles nothing, raises nothing: it returns problems.
+
+`structural` is the predicate of launcher/plan_decode.c, in the other language: the launcher refuses a plan exactly when
+this finds something.  `policy` is what makes a well-formed plan a safe one; the launcher does not judge that.
+"""
+
+from __future__ import annotations
+
+from ..base.errors import Problem
+from . import schema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from .steps import LaunchPlan, Step
+
+_U64 = (1 << 64) - 1
+_HEADER_BYTES, _STEP_BYTES = 32, 8
+_REMEDY = "this is a defect of nucleus: please report it with the output of `nucleus explain`"
+
+RDONLY, NOSUID, NODEV, NOEXEC = 0x1, 0x2, 0x4, 0x8
+
+# Origins whose mounts may be writable and executable at once when people work in the sandbox.  Strict modes pass less.
+WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home"})
+# Device nodes and terminals are the only mounts on which a device file works.
+_DEVICES = frozenset({"devices"})
+# What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
+_BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
+
+
+def check(
+    plan: LaunchPlan, *, writable_executable: frozenset[str] = WRITABLE_EXECUTABLE
+) -> tuple[Problem, ...]:
+    """All problems; policy is judged only where the structure holds."""
+    return structural(plan) or policy(plan, writable_executable=writable_executable)
+
+
+# ---- structure: the decoder's predicate ------------------------------------------------------------------------------
+
+
+def structural(plan: LaunchPlan) -> tuple[Problem, ...]:
+    """Problems for which the launcher would refuse the encoded plan."""
+    found: list[str] = []
+    if plan.kind not in (schema.KIND_CREATE, schema.KIND_JOIN):
+        found.append(f"kind {plan.kind} is neither create nor join")
+    if len(plan.steps) > schema.MAX_STEPS:
+        found.append(f"{len(plan.steps)} steps are more than {schema.MAX_STEPS}")
+    if len(plan.slots) > schema.MAX_SLOTS + 1:
+        found.append(f"{len(plan.slots)} descriptor slots are more than {schema.MAX_SLOTS + 1}")
+    seen: dict[str, int] = {}
+    phases = [0, 0, 0]
+    size = _HEADER_BYTES
+    for index, step in enumerate(plan.steps):
+        spec = step.spec
+        seen[spec.name] = seen.get(spec.name, 0) + 1
+        if spec.phase < phases[spec.actor]:
+            found.append(
+                f"step {index} {spec.name} comes after a later phase of the {schema.ACTORS[spec.actor]}"
+            )
+        phases[spec.actor] = max(spec.phase, phases[spec.actor])
+        size += _STEP_BYTES + _check_values(step, index, len(plan.slots), found)
+    if size > schema.MAX_BYTES:
+        found.append(f"{size} bytes are more than {schema.MAX_BYTES}")
+    found += _counts(plan.kind, seen)
+    found += _relations(seen)
+    return tuple([Problem(message=message, where="launch plan", remedy=_REMEDY) for message in found])
+
+
+def _check_values(step: Step, index: int, slots: int, found: list[str]) -> int:
+    """Adds what is wrong with the values of a step; returns their encoded size."""
+    size = 0
+    for field, value in zip(step.spec.fields, step.values, strict=True):
+        if isinstance(value, int):
+            size += 8
+            fits = field.kind in "nf" and 0 <= value <= _U64
+            good = fits and (
+                value < slots if field.kind == "f" else _NUMBERS[field.check](value, field.limit)
+            )
+        else:
+            data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+            size += 16 + len(data) - len(data) % 8
+            good = field.kind == ("s" if isinstance(value, str) else "b") and _DATA[field.check](
+                data, field.limit
+            )
+            good = good and not (field.kind == "s" and b"\0" in data)
+        if not good:
+            found.append(f"step {index} {step.name}: {field.name} is not a value that the launcher takes")
+    return size
+
+
+def _absolute(data: bytes, _limit: int) -> bool:
+    if data == b"/":
+        return True
+    parts = data.split(b"/")
+    return parts[0] == b"" and len(parts) > 1 and not any([part in (b"", b".", b"..") for part in parts[1:]])
+
+
+def _component(data: bytes, _limit: int) -> bool:
+    return 0 < len(data) <= 255 and b"/" not in data and data not in (b".", b"..")
+
+
+_NUMBERS: Mapping[str, Callable[[int, int], bool]] = {
+    "": lambda _value, _limit: True,
+    "max": lambda value, limit: value <= limit,
+    "mask": lambda value, limit: not value & ~limit,
+}
+_DATA: Mapping[str, Callable[[bytes, int], bool]] = {
+    "": lambda _data, _limit: True,
+    "absolute": _absolute,
+    "sysctl": lambda data, limit: _absolute(data, limit) and data.startswith(b"/proc/sys/"),
+    "name": _component,
+    "multiple": lambda data, limit: len(data) % limit == 0,
+    "list": lambda data, _limit: data.endswith(b"\0"),
+    "list?": lambda data, _limit: not data or data.endswith(b"\0"),
+}
+
+
+def _counts(kind: int, seen: dict[str, int]) -> Iterator[str]:
+    for spec in schema.STEPS:
+        allowed = spec.create if kind == schema.KIND_CREATE else spec.join
+        times = seen.get(spec.name, 0)
+        if allowed == schema.REQUIRED and times != 1:
+            yield f"{spec.name} must stand in the plan exactly once, not {times} times"
+        elif allowed == schema.OPTIONAL and times > 1:
+            yield f"{spec.name} may stand in the plan once, not {times} times"
+        elif allowed == schema.NEVER and times:
+            yield f"{spec.name} has no place in a plan of this kind"
+
+
+def _relations(seen: dict[str, int]) -> Iterator[str]:
+    ruleset = "landlock-ruleset" in seen
+    if ruleset != ("landlock-restrict" in seen):
+        yield "a Landlock ruleset and its enforcement belong together"
+    if not ruleset and ("landlock-path" in seen or "landlock-port" in seen):
+        yield "a Landlock rule needs a ruleset"
+    if ("map-mount" in seen) != ("await-host-mounts" in seen):
+        yield "the child waits for ID-mapped mounts if, and only if, the monitor makes some"
+
+
+# ---- policy ------------------------------------------------------------------------------------------------------------
+
+
+def policy(
+    plan: LaunchPlan, *, writable_executable: frozenset[str] = WRITABLE_EXECUTABLE
+) -> tuple[Problem, ...]:
+    """Problems for which a well-formed plan must not be run."""
+    found = [("always", message) for message in _lockdown_order(plan)]
+    found += [("always", message) for message in _capability_sets(plan)]
+    found += [("always", message) for message in _numbered_things(plan)]
+    if plan.kind == schema.KIND_CREATE:
+        found += [("always", message) for message in _child_order(plan)]
+        found += _mounts(plan, writable_executable)
+    return tuple([Problem(message=message, where=where, remedy=_REMEDY) for where, message in found])
+
+
+def _named(plan: LaunchPlan, actor: int) -> list[str]:
+    return [s.name for s in plan.steps if s.spec.actor == actor]
+
+
+def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
+    workload = _named(plan, schema.WORKLOAD)
+    if workload[-2:] != ["assert-locked", "exec"]:
+        yield "reading the lockdown back and exec must be the workload's last steps"
+    if "set-seccomp" in workload and workload[-3:-2] != ["set-seccomp"]:
+        yield "nothing may come between the seccomp filter and its read-back"
+    mode = plan.steps_of("assert-locked")[0]["seccomp_mode"]
+    if mode != (2 if "set-seccomp" in workload else 0):
+        yield f"seccomp mode {mode} is expected, which is not what the plan installs"
+    order = [n for n in workload if n in ("drop-bounding", "set-groups", "set-ids", "set-capabilities")]
+    if order != sorted(order, key=("drop-bounding", "set-groups", "set-ids", "set-capabilities").index):
+        yield "bounding set, groups, ids, capabilities: no other order works"
+    rules = [n for n in workload if n.startswith("landlock-")]
+    if rules and (rules[0], rules[-1]) != ("landlock-ruleset", "landlock-restrict"):
+        yield "Landlock rules belong between the ruleset and its enforcement"
+
+
+def _number(step: Step, field: str) -> int:
+    value = step[field]
+    return value if isinstance(value, int) else -1
+
+
+def _capability_sets(plan: LaunchPlan) -> Iterator[str]:
+    (sets,), (proof,) = plan.steps_of("set-capabilities"), plan.steps_of("assert-locked")
+    permitted, inheritable = _number(sets, "permitted"), _number(sets, "inheritable")
+    if _number(sets, "effective") & ~permitted:
+        yield "an effective capability that is not permitted"
+    if _number(sets, "ambient") & ~(permitted & inheritable):
+        yield "an ambient capability that is not both permitted and inheritable"
+    if inheritable & ~_number(plan.steps_of("drop-bounding")[0], "keep"):
+        yield "an inheritable capability that the bounding set drops"
+    if _number(proof, "permitted") != permitted:
+        yield "the read-back expects other capabilities than the plan sets"
+
+
+# Which steps make, use and end a numbered thing.
+_LIFE: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        "cgroup",
+        ("create-cgroup",),
+        ("set-cgroup", "enter-cgroup", "read-counter", "spawn"),
+        ("remove-cgroup",),
+    ),
+    ("mount", ("open-tree", "open-tree-inside"), ("map-mount",), ("attach-mount",)),
+    ("userns", ("make-userns",), ("map-mount",), ()),
+)
+_NONE = {"cgroup": schema.NO_CGROUP, "userns": schema.CHILD_USERNS, "mount": -1}
+
+
+def _numbered_things(plan: LaunchPlan) -> Iterator[str]:
+    # The monitor works up to `release` before the child attaches anything, so its steps count as earlier.
+    ordered = sorted(plan.steps, key=lambda s: 9 if s.spec.phase_name == "finish" else s.spec.actor)
+    for field, made_by, used_by, ended_by in _LIFE:
+        alive: set[int] = set()
+        made: set[int] = set()
+        for step in ordered:
+            if step.name not in made_by + used_by + ended_by:
+                continue
+            number = _number(step, field)
+            if step.name in made_by:
+                if number in made:
+                    yield f"{field} {number} is made twice"
+                alive.add(number)
+                made.add(number)
+            elif number not in alive and number != _NONE[field]:
+                yield f"{step.name} uses {field} {number}, which is not there"
+            if step.name in ended_by:
+                alive.discard(number)
+        if ended_by and alive:
+            yield f"{field} {min(alive)} is made and never comes to its end"
+
+
+def _child_order(plan: LaunchPlan) -> Iterator[str]:
+    child = _named(plan, schema.CHILD)
+    if child[0] != "no-new-privileges":
+        yield "no_new_privs must be the child's first step"
+    if child[-1] != "spawn-workload":
+        yield "starting the workload must be the child's last step"
+    early = set(child[: child.index("become-mapped")]) - _BEFORE_MAPPED
+    if early:
+        yield f"{min(early)} comes before the child has taken its mapped id"
+    root = child.index("make-root")
+    needs_root = {"attach-mount", "mount-filesystem", "make-directory", "make-symlink", "write-file", "write-secret",
+                  "write-sysctl", "mask-file", "mask-directory", "protect-path", "seal-mount"}  # fmt: skip
+    if needs_root & set(child[:root]):
+        yield f"{min(needs_root & set(child[:root]))} comes before there is a root to act on"
+    if (
+        "map-mount" in _named(plan, schema.MONITOR)
+        and "attach-mount" in child[: child.index("await-host-mounts")]
+    ):
+        yield "a mount is attached before the monitor has ID-mapped it"
+
+
+def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[tuple[str, str]]:
+    sealed = {s["path"]: _number(s, "attributes") for s in plan.steps_of("seal-mount")}
+    root = plan.steps_of("seal-root")
+    if not root or not _number(root[0], "attributes") & RDONLY:
+        yield "rootfs", "the private root stays writable"
+    targets = {s["mount"]: s["target"] for s in plan.steps_of("attach-mount")}
+    for step in plan.steps:
+        if step.name in ("open-tree", "open-tree-inside"):
+            where = targets.get(step["mount"], step["path"])
+        elif step.name == "mount-filesystem":
+            where = step["target"]
+        else:
+            continue
+        attributes = _number(step, "attributes") | sealed.get(where, 0)
+        if not attributes & (RDONLY | NOEXEC) and step.origin.split(".")[0] not in writable_executable:
+            yield step.origin, f"{where} would be writable and executable"
+        if not attributes & NOSUID:
+            yield step.origin, f"setuid programs would work on {where}"
+        if not attributes & NODEV and step.origin not in _DEVICES:
+            yield step.origin, f"device files would work on {where}"
