@@ -1,7 +1,7 @@
 """LaunchPlan → what people and programs read: sentences with their origin, a JSON document, and the raw text.
 
-The raw text equals what the launcher's own reader (nucleus-plan-dump) prints of the encoded plan, byte for byte: two
-readings, in two languages, of the same bytes.  ✗ changes no plan, prints nothing.
+The raw text equals what the launcher's own reader (nucleus-plan-dump) prints of the encoded plan, byte for
+byte: two readings, in two languages, of the same bytes.  ✗ changes no plan, prints nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def split_list(data: bytes) -> tuple[bytes, ...]:
     return tuple(data.split(b"\0")[:-1])
 
 
-# ---- sentences -----------------------------------------------------------------------------------------------------
+# ---- sentences -----------------------------------------------------------------------------------
 
 
 def _attributes(value: int) -> str:
@@ -113,7 +113,7 @@ def sentence(step: Step) -> str:
 
 
 def as_text(plan: LaunchPlan, *, options: Mapping[str, str] | None = None) -> str:
-    """The plan for people: actor and phase as headings, one numbered line a step, the option it comes from at its end.
+    """The plan for people: actor and phase as headings, a numbered line a step, its option at the end.
 
     options: origin → how the reader knows it ("memory" → "--memory"); other origins are shown as they are.
     """
@@ -132,7 +132,7 @@ def as_text(plan: LaunchPlan, *, options: Mapping[str, str] | None = None) -> st
     return "\n".join(lines) + "\n"
 
 
-# ---- JSON -----------------------------------------------------------------------------------------------------------
+# ---- JSON ----------------------------------------------------------------------------------------
 
 
 def _json_value(plan: LaunchPlan, step: Step, field: schema.Field) -> Any:
@@ -176,7 +176,7 @@ def as_json(plan: LaunchPlan) -> str:
     return json.dumps(as_document(plan), indent=2) + "\n"
 
 
-# ---- raw ------------------------------------------------------------------------------------------------------------
+# ---- raw -----------------------------------------------------------------------------------------
 
 _RAW = [bytes([b]).decode("ascii") if 0x20 <= b < 0x7F else f"\\x{b:02x}" for b in range(256)]
 _RAW[0x22], _RAW[0x5C] = '\\"', "\\\\"
@@ -190,7 +190,7 @@ def _raw_value(field: schema.Field, value: int | str | bytes) -> str:
 
 
 def as_raw(plan: LaunchPlan) -> str:
-    """Every step and field as it is, one line a step: numbers in decimal, slots as @N, text and bytes quoted."""
+    """Every step and field, a line a step: numbers in decimal, slots as @N, text and bytes quoted."""
     lines = [f"plan {schema.VERSION} {KINDS[plan.kind]} {len(plan.steps)}"]
     for index, step in enumerate(plan.steps):
         fields = [f" {f.name}={_raw_value(f, v)}" for f, v in zip(step.spec.fields, step.values, strict=True)]

@@ -1,7 +1,8 @@
 """What every plan must satisfy before it is run.  ✗ compiles nothing, raises nothing: it returns problems.
 
-`structural` is the predicate of launcher/plan_decode.c, in the other language: the launcher refuses a plan exactly when
-this finds something.  `policy` is what makes a well-formed plan a safe one; the launcher does not judge that.
+`structural` is the predicate of launcher/plan_decode.c, in the other language: the launcher refuses a plan
+exactly when this finds something.  `policy` is what makes a well-formed plan safe; the launcher does not
+judge that.
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ _REMEDY = "this is a defect of nucleus: please report it with the output of `nuc
 
 RDONLY, NOSUID, NODEV, NOEXEC = 0x1, 0x2, 0x4, 0x8
 
-# Origins whose mounts may be writable and executable at once when people work in the sandbox.  Strict modes pass less.
+# Origins whose mounts may be both writable and executable when people work inside; strict modes pass less.
 WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home"})
 # Device nodes and terminals are the only mounts on which a device file works.
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
+# What acts below the private root.
+_NEEDS_ROOT = frozenset(
+    {
+        *("attach-mount", "mount-filesystem", "make-directory", "make-symlink", "write-file", "write-secret"),
+        *("write-sysctl", "mask-file", "mask-directory", "protect-path", "seal-mount"),
+    }
+)
 
 
 def check(
@@ -36,7 +44,7 @@ def check(
     return structural(plan) or policy(plan, writable_executable=writable_executable)
 
 
-# ---- structure: the decoder's predicate ------------------------------------------------------------------------------
+# ---- structure: the decoder's predicate ----------------------------------------------------------
 
 
 def structural(plan: LaunchPlan) -> tuple[Problem, ...]:
@@ -138,7 +146,7 @@ def _relations(seen: dict[str, int]) -> Iterator[str]:
         yield "the child waits for ID-mapped mounts if, and only if, the monitor makes some"
 
 
-# ---- policy ------------------------------------------------------------------------------------------------------------
+# ---- policy --------------------------------------------------------------------------------------
 
 
 def policy(
@@ -164,7 +172,7 @@ def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
         yield "reading the lockdown back and exec must be the workload's last steps"
     if "set-seccomp" in workload and workload[-3:-2] != ["set-seccomp"]:
         yield "nothing may come between the seccomp filter and its read-back"
-    mode = plan.steps_of("assert-locked")[0]["seccomp_mode"]
+    mode = _number(plan.steps_of("assert-locked")[0], "seccomp_mode")
     if mode != (2 if "set-seccomp" in workload else 0):
         yield f"seccomp mode {mode} is expected, which is not what the plan installs"
     order = [n for n in workload if n in ("drop-bounding", "set-groups", "set-ids", "set-capabilities")]
@@ -178,6 +186,11 @@ def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
 def _number(step: Step, field: str) -> int:
     value = step[field]
     return value if isinstance(value, int) else -1
+
+
+def _path(step: Step, field: str) -> str:
+    value = step[field]
+    return value if isinstance(value, str) else ""
 
 
 def _capability_sets(plan: LaunchPlan) -> Iterator[str]:
@@ -240,10 +253,9 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
     if early:
         yield f"{min(early)} comes before the child has taken its mapped id"
     root = child.index("make-root")
-    needs_root = {"attach-mount", "mount-filesystem", "make-directory", "make-symlink", "write-file", "write-secret",
-                  "write-sysctl", "mask-file", "mask-directory", "protect-path", "seal-mount"}  # fmt: skip
-    if needs_root & set(child[:root]):
-        yield f"{min(needs_root & set(child[:root]))} comes before there is a root to act on"
+    rootless = _NEEDS_ROOT & set(child[:root])
+    if rootless:
+        yield f"{min(rootless)} comes before there is a root to act on"
     if (
         "map-mount" in _named(plan, schema.MONITOR)
         and "attach-mount" in child[: child.index("await-host-mounts")]
@@ -252,16 +264,16 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
 
 
 def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[tuple[str, str]]:
-    sealed = {s["path"]: _number(s, "attributes") for s in plan.steps_of("seal-mount")}
+    sealed = {_path(s, "path"): _number(s, "attributes") for s in plan.steps_of("seal-mount")}
     root = plan.steps_of("seal-root")
     if not root or not _number(root[0], "attributes") & RDONLY:
         yield "rootfs", "the private root stays writable"
-    targets = {s["mount"]: s["target"] for s in plan.steps_of("attach-mount")}
+    targets = {_number(s, "mount"): _path(s, "target") for s in plan.steps_of("attach-mount")}
     for step in plan.steps:
         if step.name in ("open-tree", "open-tree-inside"):
-            where = targets.get(step["mount"], step["path"])
+            where = targets.get(_number(step, "mount"), _path(step, "path"))
         elif step.name == "mount-filesystem":
-            where = step["target"]
+            where = _path(step, "target")
         else:
             continue
         attributes = _number(step, "attributes") | sealed.get(where, 0)

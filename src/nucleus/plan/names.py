@@ -1,4 +1,4 @@
-"""The kernel's words for the numbers of a plan: flags, rights, limits, signals, sizes.  ✗ decides nothing, parses nothing."""
+"""The kernel's words for the numbers of a plan: flags, rights, limits, signals, sizes.  ✗ decides nothing."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ NAMESPACES = {
 }  # fmt: skip
 
 # Bit numbers of landlock(7), as of ABI 7.
-LANDLOCK_FS = (
-    "execute", "write-file", "read-file", "read-dir", "remove-dir", "remove-file", "make-char", "make-dir", "make-reg",
-    "make-sock", "make-fifo", "make-block", "make-sym", "refer", "truncate", "ioctl-dev",
-)  # fmt: skip
+LANDLOCK_FS = tuple(
+    (
+        "execute write-file read-file read-dir remove-dir remove-file make-char make-dir make-reg make-sock "
+        "make-fifo make-block make-sym refer truncate ioctl-dev"
+    ).split()
+)
 LANDLOCK_NET = ("bind-tcp", "connect-tcp")
 LANDLOCK_SCOPES = ("abstract-unix-socket", "signal")
 
 # Bit numbers of capabilities(7).
 CAPABILITIES = tuple(
     (
-        "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service "
-        "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct "
-        "sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap "
-        "mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
+        "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
+        "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot "
+        "sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease "
+        "audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read "
+        "perfmon bpf checkpoint_restore"
     ).split()
 )
 
+# From 1 on, as of signal(7).
 SIGNALS = (
-    "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR",
-    "SYS",
-)  # fmt: skip
+    "",
+    *"HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP".split(),
+    *"TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(),
+)
 
 _RESOURCES = {number: name for name, number in RLIMITS.items()}
 _RESOURCES_IN_BYTES = {
@@ -115,7 +119,7 @@ def _span(start: int, count: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that a terminal may see: control characters, bytes that are no UTF-8 and backslashes as escapes."""
+    """Text that a terminal may see: control characters, undecodable bytes and backslashes as escapes."""
     if text.isprintable() and "\\" not in text:
         return text
     return "".join([c if c.isprintable() and c != "\\" else _escape(c) for c in text])
@@ -129,7 +133,7 @@ def _escape(character: str) -> str:
 
 
 def words(entries: Iterable[bytes]) -> str:
-    """Entries of a list separated by spaces, quoted where one is empty or holds what a shell would not take as it is."""
+    """Entries of a list separated by spaces, quoted where a shell would not take one as it is."""
     shown = []
     for entry in entries:
         text = printable(entry.decode("utf-8", "surrogateescape"))
