@@ -28,13 +28,14 @@ WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home"})
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
-# What acts below the private root.
-_NEEDS_ROOT = frozenset(
-    {
-        *("attach-mount", "mount-filesystem", "make-directory", "make-symlink", "write-file", "write-secret"),
-        *("write-sysctl", "mask-file", "mask-directory", "protect-path", "seal-mount"),
-    }
+# What resolves names below mounts that others may have filled: only after the host's root is out of reach.
+_AFTER_DETACHED = frozenset(
+    {"attach-mount", "write-sysctl", "mask-file", "mask-directory", "protect-path", "seal-mount", "seal-root"}
 )
+# What acts below the private root before that: it meets nothing but what the child has made itself.
+_NEEDS_ROOT = _AFTER_DETACHED | {
+    *("mount-proc", "mount-filesystem", "make-directory", "make-symlink", "write-file", "write-secret"),
+}
 
 
 def check(
@@ -244,23 +245,32 @@ def _numbered_things(plan: LaunchPlan) -> Iterator[str]:
 
 
 def _child_order(plan: LaunchPlan) -> Iterator[str]:
-    child = _named(plan, schema.CHILD)
+    child, workload = _named(plan, schema.CHILD), _named(plan, schema.WORKLOAD)
     if child[0] != "no-new-privileges":
         yield "no_new_privs must be the child's first step"
-    if child[-1] != "spawn-workload":
-        yield "starting the workload must be the child's last step"
-    early = set(child[: child.index("become-mapped")]) - _BEFORE_MAPPED
-    if early:
-        yield f"{min(early)} comes before the child has taken its mapped id"
-    root = child.index("make-root")
-    rootless = _NEEDS_ROOT & set(child[:root])
-    if rootless:
-        yield f"{min(rootless)} comes before there is a root to act on"
-    if (
-        "map-mount" in _named(plan, schema.MONITOR)
-        and "attach-mount" in child[: child.index("await-host-mounts")]
-    ):
-        yield "a mount is attached before the monitor has ID-mapped it"
+    if child[-1] != "become-init":
+        yield "becoming init must be the child's last step"
+    orders = (
+        (child, "become-mapped", set(child) - _BEFORE_MAPPED, "before the child has taken its mapped id"),
+        (child, "make-root", _NEEDS_ROOT, "before there is a root to act on"),
+        (child, "await-detached", _AFTER_DETACHED, "while the host's root is in reach"),
+        (child, "await-host-mounts", {"attach-mount"}, "before the mounts are ID-mapped"),
+        (child, "spawn-workload", {"pivot-root"}, "before the workload's process can detach the host's root"),
+        (workload, "unshare-network", {"loopback-up", "detach-host"}, "before the network namespace is made"),
+        (workload, "loopback-up", {"detach-host"}, "before the network namespace is known"),
+        (
+            workload,
+            "await-root",
+            {n for n in workload if n.startswith("landlock")},
+            "before the root is complete",
+        ),
+    )
+    for steps, gate, gated, when in orders:
+        early = gated.intersection(steps[: steps.index(gate)]) if gate in steps else ()
+        if early:
+            yield f"{min(early)} comes {when}"
+    if ("join-network" in child) != ("unshare-network" in workload):
+        yield "init and workload must be in the same network namespace"
 
 
 def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[tuple[str, str]]:
@@ -272,7 +282,7 @@ def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[t
     for step in plan.steps:
         if step.name in ("open-tree", "open-tree-inside"):
             where = targets.get(_number(step, "mount"), _path(step, "path"))
-        elif step.name == "mount-filesystem":
+        elif step.name in ("mount-filesystem", "mount-proc"):
             where = _path(step, "target")
         else:
             continue
