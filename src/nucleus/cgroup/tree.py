@@ -210,7 +210,8 @@ def systemd_run() -> str:
 
 
 def scope_command(placement: Placement, arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """The command that runs `arguments` in a delegated scope; NUCLEUS_SCOPE keeps it from asking twice."""
+    """The command that runs `arguments` in a delegated scope; by NUCLEUS_SCOPE they see that it is theirs."""
     manager = ("--user",) if placement.manager == "user" else ()
-    options = ("--scope", "--quiet", "--collect", "-p", "Delegate=yes", "--setenv=NUCLEUS_SCOPE=1", "--")
-    return (systemd_run(), *manager, *options, *arguments)
+    unit = f"nucleus-{os.urandom(8).hex()}.scope"
+    options = ("--scope", "--quiet", "--collect", f"--unit={unit}", "-p", "Delegate=yes")
+    return (systemd_run(), *manager, *options, f"--setenv=NUCLEUS_SCOPE={unit}", "--", *arguments)

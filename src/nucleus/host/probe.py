@@ -194,7 +194,7 @@ def probe(*, root: str = "/", machine: Machine | None = None, fresh: bool = Fals
         kernel=_kernel(machine, slow),
         identity=_identity(machine, status),
         user_namespaces=_user_namespaces(machine, slow),
-        cgroup=probe_cgroups(machine, found, version=version, systemd=systemd.system),
+        cgroup=probe_cgroups(machine, found, version=version, systemd=systemd),
         systemd=systemd,
         files=_files(machine, found),
         rlimits=_rlimits(machine),

@@ -6,8 +6,12 @@ from .facts import SELF_LEAF, Cgroups, V1Controller, V2Hierarchy
 
 _SWAP_LIMIT = "/memory.memsw.limit_in_bytes"  # absent when the kernel counts no swap (swapaccount=0)
 
+_SYSTEMCTL = "/usr/bin/systemctl"
+_OUR_MARK = "user.nucleus.delegate"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .facts import Systemd
     from .machine import Machine
     from .mounts import Mount
 
@@ -59,29 +63,52 @@ def _v1(machine: Machine, found: list[Mount], paths: dict[str, str]) -> tuple[V1
 
 
 def _marked(machine: Machine, directory: str) -> bool:
-    """systemd writes on each cgroup that it delegates that it did (user.delegate since 251)."""
+    """The system manager writes on each cgroup that it delegates that it did (systemd 236, for users 251)."""
     return any(machine.attribute(directory, f"{space}.delegate") == b"1" for space in ("user", "trusted"))
 
 
-def _delegated(machine: Machine, mount: Mount, directory: str, *, systemd: bool) -> bool:
+def _unit_of(directory: str) -> str:
+    """The cgroup of the service or scope that the directory is, or is in; "" outside of every unit."""
+    while directory and not directory.endswith((".service", ".scope")):
+        directory = directory.rpartition("/")[0]
+    return directory
+
+
+def _delegated_by_user_manager(machine: Machine, unit: str) -> bool:
+    """A user manager marks nothing, so it is asked: once per unit, the answer is kept on the unit's cgroup.
+
+    Everything below it belongs to the caller and can be written, and still it takes back controllers from the
+    children of a unit that it has not delegated: the limits would be gone without a word.
+    """
+    name = unit.rpartition("/")[2]
+    if machine.environ.get("NUCLEUS_SCOPE") == name:  # we asked for this scope ourselves
+        return True
+    known = machine.attribute(unit, _OUR_MARK)
+    if not known:
+        argv = [_SYSTEMCTL, "--user", "show", "--property=Delegate", "--value", "--", name]
+        known = b"1" if machine.output(argv).strip() == "yes" else b"0"
+        machine.mark(unit, _OUR_MARK, known)
+    return known == b"1"
+
+
+def _delegated(machine: Machine, directory: str, systemd: Systemd) -> bool:
     """Whether the caller may divide the cgroup: where systemd manages it, write permission is not enough."""
     files = directory, directory + "/cgroup.procs", directory + "/cgroup.subtree_control"
     if not all(machine.writable(f) for f in files):
         return False
-    if _marked(machine, directory):
+    if not (systemd.system or systemd.user) or _marked(machine, directory):
         return True
-    if not systemd:
-        return True
-    if machine.euid == 0:
+    unit = _unit_of(directory)
+    above, _, name = unit.rpartition("/")
+    if not unit or name.startswith("user@"):  # the user manager's own slices
         return False
-    # Below a manager that marks, an unmarked cgroup is the manager's own; an old one gives away by ownership.
-    above = directory
-    while above != mount.point and "/" in above:
-        above = above.rpartition("/")[0]
-        if _marked(machine, above):
-            return False
+    if "/user@" in above:
+        return machine.euid != 0 and _delegated_by_user_manager(machine, unit)
+    if _marked(machine, unit):
+        return True
+    # An older system manager's mark is for root to read only; but it gives a unit away only with delegation.
     status = machine.status(directory)
-    return status is not None and status.st_uid == machine.euid
+    return machine.euid != 0 and status is not None and status.st_uid == machine.euid
 
 
 def _counts_swap(machine: Machine, directory: str) -> bool:
@@ -95,7 +122,7 @@ def _words(machine: Machine, path: str) -> tuple[str, ...]:
 
 
 def _v2(
-    machine: Machine, found: list[Mount], path: str, version: tuple[int, int], systemd: bool
+    machine: Machine, found: list[Mount], path: str, version: tuple[int, int], systemd: Systemd
 ) -> V2Hierarchy | None:
     for mount in found:
         directory = _directory(mount, path) if mount.type == "cgroup2" else ""
@@ -111,18 +138,18 @@ def _v2(
             controllers=_words(machine, (above if in_leaf else directory) + "/cgroup.controllers"),
             enabled=_words(machine, directory + "/cgroup.subtree_control"),
             writable=machine.writable(directory),
-            delegated=_delegated(machine, mount, directory, systemd=systemd),
+            delegated=_delegated(machine, directory, systemd),
             is_root=not machine.exists(directory + "/cgroup.type"),
             has_kill=version >= (5, 14),
             swap_limit=_counts_swap(machine, directory),
             parent_enabled=_words(machine, above + "/cgroup.subtree_control") if in_leaf else (),
-            parent_delegated=in_leaf and _delegated(machine, mount, above, systemd=systemd),
+            parent_delegated=in_leaf and _delegated(machine, above, systemd),
         )
     return None
 
 
 def probe_cgroups(
-    machine: Machine, found: list[Mount], *, version: tuple[int, int], systemd: bool
+    machine: Machine, found: list[Mount], *, version: tuple[int, int], systemd: Systemd
 ) -> Cgroups:
     """The hierarchies that are mounted here and that show the caller's own cgroup."""
     paths = own_paths(machine.read("/proc/self/cgroup"))

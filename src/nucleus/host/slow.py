@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from .machine import output_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .machine import Machine
@@ -56,25 +58,7 @@ def launcher_path() -> str:
 
 def ask_launcher(path: str) -> SlowFacts:
     """Runs `nucleus-launch probe`; empty if it cannot be run."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    try:
-        actions = [(os.POSIX_SPAWN_DUP2, writer, 1)]
-        try:
-            pid = os.posix_spawn(path, [path, "probe"], {}, file_actions=actions)
-        except OSError:
-            return SlowFacts({})
-        finally:
-            os.close(writer)
-        text = b""
-        while len(text) <= _MAX_BYTES and (part := os.read(reader, _MAX_BYTES)):
-            text += part
-    finally:
-        os.close(reader)
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:  # the host program reaps all its children by itself
-        return parse(text.decode("ascii", "replace"))
-    return parse(text.decode("ascii", "replace"))
+    return parse(output_of([path, "probe"], {}))
 
 
 def _folder(machine: Machine, runtime_directory: str) -> str:

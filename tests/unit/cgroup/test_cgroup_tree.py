@@ -102,7 +102,8 @@ def test_a_scope_is_asked_for_with_delegation_and_only_once(monkeypatch: pytest.
     placement = choose_parent(on_v2(user=True), wanted=("pids",))
     command = tree.scope_command(placement, ("nucleus", "run", "true"))
     assert command[:3] == ("/usr/bin/systemd-run", "--user", "--scope")
-    assert "Delegate=yes" in command and "--setenv=NUCLEUS_SCOPE=1" in command
+    (unit,) = [w.removeprefix("--unit=") for w in command if w.startswith("--unit=")]
+    assert "Delegate=yes" in command and f"--setenv=NUCLEUS_SCOPE={unit}" in command
     assert command[-4:] == ("--", "nucleus", "run", "true")
 
 

@@ -17,7 +17,7 @@ ALL_CAPS = "000001ffffffffff"
 class FakeMachine(Machine):
     """A Machine whose permissions and attributes are given, so that a test run as root means the same."""
 
-    __slots__ = ("attributes", "owners", "read_only")
+    __slots__ = ("answer", "asked", "attributes", "owners", "read_only")
 
     def __init__(
         self, root: Path, *, uid: int, release: str = "6.8.0-41-generic", environ: dict[str, str]
@@ -28,12 +28,21 @@ class FakeMachine(Machine):
         self.read_only: set[str] = set()
         self.attributes: dict[tuple[str, str], bytes] = {}
         self.owners: dict[str, int] = {}
+        self.asked: list[list[str]] = []
+        self.answer = ""
 
     def writable(self, path: str) -> bool:
         return self.exists(path) and path not in self.read_only
 
     def attribute(self, path: str, name: str) -> bytes:
         return self.attributes.get((path, name), b"")
+
+    def mark(self, path: str, name: str, value: bytes) -> None:
+        self.attributes[path, name] = value
+
+    def output(self, argv: list[str]) -> str:
+        self.asked.append(argv)
+        return self.answer
 
     def status(self, path: str):  # type: ignore[no-untyped-def]
         found = super().status(path)

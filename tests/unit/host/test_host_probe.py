@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from machines import ALL_CAPS, PROC, ROOT, SYS, UNIFIED, machine, put
+from machines import ALL_CAPS, PROC, ROOT, SYS, UNIFIED, FakeMachine, machine, put
 
 from nucleus.host.facts import IdMapLine, IdRange
 from nucleus.host.ids import probe_subids
@@ -113,12 +113,49 @@ def test_systemd_s_mark_makes_a_cgroup_the_caller_s(tmp_path: Path) -> None:
     assert v2 is not None and v2.delegated
 
 
-def test_a_writable_unit_of_a_marking_manager_is_the_manager_s(tmp_path: Path) -> None:
-    user = machine(tmp_path)
-    user.read_only.clear()
-    user.owners[SCOPE] = 1000
-    user.attributes["/sys/fs/cgroup/user.slice/user-1000.slice", "user.delegate"] = b"1"
+MANAGER = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service"
+UNIT = MANAGER + "/app.slice/run-7.scope"
+
+
+def below_the_user_manager(root: Path, unit: str = UNIT) -> FakeMachine:
+    """A user in a cgroup that his own manager made and that he can write, like all below it."""
+    files = {"/proc/self/cgroup": f"0::{unit.removeprefix('/sys/fs/cgroup')}\n"}
+    for name in ("procs", "subtree_control", "controllers", "type"):
+        files[f"{unit}/cgroup.{name}"] = ""
+    user = machine(root, files=files)
+    user.attributes[MANAGER, "user.delegate"] = b"1"
+    user.owners.update({unit: 1000, MANAGER: 1000})
+    return user
+
+
+@pytest.mark.parametrize(("answer", "delegated"), [("yes\n", True), ("no\n", False), ("", False)])
+def test_the_user_manager_is_asked_once_what_it_delegated(
+    tmp_path: Path, answer: str, delegated: bool
+) -> None:
+    user = below_the_user_manager(tmp_path)
+    user.answer = answer
+    for _ in range(2):
+        v2 = probe(machine=user).cgroup.v2
+        assert v2 is not None and v2.writable and v2.delegated is delegated
+    assert [argv[-1] for argv in user.asked] == ["run-7.scope"]
+
+
+def test_the_scope_that_was_asked_for_needs_no_question(tmp_path: Path) -> None:
+    user = below_the_user_manager(tmp_path)
+    user.environ = {**user.environ, "NUCLEUS_SCOPE": "run-7.scope"}
     v2 = probe(machine=user).cgroup.v2
+    assert v2 is not None and v2.delegated and not user.asked
+
+
+def test_what_the_environment_says_of_another_scope_does_not_count(tmp_path: Path) -> None:
+    user = below_the_user_manager(tmp_path)
+    user.environ = {**user.environ, "NUCLEUS_SCOPE": "run-8.scope"}
+    v2 = probe(machine=user).cgroup.v2
+    assert v2 is not None and not v2.delegated
+
+
+def test_the_user_manager_s_own_slices_are_not_taken(tmp_path: Path) -> None:
+    v2 = probe(machine=below_the_user_manager(tmp_path, MANAGER + "/app.slice")).cgroup.v2
     assert v2 is not None and v2.writable and not v2.delegated
 
 
@@ -149,7 +186,7 @@ def test_a_caller_in_its_leaf_sees_the_cgroup_above(tmp_path: Path) -> None:
     user.read_only.clear()
     user.attributes[SCOPE, "user.delegate"] = b"1"
     v2 = probe(machine=user).cgroup.v2
-    assert v2 is not None and v2.parent_delegated and not v2.delegated
+    assert v2 is not None and v2.parent_delegated
     assert v2.parent_enabled == ("memory", "pids") and "io" in v2.controllers
 
 

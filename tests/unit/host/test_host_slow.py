@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nucleus.host import machine as machine_module
 from nucleus.host.machine import Machine
 from nucleus.host.slow import FILE, ask_launcher, parse, slow_facts
 
@@ -139,6 +140,17 @@ def test_only_numbers_are_taken(text: str, name: str, value: int) -> None:
 def test_a_launcher_that_is_absent_or_fails_says_nothing(tmp_path: Path) -> None:
     assert not ask_launcher(str(tmp_path / "none"))
     assert not ask_launcher("/bin/false")
+
+
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module, "_ANSWER_MS", 50)
+    assert machine_module.output_of(["/bin/sleep", "60"], {}) == ""
+
+
+def test_a_program_sees_only_the_environment_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    seen = machine_module.output_of(["/usr/bin/env"], {"XDG_RUNTIME_DIR": "/run"})
+    assert seen == "XDG_RUNTIME_DIR=/run\n"
 
 
 def test_an_endless_answer_is_cut(tmp_path: Path) -> None:
