@@ -62,7 +62,7 @@ SUITES = (
     Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1200),
     Suite(name="kernel-nosub", identity="nosub", paths=("tests/kernel",), limit_s=900),
     Suite(name="kernel-nested", identity="nested", paths=("tests/kernel",), limit_s=900),
-    Suite(name="harness", identity="caller", paths=("tests/vm/test_harness.py",), limit_s=120),
+    Suite(name="harness", identity="caller", paths=("tests/vm/test_harness.py", "tests/bench"), limit_s=120),
     Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=2400),
 )
 

@@ -56,7 +56,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     state = tmp_path_factory.mktemp("state")
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", OBSERVER, str(PACKAGE / "__main__.py")]
-        + ["--root", str(state), "run", "--", "/bin/true"],
+        + ["run", "--root", str(state), "--", "/bin/true"],
         capture_output=True,
         text=True,
         cwd=Path("/"),
