@@ -42,6 +42,12 @@ def definitions() -> str:
             f"{COUNTS[s.create]}, {COUNTS[s.join]}, {len(s.fields)}"
             + (f",\n     {fields})" if fields else ", { 0, CHECK_NONE, 0 })")
         )
+    out.append("#endif\n#ifdef FIELD_NAMES")
+    out += [
+        "FIELD_NAMES(%s, %s)" % (c_name(s.name), ", ".join(f'"{name}"' for name in s.names))
+        for s in schema.STEPS
+        if s.names
+    ]
     out.append("#endif")
     return "\n".join(out) + "\n"
 
