@@ -66,13 +66,15 @@ def _remedy(facts: HostFacts) -> str:
         return "mount -t cgroup2 none /sys/fs/cgroup"
     if facts.cgroup.v1:
         return "run as root, or boot with systemd.unified_cgroup_hierarchy=1: v1 cgroups cannot be delegated"
-    if facts.systemd.user:
-        return "systemd-run --user --scope -p Delegate=yes -- nucleus …"
     if facts.systemd.system and facts.identity.uid == 0:
         return "systemd-run --scope -p Delegate=yes -- nucleus …"
+    if facts.systemd.user and facts.identity.uid != 0:
+        return "systemd-run --user --scope -p Delegate=yes -- nucleus …"
     if facts.systemd.system:
         name = facts.identity.name or str(facts.identity.uid)
         return f"loginctl enable-linger {name}"
+    if facts.identity.uid == 0:
+        return "mount -o remount,rw /sys/fs/cgroup"
     directory = facts.cgroup.v2.directory if facts.cgroup.v2 else "/sys/fs/cgroup"
     return f"sudo chown -R {facts.identity.uid} {directory}"
 

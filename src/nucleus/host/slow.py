@@ -87,21 +87,35 @@ def _load(path: str, key: str, uid: int) -> SlowFacts:
     return parse(rest) if first == key else SlowFacts({})
 
 
-def _keep(path: str, text: str) -> None:
-    """Whole or not at all; a launch does not fail because nothing can be kept (read-only /run)."""
-    temporary = f"{path}.{os.getpid()}"
+def _keep(folder: str, text: str) -> None:
+    """Nameless until it is whole, so that no moment of death leaves a half or a stray file.
+
+    A launch does not fail because nothing can be kept (read-only /run, no O_TMPFILE).
+    """
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError:
         return
     try:
         os.write(fd, text.encode("ascii"))
+        _give_name(fd, f"{folder}/{FILE}")
+    except OSError:
+        return
     finally:
         os.close(fd)
+
+
+def _give_name(fd: int, path: str) -> None:
+    """linkat(2) through /proc, in the place of an older file."""
     try:
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # the first one of this boot
+    descriptors = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(str(fd), path, src_dir_fd=descriptors, follow_symlinks=True)
+    finally:
+        os.close(descriptors)
 
 
 def slow_facts(
@@ -120,10 +134,9 @@ def slow_facts(
         return SlowFacts({})
     key = f"{_FORMAT} {key} {built.st_ino} {built.st_mtime_ns} {built.st_size}"
     folder = _folder(machine, runtime_directory)
-    path = f"{folder}/{FILE}"
-    if folder and not fresh and (known := _load(path, key, machine.euid)):
+    if folder and not fresh and (known := _load(f"{folder}/{FILE}", key, machine.euid)):
         return known
     answer = ask_launcher(program)
     if answer and folder:
-        _keep(path, f"{key}\n{answer.kept()}\n")
+        _keep(folder, f"{key}\n{answer.kept()}\n")
     return answer

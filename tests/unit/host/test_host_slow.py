@@ -119,9 +119,15 @@ def test_nothing_is_kept_where_others_may_write(runtime: Runtime) -> None:
     assert not runtime.kept.exists()
 
 
-def test_a_full_or_read_only_directory_is_no_failure(runtime: Runtime) -> None:
-    (runtime.directory / f"{FILE}.{os.getpid()}").write_text("in the way")
-    assert runtime.ask() == 6
+def test_what_cannot_be_kept_is_no_failure(runtime: Runtime) -> None:
+    runtime.kept.mkdir()
+    assert [runtime.ask(), runtime.ask()] == [6, 6]
+
+
+def test_keeping_leaves_one_name_only(runtime: Runtime) -> None:
+    runtime.ask()
+    runtime.ask(fresh=True)
+    assert [p.name for p in runtime.directory.iterdir()] == [FILE]
 
 
 @pytest.mark.parametrize(
