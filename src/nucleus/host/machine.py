@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 _ANSWER_BYTES, _ANSWER_MS = 4096, 3000
+_SIGKILL = 9  # the module `signal` imports enum
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -41,11 +42,9 @@ def output_of(argv: list[str], environ: dict[str, str]) -> str:
 
 def _reap(pid: int, *, kill: bool) -> None:
     """Waits for the program, after ending one that goes on for too long."""
-    from signal import SIGKILL
-
     try:
         if kill:
-            os.kill(pid, SIGKILL)
+            os.kill(pid, _SIGKILL)
         os.waitpid(pid, 0)
     except (ProcessLookupError, ChildProcessError):  # the host program reaps all its children by itself
         return

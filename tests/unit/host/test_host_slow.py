@@ -171,7 +171,7 @@ def test_the_probe_imports_nothing_heavy() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "before = set(sys.modules)\n"
-        "from nucleus.host.probe import probe; probe()\n"
+        "from nucleus.host.probe import probe; probe(fresh=True)\n"
         "import nucleus.cgroup.limits, nucleus.cgroup.parent\n"
         f"print(sorted((set(sys.modules) - before) & set({heavy!r}.split())))\n"
     )
