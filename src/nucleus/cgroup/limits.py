@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from ..base.errors import Problem
 from ..base.value import Value
+from ..spec.resources import IoLimit as IoLimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
 
 PERIOD_US = 100_000
 _MIN_SHARES, _MAX_SHARES = 2, 262_144
-
-
-class IoLimit(Value):
-    """Throttling of one block device; 0 leaves that direction alone."""
-
-    major: int
-    minor: int
-    rbps: int = 0
-    wbps: int = 0
-    riops: int = 0
-    wiops: int = 0
 
 
 class Limits(Value):
@@ -57,7 +47,7 @@ class Limits(Value):
 
 
 class LimitWrite(Value):
-    """One write: `controller` chooses the directory, `origin` is the option it comes from."""
+    """One write: `controller` chooses the directory, `origin` is the key of the option it comes from."""
 
     controller: str
     file: str
@@ -88,6 +78,10 @@ class LimitPlan(Value):
         return tuple([(w.file, w.value, w.origin) for w in self.writes if w.controller in controllers])
 
 
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
 class _Draft:
     """Collects while `plan_limits` goes through the limits."""
 
@@ -109,16 +103,20 @@ class _Draft:
         """A limit that cannot hold: a problem if the user wrote it and did not give the layer up."""
         if written and not self.degraded:
             message = f"{limit} cannot be enforced: {reason}"
-            self.problems.append(Problem(message=message, where=origin, remedy=remedy))
+            self.problems.append(Problem(message=message, where=_flag(origin), remedy=remedy))
         else:
             self.omitted.append(Omission(limit=limit, reason=reason))
+
+    def wrote(self, field: str) -> bool:
+        """Whether the user wrote that field himself."""
+        return field not in self.limits.defaulted
 
     def version(self, controller: str, origin: str, *, written: bool = True) -> int:
         """1 or 2 where that controller can be used; 0 after saying that it cannot."""
         version = self.available.get(controller, 0)
         if not version:
             reason = f"no {controller} controller may be used here"
-            self.refuse(origin, origin.lstrip("-"), reason, self.remedy, written=written)
+            self.refuse(origin, _flag(origin)[2:], reason, self.remedy, written=written)
         return version
 
 
@@ -134,8 +132,8 @@ def derived_high(memory_bytes: int) -> int:
 def _memory(draft: _Draft) -> None:
     limits = draft.limits
     asked = (
-        ("--memory", limits.memory_bytes), ("--memory-high", limits.memory_high_bytes),
-        ("--memory-swap", limits.swap_bytes is not None), ("--oom-group", limits.oom_group),
+        ("memory", limits.memory_bytes), ("memory_high", limits.memory_high_bytes),
+        ("memory_swap", limits.swap_bytes is not None), ("oom_group", limits.oom_group),
     )  # fmt: skip
     first = next((origin for origin, value in asked if value), "")
     version = draft.version("memory", first) if first else 0
@@ -148,45 +146,48 @@ def _memory(draft: _Draft) -> None:
 def _memory_v2(draft: _Draft) -> None:
     limits, maximum = draft.limits, draft.limits.memory_bytes
     if maximum:
-        draft.write("memory", "memory.max", maximum, "--memory")
-    high, origin = limits.memory_high_bytes, "--memory-high"
+        draft.write("memory", "memory.max", maximum, "memory")
+    high, origin = limits.memory_high_bytes, "memory_high"
     if not high and maximum:
-        high, origin = derived_high(maximum), "--memory"
+        high, origin = derived_high(maximum), "memory"
     if high:
         draft.write("memory", "memory.high", high, origin)
     if limits.swap_bytes is not None or maximum:
-        origin = "--memory" if limits.swap_bytes is None else "--memory-swap"
+        origin = "memory" if limits.swap_bytes is None else "memory_swap"
         if draft.swap_limit:
             draft.write("memory", "memory.swap.max", limits.swap_bytes or 0, origin)
         else:
             _no_swap_limit(draft)
     # One process of a container killed alone leaves the others in a state nobody has thought of.
-    draft.write("memory", "memory.oom.group", 1, "--oom-group" if limits.oom_group else "--memory")
+    origin = "oom_group" if limits.oom_group and draft.wrote("oom_group") else "memory"
+    draft.write("memory", "memory.oom.group", 1, origin)
 
 
 def _memory_v1(draft: _Draft) -> None:
     limits, maximum = draft.limits, draft.limits.memory_bytes
     if maximum:
-        draft.write("memory", "memory.limit_in_bytes", maximum, "--memory")
+        draft.write("memory", "memory.limit_in_bytes", maximum, "memory")
     if maximum and draft.swap_limit:
-        origin = "--memory" if limits.swap_bytes is None else "--memory-swap"
+        origin = "memory" if limits.swap_bytes is None else "memory_swap"
         draft.write("memory", "memory.memsw.limit_in_bytes", maximum + (limits.swap_bytes or 0), origin)
     elif maximum:
         _no_swap_limit(draft)
     elif limits.swap_bytes is not None:
         remedy = "add --memory"
         draft.refuse(
-            "--memory-swap", "swap", "on cgroup v1 it counts together with memory", remedy, written=True
+            "memory_swap", "swap", "on cgroup v1 it counts together with memory", remedy, written=True
         )
-    high = limits.memory_high_bytes
-    draft.refuse("--memory-high", "memory.high", _ON_V1, _V1_REMEDY, written=bool(high))
-    draft.refuse("--oom-group", "memory.oom.group", _ON_V1, _V1_REMEDY, written=limits.oom_group)
+    high = bool(limits.memory_high_bytes) and draft.wrote("memory_high_bytes")
+    draft.refuse("memory_high", "memory.high", _ON_V1, _V1_REMEDY, written=high)
+    group = limits.oom_group and draft.wrote("oom_group")
+    draft.refuse("oom_group", "memory.oom.group", _ON_V1, _V1_REMEDY, written=group)
 
 
 def _no_swap_limit(draft: _Draft) -> None:
     reason = "this kernel does not count swap"
     remedy = "boot with swapaccount=1"
-    draft.refuse("--memory-swap", "swap", reason, remedy, written=draft.limits.swap_bytes is not None)
+    written = draft.limits.swap_bytes is not None and draft.wrote("swap_bytes")
+    draft.refuse("memory_swap", "swap", reason, remedy, written=written)
 
 
 def shares_of(weight: int) -> int:
@@ -200,26 +201,26 @@ def shares_of(weight: int) -> int:
 
 def _cpu(draft: _Draft) -> None:
     quota, weight = draft.limits.cpu_quota_us, draft.limits.cpu_weight
-    if quota and (version := draft.version("cpu", "--cpus")):
+    if quota and (version := draft.version("cpu", "cpus")):
         if version == 2:
-            draft.write("cpu", "cpu.max", f"{quota} {PERIOD_US}", "--cpus")
+            draft.write("cpu", "cpu.max", f"{quota} {PERIOD_US}", "cpus")
         else:
-            draft.write("cpu", "cpu.cfs_period_us", PERIOD_US, "--cpus")
-            draft.write("cpu", "cpu.cfs_quota_us", quota, "--cpus")
-    if weight and (version := draft.version("cpu", "--cpu-weight")):
+            draft.write("cpu", "cpu.cfs_period_us", PERIOD_US, "cpus")
+            draft.write("cpu", "cpu.cfs_quota_us", quota, "cpus")
+    if weight and (version := draft.version("cpu", "cpu_weight")):
         if version == 2:
-            draft.write("cpu", "cpu.weight", weight, "--cpu-weight")
+            draft.write("cpu", "cpu.weight", weight, "cpu_weight")
         else:
-            draft.write("cpu", "cpu.shares", shares_of(weight), "--cpu-weight")
+            draft.write("cpu", "cpu.shares", shares_of(weight), "cpu_weight")
 
 
 def _pids(draft: _Draft) -> int:
     """Writes pids.max, or returns what RLIMIT_NPROC has to hold instead."""
-    pids, written = draft.limits.pids, "pids" not in draft.limits.defaulted
+    pids = draft.limits.pids
     if not pids:
         return 0
-    if draft.version("pids", "--pids", written=written):
-        draft.write("pids", "pids.max", pids, "--pids")
+    if draft.version("pids", "pids", written=draft.wrote("pids")):
+        draft.write("pids", "pids.max", pids, "pids")
         return 0
     return pids
 
@@ -234,10 +235,10 @@ def _io(draft: _Draft) -> None:
     if not draft.limits.io:
         return
     controller = "io" if draft.available.get("io") else "blkio"
-    version = draft.version(controller, "--io-limit")
+    version = draft.version(controller, "io_limit")
     for limit in draft.limits.io if version else ():
         if version == 2:
-            draft.write("io", "io.max", io_max(limit), "--io-limit")
+            draft.write("io", "io.max", io_max(limit), "io_limit")
             continue
         files = (
             ("read_bps", limit.rbps), ("write_bps", limit.wbps), ("read_iops", limit.riops),
@@ -246,7 +247,7 @@ def _io(draft: _Draft) -> None:
         for name, value in files:
             if value:
                 file = f"blkio.throttle.{name}_device"
-                draft.write("blkio", file, f"{limit.major}:{limit.minor} {value}", "--io-limit")
+                draft.write("blkio", file, f"{limit.major}:{limit.minor} {value}", "io_limit")
 
 
 def plan_limits(

@@ -53,7 +53,7 @@ def root_identity(
 ) -> Identity:
     """Host root: ids from `base` on.  `owner`: the workload is that host user itself (no ID-mapped mounts there)."""
     if owner is None:
-        maps = (MapLine(inside=0, outside=base, count=BLOCK),) * 2
+        maps = ((MapLine(inside=0, outside=base, count=BLOCK),),) * 2
     else:
         maps = (_around(uid, owner[0], base), _around(gid, owner[1], base))
     return Identity(uid=uid, gid=gid, groups=groups, uid_map=maps[0], gid_map=maps[1], privileged=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..policy import landlock, seccomp
+from .devices import NODES
 from .mounts import HOME
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ _MODE_FILTER = 2
 
 
 def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
-    """(path, access, origin, may be absent), as the mount table has them: a second layer that says the same."""
+    """(path, access, origin, is a file), as the mount table has them: a second layer that says the same."""
     request = draft.request
     read, run = landlock.READ, landlock.READ | landlock.EXECUTE
     everything = landlock.READ | landlock.EXECUTE | landlock.WRITE
@@ -31,14 +32,15 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
         ("/tmp", everything, "tmp", False),
         (HOME, everything, "home", False),
     ]
-    rules += [(f"/dev/{n}", landlock.DEVICE, "devices", False) for n in ("full", "null", "random", "tty", "urandom", "zero")]
+    rules += [(f"/dev/{n}", landlock.DEVICE, "devices", True) for n in NODES]
     for entry in request.root_entries:
         if entry.source is not None:
-            rules.append((entry.target, run, entry.origin, False))
+            access = read if entry.target.startswith("/etc/") else run
+            rules.append((entry.target, access, entry.origin, entry.source.is_file))
     for volume in request.volumes:
         access = read if volume.read_only else data
         access |= landlock.EXECUTE if volume.executable else 0
-        rules.append((volume.target, access, volume.origin, False))
+        rules.append((volume.target, access, volume.origin, volume.source.is_file))
     rules += [(t.target, read if t.read_only else everything, "tmpfs", False) for t in request.spec.tmpfs]
     return rules
 
@@ -48,15 +50,15 @@ def lockdown_steps(draft: Draft) -> None:
     request = draft.request
     draft.add("await-root", "rootfs")
     abi = request.facts.kernel.landlock_abi
-    if abi and "landlock" not in request.degraded:
+    if abi > 0 and "landlock" not in request.degraded:
         handled = landlock.handled_fs(abi)
-        draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=0)
-        files = {v.target for v in request.volumes if v.source.is_file}
-        files |= {e.target for e in request.root_entries if e.source is not None and e.source.is_file}
-        for path, access, origin, optional in _rules(draft):
-            is_file = path in files or (path.startswith("/dev/") and path.count("/") == 2 and path not in _DIRECTORIES)
-            access = landlock.for_kind(access, is_file=is_file) & handled
-            draft.add("landlock-path", origin, path=path, access=access, optional=int(optional))
+        # A scope only where the network namespace, and with it abstract sockets, is the host's.
+        shared = landlock.SCOPE_ABSTRACT_UNIX_SOCKET if request.spec.network == "host" else 0
+        scopes = landlock.handled_scopes(abi) & shared
+        draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=scopes)
+        for path, access, origin, is_file in _rules(draft):
+            allowed = landlock.for_kind(access, is_file=is_file) & handled
+            draft.add("landlock-path", origin, path=path, access=allowed, optional=0)
         draft.add("landlock-restrict", "landlock", flags=0)
     mode = 0
     if "seccomp" not in request.degraded:
@@ -65,5 +67,3 @@ def lockdown_steps(draft: Draft) -> None:
         mode = _MODE_FILTER
     draft.add("assert-locked", "always", permitted=0, seccomp_mode=mode)
 
-
-_DIRECTORIES = ("/dev/shm", "/dev/pts")

@@ -91,6 +91,8 @@ def watch_steps(draft: Draft) -> None:
         draft.add("remove-tree", "state", directory=draft.slot("state"), name="context")
     else:
         draft.add("remove-tree", "rm", directory=draft.slot("state-root"), name="")
+        if spec.name:
+            draft.add("remove-tree", "rm", directory=draft.slot("names"), name=spec.name)
     if request.reporter:
         program = b"".join([w.encode() + b"\0" for w in request.reporter])
         draft.add("report-failure", "log", origins=draft.slot("origins"), program=program)

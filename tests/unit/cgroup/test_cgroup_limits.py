@@ -78,8 +78,8 @@ def test_each_limit_on_both_hierarchies(
 def test_every_write_names_its_option() -> None:
     limits = Limits(memory_bytes=MIB, swap_bytes=0, memory_high_bytes=1000, cpu_weight=1, pids=5)
     assert [(w.file, w.origin) for w in plan_limits(limits, V2).writes] == [
-        ("memory.max", "--memory"), ("memory.high", "--memory-high"), ("memory.swap.max", "--memory-swap"),
-        ("memory.oom.group", "--memory"), ("cpu.weight", "--cpu-weight"), ("pids.max", "--pids"),
+        ("memory.max", "memory"), ("memory.high", "memory_high"), ("memory.swap.max", "memory_swap"),
+        ("memory.oom.group", "memory"), ("cpu.weight", "cpu_weight"), ("pids.max", "pids"),
     ]  # fmt: skip
 
 
@@ -87,6 +87,13 @@ def test_v1_names_what_was_derived_and_cannot_hold() -> None:
     plan = plan_limits(Limits(memory_bytes=MIB), V1)
     assert [o.limit for o in plan.omitted] == ["memory.high", "memory.oom.group"]
     assert all("v1" in o.reason for o in plan.omitted)
+
+
+def test_a_default_that_v1_cannot_hold_does_not_stop_the_launch() -> None:
+    limits = Limits(
+        memory_bytes=MIB, memory_high_bytes=1, oom_group=True, defaulted=("oom_group", "memory_high_bytes")
+    )
+    assert not plan_limits(limits, V1).problems
 
 
 @pytest.mark.parametrize(
@@ -131,7 +138,7 @@ def test_a_layer_given_up_by_name_is_named_instead_of_refused() -> None:
 def test_writes_are_divided_among_directories() -> None:
     plan = plan_limits(Limits(memory_bytes=MIB, pids=5, cpu_weight=100), V1)
     assert plan.writes_for(("pids", "cpu")) == (
-        ("cpu.shares", "1024", "--cpu-weight"), ("pids.max", "5", "--pids"),
+        ("cpu.shares", "1024", "cpu_weight"), ("pids.max", "5", "pids"),
     )  # fmt: skip
 
 

@@ -1,0 +1,47 @@
+"""Flags and words of the small verbs.  The options of `run` come from the table instead (`parser.py`)."""
+
+from __future__ import annotations
+
+import sys
+
+from ..base.errors import SpecError
+
+
+class Arguments:
+    """Parsed: `has(name)` for flags, `values[flag]`, `words`.  `done` after --help was printed.
+
+    Raises SpecError for an unknown flag or a missing value.
+    """
+
+    def __init__(
+        self, argv: list[str], *, flags: dict[str, str], values: tuple[str, ...], help_text: str
+    ) -> None:
+        self._flags: set[str] = set()
+        self.values: dict[str, str] = {}
+        self.words: list[str] = []
+        self.done = False
+        left = list(argv)
+        while left:
+            word = left.pop(0)
+            name, equals, value = word.partition("=")
+            if word in ("-h", "--help"):
+                sys.stdout.write(help_text)
+                self.done = True
+                return
+            if word == "--":
+                self.words += left
+                return
+            if word in flags:
+                self._flags.add(flags[word])
+            elif name in values:
+                if not equals and not left:
+                    raise SpecError("a value is missing", where=name, remedy=f"write {name} VALUE")
+                self.values[name] = value if equals else left.pop(0)
+            elif word.startswith("-") and word != "-":
+                raise SpecError(f"unknown option {name!r}", remedy="see --help")
+            else:
+                self.words.append(word)
+
+    def has(self, name: str) -> bool:
+        """Was the flag given?"""
+        return name in self._flags

@@ -1,0 +1,38 @@
+"""`nucleus explain [--format text|json] [--raw] [OPTION…] -- COMMAND`: the plan of a run, without running it."""
+
+from __future__ import annotations
+
+import sys
+
+from ..base.errors import SpecError
+
+
+def main(argv: list[str]) -> int:
+    """Prints the plan in order, each step with the option it comes from; 0."""
+    from ..container.prepare import prepare
+    from ..plan import explain
+    from .parser import parse_run
+
+    form, rest = "text", []
+    left = list(argv)
+    while left and left[0] != "--" and left[0].startswith("-"):
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if name == "--raw":
+            form = "raw"
+        elif name == "--format":
+            form = value if equals else left.pop(0) if left else ""
+        else:
+            left.insert(0, word)
+            break
+    rest = left
+    if form not in ("text", "json", "raw"):
+        raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
+    prepared = prepare(parse_run(rest))
+    try:
+        assert prepared.plan is not None
+        render = {"text": explain.as_text, "json": explain.as_json, "raw": explain.as_raw}[form]
+        sys.stdout.write(render(prepared.plan))
+    finally:
+        prepared.discard()
+    return 0

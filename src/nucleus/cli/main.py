@@ -1,0 +1,144 @@
+"""The command `nucleus`: finds the verb, imports its module alone, and turns errors into messages and exit codes.
+
+✗ no verb's own work: one file per verb.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..base.errors import NucleusError, SpecError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Verb → (module, the sentence of the overview).  Each module has `main(argv) -> int`.
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("run", "run a command in a sandbox"),
+    "explain": ("explain", "show the launch plan of a `run`, step by step, without running it"),
+    "ps": ("ps", "list containers"),
+    "inspect": ("inspect", "show the record of a container"),
+    "rm": ("rm", "remove containers that have ended"),
+    "doctor": ("doctor", "what this machine offers, what is missing, and what mends it"),
+    "schema": ("schema_cmd", "print the JSON Schema of launch documents"),
+    "version": ("version", "print the version"),
+    "help": ("help", "show help for a verb"),
+}
+_GLOBAL = ("--root", "--log", "--log-format")
+EXIT_USAGE = 125
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    form, log = log_choice(argv, os.environ.get("NUCLEUS_LOG_FORMAT", ""))
+    try:
+        verb, arguments = _verb(argv)
+        status = _call(verb, arguments)
+        sys.stdout.flush()
+        return status
+    except NucleusError as error:
+        from .errors import render_error
+
+        render_error(error, log_format=form, log_path=log)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads: leave without a word, and let the interpreter's own flush find nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
+        return _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is reported as one
+        return _bug(error, form)
+
+
+def log_choice(argv: list[str], fallback: str) -> tuple[str, str]:
+    """--log-format and --log before the verb's own parser runs, since its errors are rendered by them too."""
+    found = {"--log-format": fallback, "--log": ""}
+    skip = False
+    for at, word in enumerate(argv):
+        if skip:
+            skip = False
+            continue
+        if word == "--":
+            break
+        name, equals, value = word.partition("=")
+        if name in found:
+            found[name] = value if equals else argv[at + 1] if at + 1 < len(argv) else ""
+            skip = not equals
+    return "json" if found["--log-format"] == "json" else "text", found["--log"]
+
+
+def _verb(argv: list[str]) -> tuple[str, list[str]]:
+    """The verb and its arguments; --root, --log and --log-format may stand before the verb."""
+    before: list[str] = []
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        name, equals, _ = word.partition("=")
+        if name in _GLOBAL:
+            before.append(word)
+            if not equals:
+                if not rest:
+                    raise SpecError("needs a value", where=word, remedy=f"such as {word} VALUE")
+                before.append(rest.pop(0))
+        elif word in ("-h", "--help"):
+            return "help", rest
+        elif word in ("-V", "--version"):
+            return "version", rest
+        elif word.startswith("-"):
+            raise SpecError(
+                f"unknown option {ascii(name)}", remedy="options stand after the verb; see `nucleus --help`"
+            )
+        elif word in VERBS:
+            # Only what takes containers or plans has these options; `help` and `version` need none.
+            return word, (before if word not in ("help", "version", "schema", "doctor") else []) + rest
+        else:
+            raise _unknown_verb(word)
+    return "help", []
+
+
+def _unknown_verb(word: str) -> SpecError:
+    from ..spec.suggest import hint
+
+    return SpecError(f"unknown verb {ascii(word)}", remedy=f"`nucleus --help` lists them{hint(word, VERBS)}")
+
+
+def _call(verb: str, arguments: list[str]) -> int:
+    if verb == "version":
+        from .. import __version__
+
+        sys.stdout.write(f"nucleus {__version__}\n")
+        return 0
+    from .parser import HelpWanted
+
+    try:
+        return _function(verb)(arguments)
+    except HelpWanted:
+        return _function("help")([verb])
+
+
+def _function(verb: str) -> Callable[[list[str]], int]:
+    module = VERBS[verb][0]
+    __import__(f"nucleus.cli.{module}")
+    found: Callable[[list[str]], int] = sys.modules[f"nucleus.cli.{module}"].main
+    return found
+
+
+def _bug(error: Exception, form: str) -> int:
+    """A one-line message; the traceback only for those who ask."""
+    if os.environ.get("NUCLEUS_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    from .errors import render_error
+
+    class Bug(NucleusError):
+        code = "bug"
+
+    message = f"this is a bug: {type(error).__name__}: {error}".replace("\n", " ")
+    render_error(Bug(message, remedy="set NUCLEUS_DEBUG=1 for the traceback, and report it"), log_format=form)
+    return EXIT_USAGE

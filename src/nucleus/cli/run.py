@@ -1,0 +1,22 @@
+"""`nucleus run [OPTION…] -- COMMAND`: parse, prepare, become the launcher."""
+
+from __future__ import annotations
+
+import sys
+
+from ..base.errors import NucleusError
+from .errors import render_error
+
+
+def main(argv: list[str]) -> int:
+    """Does not return when the container starts; 125 and a message when it cannot."""
+    from ..container.run import run_in_place
+    from .parser import parse_run
+
+    spec = parse_run(argv)
+    sys.nucleus_command = True  # type: ignore[attr-defined]
+    try:
+        run_in_place(spec)
+    except NucleusError as error:
+        render_error(error, log_format=spec.log_format, log_path=spec.log_path)
+        return error.exit_code

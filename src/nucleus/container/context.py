@@ -1,0 +1,89 @@
+"""The context: a copy of a directory of input files, without what looks like credentials, in the state directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from stat import S_ISDIR, S_ISREG
+
+from ..base.errors import HostUnsupported, SpecError
+
+MAX_DEPTH = 128
+_EXACT = frozenset((
+    "target", "node_modules", ".DS_Store", "__pycache__", ".svn", ".env", ".ssh", ".gnupg", ".aws", ".azure",
+    ".gcloud", ".docker", ".netrc", ".kube", ".helm",
+))  # fmt: skip
+_SUFFIXES = (".swp", ".swo", ".pem", ".key", ".p12", ".crt", ".pfx", ".jks")
+_WORDS = ("credential", "secret", "private_key", "kubeconfig")
+
+
+def excluded(name: str) -> bool:
+    """Is a file or directory of this name left out of a context?"""
+    lower = name.lower()
+    return (
+        lower == ".git"
+        or name in _EXACT
+        or name.startswith(".env.")
+        or name.endswith(_SUFFIXES)
+        or any(word in lower for word in _WORDS)
+    )
+
+
+def copy_context(source: str, destination: int) -> int:
+    """Copy into the directory behind the descriptor; links and special files are left out.  Returns the bytes.
+
+    Raises SpecError where the tree is too deep, HostUnsupported where the disk is full.
+    """
+    fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return _copy(fd, destination, source, 0)
+    finally:
+        os.close(fd)
+
+
+def _copy(source: int, destination: int, path: str, depth: int) -> int:
+    if depth > MAX_DEPTH:
+        raise SpecError(
+            f"{path} is more than {MAX_DEPTH} directories deep", where="--context", remedy="choose a smaller context"
+        )
+    copied = 0
+    with os.scandir(source) as entries:
+        names = sorted(e.name for e in entries if not excluded(e.name))
+    for name in names:
+        mode = os.stat(name, dir_fd=source, follow_symlinks=False).st_mode
+        if S_ISDIR(mode):
+            copied += _copy_directory(source, destination, name, f"{path}/{name}", depth)
+        elif S_ISREG(mode):
+            copied += _copy_file(source, destination, name, mode, f"{path}/{name}")
+    return copied
+
+
+def _copy_directory(source: int, destination: int, name: str, path: str, depth: int) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.mkdir(name, 0o755, dir_fd=destination)
+    below, into = os.open(name, flags, dir_fd=source), -1
+    try:
+        into = os.open(name, flags, dir_fd=destination)
+        return _copy(below, into, path, depth + 1)
+    finally:
+        os.close(below)
+        if into >= 0:
+            os.close(into)
+
+
+def _copy_file(source: int, destination: int, name: str, mode: int, path: str) -> int:
+    try:
+        reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=source)
+        with os.fdopen(reader, "rb") as old:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            # Readable for the workload, whose id is another one; never setuid.
+            with os.fdopen(os.open(name, flags, 0o644 | mode & 0o111, dir_fd=destination), "wb") as new:
+                os.fchmod(new.fileno(), 0o644 | (0o111 if mode & 0o100 else 0))
+                shutil.copyfileobj(old, new, 1 << 20)
+                return new.tell()
+    except OSError as error:
+        raise HostUnsupported(
+            f"cannot copy the context: {(error.strerror or '').lower()}",
+            where=path,
+            remedy="make it readable, free some space in the state directory, or use --context-mode bind",
+        ) from None

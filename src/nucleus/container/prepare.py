@@ -1,0 +1,338 @@
+"""From a spec to everything a launch needs: found files, taken ids and names, the plan, its descriptors.
+
+What is taken here is given back by `Prepared.discard`, or belongs to the launcher once it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from hashlib import sha256
+
+from ..base.errors import HostUnsupported, SpecError
+from ..base.jsontext import dumps
+from ..cgroup import limits as cgroup_limits
+from ..cgroup import tree
+from ..host import ids, probe
+from ..launch import launcher
+from ..plan.compile import compile_plan
+from ..plan.encode import encode
+from ..plan.request import CgroupParent, Identity, Request, VolumeSource
+from ..plan.workload import PATH, candidates
+from ..policy import environment as policy_environment
+from ..state.record import ContainerRecord
+from ..state.store import Store, default_root, write_file
+from . import accounts, identity, ranges
+from .sources import SourceFinder, judge, protected_paths, root_entries, volume_sources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..cgroup.limits import LimitPlan
+    from ..cgroup.parent import CgroupDirectory
+    from ..host.facts import HostFacts
+    from ..plan.request import Source
+    from ..plan.steps import LaunchPlan
+    from ..spec.container import ContainerSpec
+    from ..state.store import StateDirectory
+
+HOME = "/home/agent"
+
+
+class Prepared:
+    """A launch that is ready to go.  `slots` are the plan's descriptors in order; `held` stay open beside them."""
+
+    __slots__ = ("encoded", "held", "id", "plan", "record", "request", "slots", "state", "store")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.id = os.urandom(16).hex()
+        self.state: StateDirectory | None = None
+        self.record: ContainerRecord | None = None
+        self.request: Request | None = None
+        self.plan: LaunchPlan | None = None
+        self.encoded = b""
+        self.slots: list[int] = []
+        self.held: list[int] = []
+
+    def close(self) -> None:
+        """Let go of every descriptor: the launcher has its own."""
+        for fd in {*self.slots, *self.held, *([self.state.fd] if self.state else [])}:
+            os.close(fd)
+        self.slots, self.held, self.state = [], [], None
+        self.store.close()
+
+    def discard(self) -> None:
+        """The launch does not happen: remove what was made for it."""
+        from .sweep import remove_tree
+
+        if self.state is not None:
+            remove_tree(self.store.containers_fd, self.id)
+        if self.record is not None and self.record.name:
+            self.store.release_name(self.record.name)
+        self.close()
+
+
+def open_store(spec: ContainerSpec) -> Store:
+    """The state root that the spec, the environment or the caller's identity says."""
+    return Store(spec.state_root or default_root(os.geteuid(), dict(os.environ)))
+
+
+def facts_for(spec: ContainerSpec) -> HostFacts:
+    """The facts of this machine, with subordinate ids."""
+    facts = probe.probe()
+    return facts if facts.subordinate is not None else ids.with_subordinate_ids(facts)
+
+
+def prepare(spec: ContainerSpec, *, owner: int = 0, reporter: tuple[str, ...] = ()) -> Prepared:
+    """Look everything up, take ids and name, compile.  Raises NucleusError; nothing is left behind then."""
+    prepared = Prepared(open_store(spec))
+    try:
+        _fill(prepared, spec, owner, reporter)
+    except BaseException:
+        prepared.discard()
+        raise
+    return prepared
+
+
+def _fill(prepared: Prepared, spec: ContainerSpec, owner: int, reporter: tuple[str, ...]) -> None:
+    facts = facts_for(spec)
+    finder = SourceFinder()
+    volumes = volume_sources(spec, finder)
+    entries = root_entries(spec, facts, finder)
+    who = _identity(prepared, spec, facts, volumes)
+    limit_plan, parents = _limits(spec, facts)
+    prepared.held += [fd for _, fd in parents]
+    prepared.state = prepared.store.create(prepared.id)
+    if spec.name:
+        prepared.store.take_name(spec.name, prepared.id)
+    # From here on `discard` gives the name back.
+    prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
+    volumes += _context(prepared, spec, finder)
+    variables = _environment(spec)
+    workdir = spec.workdir
+    if not spec.wrote("workdir") and not spec.workspace:
+        workdir = HOME
+    prepared.request = Request(
+        spec=spec.replace(workdir=workdir),
+        facts=facts,
+        identity=who,
+        root_entries=entries,
+        volumes=volumes,
+        protected=protected_paths(spec, volumes),
+        secrets=tuple([s.target for s in spec.secrets]),
+        cgroups=tuple([
+            CgroupParent(
+                version=d.version, controllers=d.controllers, slot=f"cgroup:{n}",
+                writes=limit_plan.writes_for(d.controllers),
+            )
+            for n, (d, _) in enumerate(parents)
+        ]),
+        hostname=spec.hostname or spec.name or prepared.id[:12],
+        resolv_conf=_resolv_conf(spec, finder),
+        candidates=candidates(spec.command[0], variables.get("PATH", PATH), workdir),
+        reporter=reporter,
+        owner=owner,
+        keep_record=not spec.rm,
+        degraded=spec.degraded,
+    )  # fmt: skip
+    prepared.plan = compile_plan(prepared.request)
+    prepared.encoded = encode(prepared.plan)
+    write_file(prepared.state.fd, "state.json", prepared.record.to_json())
+    _open_slots(prepared, spec, variables, [fd for _, fd in parents])
+
+
+def _identity(
+    prepared: Prepared, spec: ContainerSpec, facts: HostFacts, volumes: tuple[VolumeSource, ...]
+) -> Identity:
+    uid, gid, groups = accounts.resolve_accounts(spec)
+    if not identity.privileged(facts):
+        return identity.rootless_identity(spec, facts, uid, gid, groups)
+    if spec.userns or spec.uidmap:
+        raise SpecError(
+            "root's ids are always mapped to a disjoint block of their own",
+            where="--userns" if spec.userns else "--uidmap",
+            remedy="leave the option out, or run as an ordinary user",
+        )
+    taken = facts.subordinate
+    base, lock = ranges.take(taken.taken_uids + taken.taken_gids if taken else ())
+    prepared.held.append(lock)
+    # Where a file system takes no ID-mapped mounts the owner himself is mapped, unless he is root.
+    direct = {(v.source.uid, v.source.gid) for v in volumes if not v.source.idmap and not v.read_only}
+    if not direct:
+        return identity.root_identity(uid, gid, groups, base)
+    if len(direct) > 1 or 0 in (pair := next(iter(direct))):
+        first = next(v for v in volumes if not v.source.idmap and not v.read_only)
+        raise HostUnsupported(
+            f"{first.source.path} lies on a file system without ID-mapped mounts, and its owner cannot be mapped",
+            where=f"--{first.origin}",
+            remedy="put it on ext4, xfs, btrfs or tmpfs, mount it read-only, or give it to one ordinary user",
+        )
+    return identity.root_identity(uid, gid, groups, base, pair)
+
+
+def _limits(
+    spec: ContainerSpec, facts: HostFacts
+) -> tuple[LimitPlan, list[tuple[CgroupDirectory, int]]]:
+    wanted = cgroup_limits.Limits(
+        memory_bytes=spec.memory_bytes,
+        memory_high_bytes=spec.memory_high_bytes,
+        swap_bytes=spec.swap_bytes,
+        cpu_quota_us=spec.cpu_quota_us,
+        cpu_weight=spec.cpu_weight,
+        pids=spec.pids or None,
+        io=tuple([cgroup_limits.IoLimit(**limit.as_dict()) for limit in spec.io_limits]),
+        defaulted=() if spec.wrote("pids") else ("pids",),
+    )
+    degraded = "cgroup" in spec.degraded
+    controllers = cgroup_limits.controllers_of(wanted)
+    placement = tree.settle(facts, wanted=controllers)
+    if placement.kind == "scope":
+        if cgroup_limits.demands_cgroup(wanted):
+            _run_in_scope(placement)
+        placement = placement.replace(directories=())
+    plan = cgroup_limits.plan_limits(
+        wanted, placement.versions, remedy=placement.remedy, degraded=degraded, swap_limit=placement.swap_limit
+    )
+    if plan.problems:
+        raise SpecError(problems=plan.problems)
+    return plan, tree.open_parents(placement)
+
+
+def _run_in_scope(placement: tree.Placement) -> None:
+    """Ask the service manager for a delegated scope and start over inside it (only for the command line)."""
+    import sys
+
+    if not sys.orig_argv or not getattr(sys, "nucleus_command", False):
+        raise HostUnsupported(
+            "limits need a delegated cgroup", where="cgroup", remedy=placement.remedy or "run `nucleus doctor`"
+        )
+    command = tree.scope_command(placement, tuple(sys.orig_argv))
+    os.execve(command[0], command, dict(os.environ))
+
+
+def _record(
+    prepared: Prepared,
+    spec: ContainerSpec,
+    facts: HostFacts,
+    who: Identity,
+    limit_plan: LimitPlan,
+    parents: list[tuple[CgroupDirectory, int]],
+) -> ContainerRecord:
+    written = spec.replace(env=tuple([(k, "") for k, _ in spec.env]), env_fd=None).as_dict()
+    return ContainerRecord(
+        id=prepared.id,
+        name=spec.name,
+        labels=dict(spec.labels),
+        command=spec.command,
+        created_ns=time.time_ns(),
+        creator_uid=os.geteuid(),
+        boot_id=facts.boot_id,
+        pid_namespace=facts.pid_namespace,
+        remove=spec.rm,
+        mode=spec.mode,
+        network=spec.network,
+        rootless=not who.privileged,
+        uid=who.uid,
+        gid=who.gid,
+        uid_map=tuple([(m.inside, m.outside, m.count) for m in who.uid_map]),
+        gid_map=tuple([(m.inside, m.outside, m.count) for m in who.gid_map]),
+        capabilities=(),
+        limits={"memory_bytes": spec.memory_bytes, "cpu_quota_us": spec.cpu_quota_us, "pids": spec.pids or None},
+        pids_by="none" if not spec.pids else "rlimit" if limit_plan.nproc else "cgroup",
+        degraded=spec.degraded,
+        cgroups=tuple([f"{d.path}/nucleus-{prepared.id}" for d, _ in parents]),
+        spec_hash=sha256(dumps(written).encode()).hexdigest(),
+        config_hash="",
+        spec=written,
+    )
+
+
+def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:
+    if not spec.context or prepared.state is None:
+        return ()
+    source = finder.find(spec.context, "--context", directory=True)
+    judge(source.path, "--context")
+    if spec.context_mode == "copy":
+        from .context import copy_context
+
+        os.mkdir("context", 0o755, dir_fd=prepared.state.fd)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        destination = os.open("context", flags, dir_fd=prepared.state.fd)
+        try:
+            copy_context(source.path, destination)
+            os.fchmod(destination, 0o755)
+        finally:
+            os.close(destination)
+        root = os.path.realpath(prepared.store.path)
+        source = finder.find(f"{root}/containers/{prepared.id}/context", "--context", directory=True)
+    return (
+        VolumeSource(source=source, target="/context", read_only=True, executable=False, origin="context"),
+    )
+
+
+def _resolv_conf(spec: ContainerSpec, finder: SourceFinder) -> Source | None:
+    if spec.network != "host" or spec.rootfs or not os.path.exists("/etc/resolv.conf"):
+        return None
+    return finder.find("/etc/resolv.conf", "--network")
+
+
+def _environment(spec: ContainerSpec) -> dict[str, str]:
+    """The base, then the user's own; what came by descriptor is in no spec and no record."""
+    given = dict(spec.env)
+    if spec.env_fd is not None:
+        from ..spec.environment import variables_of_descriptor
+
+        with os.fdopen(spec.env_fd, "rb", closefd=False) as file:
+            given.update(variables_of_descriptor(file.read()))
+    return policy_environment.merge(given, home=HOME)
+
+
+def _open_slots(prepared: Prepared, spec: ContainerSpec, variables: dict[str, str], parents: list[int]) -> None:
+    assert prepared.plan is not None and prepared.state is not None
+    for name in prepared.plan.slots:
+        prepared.slots.append(_open_slot(name, prepared, spec, variables, parents))
+    # The directory's lock is held by whoever has the descriptor, also where no step uses it.
+    prepared.held = [fd for fd in [*prepared.held, prepared.state.fd] if fd not in prepared.slots]
+
+
+def _open_slot(
+    name: str, prepared: Prepared, spec: ContainerSpec, variables: dict[str, str], parents: list[int]
+) -> int:
+    """One descriptor that the plan refers to by name."""
+    assert prepared.plan is not None and prepared.state is not None
+    kind, _, number = name.partition(":")
+    if kind == "environment":
+        return launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
+    if kind == "state":
+        return prepared.state.fd
+    if kind == "state-root":
+        return os.dup(prepared.store.containers_fd)
+    if kind == "names":
+        return os.dup(prepared.store.names_fd)
+    if kind == "cgroup":
+        return parents[int(number)]
+    if kind == "origins":
+        lines = [spec.log_format, spec.log_path, *[s.origin for s in prepared.plan.steps]]
+        return launcher.sealed("nucleus-origins", "\n".join(lines).encode("utf-8", "surrogateescape"))
+    if kind == "secret":
+        return _open_secret(spec.secrets[int(number)].source)
+    subordinate = prepared.request.facts.subordinate if prepared.request else None
+    helper = getattr(subordinate, kind, None)  # newuidmap, newgidmap
+    if helper is None:
+        raise HostUnsupported(f"{kind} is missing", where="--userns", remedy="install it: package uidmap")
+    return os.open(helper.path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _open_secret(path: str) -> int:
+    """A regular file, opened once; the launcher reads it into the sandbox's memory."""
+    from stat import S_ISREG
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise SpecError(f"{path}: {reason}", where="--secret", remedy="name a readable regular file") from None
+    if not S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise SpecError(f"{path} is not a regular file", where="--secret", remedy="name a regular file")
+    return fd

@@ -1,0 +1,154 @@
+"""The host's files that a spec names: each path is resolved once, here, and judged on what it really is.
+
+What comes out is a canonical path with the inode that stood there; the launcher opens that path without following any
+link and refuses another inode.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISDIR, S_ISREG
+
+from ..base.errors import SpecError
+from ..plan.request import RootEntry, Source, VolumeSource
+from ..spec.paths import foreign_home, forbidden_source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..host.facts import HostFacts, HostPath
+    from ..spec.container import ContainerSpec
+
+_NO_IDMAP = ("overlay", "fuse", "nfs", "nfs4", "9p", "virtiofs", "proc", "sysfs", "devtmpfs")
+_ROOT_NAMES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "opt", "srv", "var")
+# Files of a workspace that configure git, editors or agents of the host: what is there stays as it is.
+PROTECTED = (
+    ".git/hooks", ".git/config", ".git/modules", ".mcp.json", ".vscode", ".idea", ".envrc", ".claude", ".cursor",
+    ".devcontainer", ".gitmodules", ".bashrc", ".zshrc", ".profile", ".npmrc",
+)  # fmt: skip
+
+
+class SourceFinder:
+    """Finds sources; remembers the mount table, which tells the file systems that take no ID-mapped mounts."""
+
+    __slots__ = ("_no_idmap",)
+
+    def __init__(self) -> None:
+        self._no_idmap: set[int] | None = None
+
+    def find(self, path: str, where: str, *, directory: bool = False) -> Source:
+        """The source behind a path.  Raises SpecError when it does not exist, or is a socket, a pipe or a device."""
+        try:
+            canonical = os.path.realpath(path, strict=True)
+            fd = os.open(canonical, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise SpecError(f"{path}: {reason}", where=where, remedy="name an existing file or directory") from None
+        try:
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
+        is_file = S_ISREG(status.st_mode)
+        if not is_file and not S_ISDIR(status.st_mode):
+            raise SpecError(f"{path} is neither a file nor a directory", where=where, remedy="name a regular file")
+        if directory and is_file:
+            raise SpecError(f"{path} is not a directory", where=where, remedy="name a directory")
+        return Source(
+            path=canonical, device=os.major(status.st_dev) << 32 | os.minor(status.st_dev), inode=status.st_ino,
+            uid=status.st_uid, gid=status.st_gid, is_file=is_file, idmap=self._takes_idmap(status.st_dev),
+        )  # fmt: skip
+
+    def _takes_idmap(self, device: int) -> bool:
+        if self._no_idmap is None:
+            self._no_idmap = set()
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+                for line in file:
+                    major, _, minor = line.split(" ", 3)[2].partition(":")
+                    if line.partition(" - ")[2].startswith(_NO_IDMAP):
+                        self._no_idmap.add(os.makedev(int(major), int(minor)))
+        return device not in self._no_idmap
+
+
+def _system(path: HostPath) -> Source:
+    return Source(path=path.path, is_file=path.kind == "file")
+
+
+def root_entries(spec: ContainerSpec, facts: HostFacts, finder: SourceFinder) -> tuple[RootEntry, ...]:
+    """What the root is made of: the host's /usr, links and chosen names of /etc; or the directories of --rootfs."""
+    entries = _rootfs_entries(spec.rootfs, finder) if spec.rootfs else _host_entries(facts)
+    for path in spec.toolchains:
+        source = finder.find(path, "--toolchain", directory=True)
+        judge(source.path, "--toolchain")
+        entries.append(RootEntry(target=os.path.abspath(path), source=source, origin="toolchain"))
+    return tuple(entries)
+
+
+def _host_entries(facts: HostFacts) -> list[RootEntry]:
+    entries = []
+    if facts.files.usr is not None:
+        entries.append(RootEntry(target="/usr", source=_system(facts.files.usr)))
+    for path in (*facts.files.top, *facts.files.etc):
+        if path.kind == "link":
+            entries.append(RootEntry(target=path.path, link=path.target))
+        elif path.kind in ("directory", "file"):
+            entries.append(RootEntry(target=path.path, source=_system(path)))
+    return entries
+
+
+def _rootfs_entries(rootfs: str, finder: SourceFinder) -> list[RootEntry]:
+    top = finder.find(rootfs, "--rootfs", directory=True)
+    entries = []
+    for name in _ROOT_NAMES:
+        path = f"{top.path.rstrip('/')}/{name}"
+        if os.path.islink(path):
+            entries.append(RootEntry(target=f"/{name}", link=os.readlink(path)))
+        elif os.path.isdir(path):
+            entries.append(RootEntry(target=f"/{name}", source=finder.find(path, "--rootfs", directory=True)))
+    if not any(e.target == "/usr" or e.target == "/bin" for e in entries):
+        raise SpecError(
+            f"{rootfs} has neither usr nor bin", where="--rootfs", remedy="name an unpacked root file system"
+        )
+    return entries
+
+
+def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:
+    """Workspace and volumes; the forbidden places are judged on the canonical path."""
+    found = []
+    if spec.workspace:
+        source = finder.find(spec.workspace, "--workspace", directory=True)
+        judge(source.path, "--workspace")
+        found.append(
+            VolumeSource(
+                source=source, target="/workspace", read_only=spec.workspace_mode == "bind-ro",
+                executable=spec.workspace_exec, origin="workspace",
+            )  # fmt: skip
+        )
+    home = os.path.realpath(os.path.expanduser("~"))
+    for volume in spec.volumes:
+        source = finder.find(volume.source, "--volume")
+        judge(source.path, "--volume", foreign_home(source.path, home))
+        found.append(
+            VolumeSource(source=source, target=volume.target, read_only=volume.read_only, origin="volume")
+        )
+    return tuple(found)
+
+
+def judge(path: str, where: str, reason: str = "") -> None:
+    """Refuse a canonical path that no option lets in: what was written may have been a link.  Raises SpecError."""
+    reason = forbidden_source(path) or reason
+    if reason:
+        raise SpecError(
+            f"'{path}' is never let in: {reason}", where=where, remedy="copy what is needed to another directory"
+        )
+
+
+def protected_paths(spec: ContainerSpec, volumes: tuple[VolumeSource, ...]) -> tuple[str, ...]:
+    """The protected paths that exist in a writable workspace, as the sandbox sees them."""
+    workspace = next((v for v in volumes if v.origin == "workspace"), None)
+    if workspace is None or workspace.read_only or spec.allow_workspace_config:
+        return ()
+    root = workspace.source.path
+    # lexists: a link is left alone, since what it points to is protected where it lies, or is out of reach.
+    return tuple([
+        f"/workspace/{name}" for name in PROTECTED
+        if os.path.lexists(f"{root}/{name}") and os.path.realpath(f"{root}/{name}") == f"{root}/{name}"
+    ])  # fmt: skip
