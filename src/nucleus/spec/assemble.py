@@ -1,0 +1,149 @@
+"""What was written, in order, → ContainerSpec, or every problem at once.  The same way for flags, documents and keywords.
+
+Later values replace earlier ones, repeatable options add up (of equal names the last one holds).
+✗ opens no file: `read_file` and the caller's environment come as arguments.
+"""
+
+from __future__ import annotations
+
+from ..base.errors import Problem, SpecError
+from .container import ContainerSpec
+from .kinds import parse
+from .options import BY_KEY, OPTIONS
+from .rules import check
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from .options import Option
+
+    Entry = tuple[Option, str, str]  # the option, its text, where it stands
+    ReadFile = Callable[[str | int], bytes]
+
+
+class _Draft:
+    """Values by field, and what is wrong, while the entries are gone through."""
+
+    __slots__ = ("environ", "env_files", "groups", "places", "problems", "read_file", "values")
+
+    def __init__(self, environ: Mapping[str, str], read_file: ReadFile) -> None:
+        self.environ = environ
+        self.read_file = read_file
+        self.values: dict[str, Any] = {}
+        self.env_files: list[tuple[str, str]] = []
+        self.groups: list[str] = []
+        self.places: dict[str, str] = {}
+        self.problems: list[Problem] = []
+
+    def refuse(self, error: SpecError, where: str) -> None:
+        for problem in error.problems:
+            self.problems.append(problem if problem.where else problem.replace(where=where))
+
+    def enter(self, option: Option, text: str, where: str) -> None:
+        """Parse one entry and put its value where it belongs."""
+        self.places[option.key] = where
+        try:
+            value = parse(option, text)
+            special = _SPECIAL.get(option.key)
+            if special is not None:
+                special(self, value, where)
+            elif option.repeat:
+                self.values.setdefault(option.field, []).append(value)
+            elif option.field:
+                self.values[option.field] = value
+        except SpecError as error:
+            self.refuse(error, where)
+
+
+def _user(draft: _Draft, value: tuple[str, str], where: str) -> None:
+    draft.values["user"], group = value
+    draft.groups = [group] if group else []
+
+
+def _workspace(draft: _Draft, value: tuple[str, str], where: str) -> None:
+    draft.values["workspace"], mode = value
+    if mode:
+        draft.values["workspace_mode"] = f"bind-{mode}"
+        draft.places["workspace_mode"] = where
+
+
+def _env(draft: _Draft, value: tuple[str, str | None], where: str) -> None:
+    from .environment import copy_of
+
+    key, text = value
+    if text is None:
+        text, problem = copy_of(key, where, draft.environ)
+        draft.problems += [problem] if problem else []
+    draft.values.setdefault("env", []).append((key, text))
+
+
+def _env_file(draft: _Draft, value: str, where: str) -> None:
+    from .environment import variables_of_file
+
+    found, problems = variables_of_file(draft.read_file(value), value, draft.environ)
+    draft.env_files += found
+    draft.problems += problems
+
+
+_SPECIAL: dict[str, Callable[[_Draft, Any, str], None]] = {
+    "user": _user, "workspace": _workspace, "env": _env, "env_file": _env_file,
+}  # fmt: skip
+
+
+def assemble(
+    entries: Iterable[Entry],
+    *,
+    environ: Mapping[str, str],
+    read_file: ReadFile,
+    problems: Iterable[Problem] = (),
+) -> ContainerSpec:
+    """The spec that the entries describe.  Raises SpecError with `problems` and all that is found here."""
+    draft = _Draft(environ, read_file)
+    draft.problems += problems
+    for option, text, where in entries:
+        draft.enter(option, text, where)
+    _finish(draft)
+    written = dict.fromkeys([option.key for option in OPTIONS if option.key in draft.places and option.field])
+    spec = ContainerSpec(explicit=tuple(written), **draft.values)
+    broken = {problem.where for problem in draft.problems}
+    # What a broken option would have meant is not known: no rule is asked about it.
+    draft.problems += (
+        [p for p in check(spec, draft.places) if p.where not in broken]
+        if broken
+        else check(spec, draft.places)
+    )
+    if draft.problems:
+        raise SpecError(problems=tuple(draft.problems))
+    return spec
+
+
+def _finish(draft: _Draft) -> None:
+    """Lists become tuples; of what has a name, the last one with that name holds."""
+    values = draft.values
+    if draft.env_files:
+        values["env"] = draft.env_files + values.get("env", [])
+    if draft.groups:
+        if "group" in values and values["group"] != draft.groups[0]:
+            draft.problems.append(
+                Problem(
+                    message="--user names another group",
+                    where=draft.places["group"],
+                    remedy="write the group once",
+                )
+            )
+        values["group"] = draft.groups[0]
+    for field in ("labels", "env"):
+        if field in values:
+            values[field] = dict(values[field]).items()
+    if "ulimits" in values:
+        values["ulimits"] = {limit.name: limit for limit in values["ulimits"]}.values()
+    for option in BY_KEY.values():
+        if option.repeat and option.field in values:
+            values[option.field] = tuple(
+                dict.fromkeys(values[option.field]) if option.kind in _SETS else values[option.field]
+            )
+
+
+_SETS = ("account", "syscall", "path")

@@ -1,0 +1,80 @@
+"""ContainerSpec: all that was asked for, parsed, with the unit in each name.  ✗ the host, ✗ the plan, ✗ text."""
+
+from __future__ import annotations
+
+from ..base.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .filesystem import Secret, Tmpfs, Volume
+    from .process import IdMap, Rlimit
+    from .resources import IoLimit
+
+
+class ContainerSpec(Value):
+    """One container.  Each field is set by the option of `options.OPTIONS` that names it.
+
+    explicit    keys of the options that somebody wrote, in the table's order: a default may give way where it
+                cannot hold, what was written may not
+    env_fd      the values read from there are in no spec
+    """
+
+    command: tuple[str, ...] = ()
+    explicit: tuple[str, ...] = ()
+
+    state_root: str = ""
+    log_path: str = ""
+    log_format: str = "text"
+
+    name: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    hostname: str = ""
+    mode: str = "agent"
+    rm: bool = False
+    timeout_ms: int | None = None
+    stop_signal: int = 15
+    stop_timeout_ms: int = 10_000
+
+    workdir: str = "/workspace"
+    user: str = ""  # decimal uid or a name; "" for the default identity
+    group: str = ""  # decimal gid or a name; "" for the user's own
+    additional_groups: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    env_fd: int | None = None
+    ulimits: tuple[Rlimit, ...] = ()
+
+    rootfs: str = ""
+    toolchains: tuple[str, ...] = ()
+    workspace: str = ""
+    workspace_mode: str = "bind-rw"
+    workspace_exec: bool = True
+    allow_workspace_config: bool = False
+    context: str = ""
+    context_mode: str = "copy"
+    volumes: tuple[Volume, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    shm_size_bytes: int = 64 << 20
+
+    memory_bytes: int | None = None
+    memory_high_bytes: int | None = None
+    swap_bytes: int | None = None
+    cpu_quota_us: int | None = None  # per period of 100,000 µs
+    cpu_weight: int | None = None
+    pids: int = 512  # 0: no limit
+    io_limits: tuple[IoLimit, ...] = ()
+    memlock_bytes: int | None = None
+
+    network: str = "none"
+    allow_host_network: bool = False
+    userns: str = ""  # keep-id, auto or nomap; "" when nobody chose
+    uidmap: tuple[IdMap, ...] = ()
+    gidmap: tuple[IdMap, ...] = ()
+
+    seccomp_profile: str = "default"  # the name of a built-in profile
+    seccomp_allow: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()  # layers that may be missing
+
+    def wrote(self, key: str) -> bool:
+        """Whether somebody wrote that option, so that it must hold as written."""
+        return key in self.explicit

@@ -1,0 +1,237 @@
+"""Launch documents and keyword mappings → entries for `assemble`, each with its `$.path`, file and line.
+
+All problems of a document are collected.  msgspec decodes and checks the types; it is imported here alone, when a
+document is read.  ✗ opens no file, ✗ knows no rule.
+"""
+
+from __future__ import annotations
+
+from ..base.errors import Problem, SpecError
+from .options import BY_KEY, OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .assemble import Entry, ReadFile
+    from .container import ContainerSpec
+    from .options import Option
+
+MAX_DOCUMENT = 1 << 20
+
+# Kinds whose values are not written as strings alone: the types that a document may use, and how to say it.
+_STRING_OR_NUMBER = ("str | int", "a string or a whole number")
+_STRING_OR_ANY_NUMBER = ("str | int | float", "a string or a number")
+_TABLE = ("list[str] | dict[str, str]", "a table, or a list of strings KEY=VALUE")
+TYPES: dict[str, tuple[str, str]] = {
+    "flag": ("bool", "true or false"),
+    "size": _STRING_OR_NUMBER,
+    "swap": _STRING_OR_NUMBER,
+    "signal": _STRING_OR_NUMBER,
+    "user": _STRING_OR_NUMBER,
+    "duration": _STRING_OR_ANY_NUMBER,
+    "cpus": _STRING_OR_ANY_NUMBER,
+    "weight": ("int", "a whole number"),
+    "count": ("int", "a whole number"),
+    "label": _TABLE,
+    "env": _TABLE,
+    "layers": ("list[str] | bool", "a list of layers, or true for all"),
+    "account": _STRING_OR_NUMBER,
+}
+_GOT = {
+    "str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "a table", "null": "null",
+}  # fmt: skip
+
+
+def document_types() -> dict[str, Any]:
+    """Key → the type that msgspec checks."""
+    names = {"list": list, "dict": dict, "str": str, "int": int, "float": float, "bool": bool}
+    found: dict[str, Any] = {}
+    for option in OPTIONS:
+        written = TYPES.get(option.kind, ("str", ""))[0]
+        if option.repeat and "list" not in written:
+            written = f"list[{written}]"
+        found[option.key] = eval(written, {"__builtins__": {}}, names)  # noqa: S307 - constants of this file
+    return found
+
+
+def spec_from_mapping(
+    mapping: Mapping[str, object], *, environ: Mapping[str, str], read_file: ReadFile
+) -> ContainerSpec:
+    """Keywords or a decoded document → ContainerSpec, or SpecError with every problem."""
+    from .assemble import assemble
+
+    entries, problems = mapping_entries(mapping, lambda path: f"$.{path}")
+    return assemble(entries, environ=environ, read_file=read_file, problems=problems)
+
+
+def document_entries(data: bytes, name: str) -> tuple[list[Entry], list[Problem]]:
+    """Entries and problems of a document; `name` is its file, whose ending says TOML or JSON, else its first byte."""
+    from .positions import json_positions, toml_positions
+
+    is_json = name.endswith(".json") or (not name.endswith(".toml") and data.lstrip()[:1] in (b"{", b"["))
+    if len(data) > MAX_DOCUMENT:
+        raise SpecError(
+            "is larger than 1M", where=name, remedy="a launch document has a few lines; name another file"
+        )
+    text = _text(data, name)
+    decoded = _decode_json(text, name) if is_json else _decode_toml(text, name)
+    if not isinstance(decoded, dict):
+        raise SpecError(
+            "is not a table of options", where=f"{name}:1 $", remedy='begin with {"command": [...]}'
+        )
+    lines, doubled = json_positions(text) if is_json else toml_positions(text)
+
+    def place(path: str) -> str:
+        # A value without a line of its own stands where its key does.
+        key = path.partition("[")[0].partition(".")[0]
+        line = lines.get(path) or lines.get(key)
+        return f"{name}:{line} $.{path}" if line else f"{name} $.{path}"
+
+    entries, problems = mapping_entries(decoded, place)
+    problems += [
+        Problem(message="stands twice", where=f"{name}:{line} $.{path}", remedy="keep one of the two")
+        for path, line in doubled
+    ]
+    return entries, problems
+
+
+def _text(data: bytes, name: str) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as reason:
+        line = data.count(b"\n", 0, reason.start) + 1
+        raise SpecError("is not UTF-8 text", where=f"{name}:{line}", remedy="save it as UTF-8") from None
+    return text.removeprefix("\ufeff")
+
+
+def _decode_toml(text: str, name: str) -> object:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as reason:
+        message, _, at = str(reason).rpartition(" (at ")
+        line = at.removeprefix("line ").partition(",")[0]
+        where = f"{name}:{line}" if line.isdigit() else name
+        raise SpecError(
+            f"is not TOML: {_first_lower(message or str(reason))}", where=where, remedy="mend that line"
+        ) from None
+    except RecursionError:
+        raise _nested(name) from None
+    except (ValueError, OverflowError):  # a number of thousands of digits, or a date that does not exist
+        raise SpecError(
+            "is not TOML: a number or date is out of range", where=name, remedy="write usual numbers"
+        ) from None
+
+
+def _decode_json(text: str, name: str) -> object:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as reason:
+        message, _, at = str(reason).rpartition(" (byte ")
+        byte = at.removesuffix(")")
+        line = text.encode().count(b"\n", 0, int(byte)) + 1 if byte.isdigit() else 1
+        said = _first_lower((message or str(reason)).removeprefix("JSON is malformed: "))
+        raise SpecError(f"is not JSON: {said}", where=f"{name}:{line}", remedy="mend that line") from None
+    except RecursionError:
+        raise _nested(name) from None
+
+
+def _first_lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _nested(name: str) -> SpecError:
+    return SpecError("is nested too deeply", where=name, remedy="a launch document has one level of tables")
+
+
+def mapping_entries(
+    mapping: Mapping[Any, object], place: Callable[[str], str]
+) -> tuple[list[Entry], list[Problem]]:
+    """Entries of a mapping whose keys are those of the option table; `place` says where a path stands."""
+    types = document_types()
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for key, value in mapping.items():
+        option = BY_KEY.get(key)
+        if option is None or not option.document:
+            from .later import refusal
+
+            error = refusal(str(key), as_flag=False)
+            problems.append(
+                Problem(message=error.message, where=place(shown_key(str(key))), remedy=error.remedy)
+            )
+            continue
+        problem = _type_problem(option, value, types[option.key], place)
+        if problem is not None:
+            problems.append(problem)
+        else:
+            entries += _texts(option, value, place)
+    return entries, problems
+
+
+def shown_key(key: str) -> str:
+    """The key as a path shows it: quoted when it is no plain word, cut when it is absurd."""
+    cut = key if len(key) <= 60 else key[:57] + "..."
+    return cut if cut.replace("-", "a").isidentifier() and cut.isascii() else ascii(cut)
+
+
+def _type_problem(option: Option, value: object, wanted: Any, place: Callable[[str], str]) -> Problem | None:
+    import msgspec
+
+    try:
+        msgspec.convert(value, wanted, strict=True)
+    except (msgspec.ValidationError, RecursionError) as reason:
+        said = str(reason)
+        got = said.partition("got `")[2].partition("`")[0]
+        below = said.partition(" - at `$")[2].rstrip("`")
+        words = TYPES.get(option.kind, ("str", "a string"))[1] or "a string"
+        if option.repeat and not below and option.kind not in ("label", "env"):
+            words = (
+                f"a list of {words.removeprefix('a ')}s"
+                if option.kind not in TYPES
+                else f"a list: {words} each"
+            )
+        example = _example(option)
+        return Problem(
+            message=f"is {_GOT.get(got, got or 'something else')}, but must be {words}",
+            where=place(option.key + below.replace("[...]", "")),
+            remedy=f"such as {option.key} = {example}",
+        )
+    return None
+
+
+def _example(option: Option) -> str:
+    """The option's example as TOML."""
+    text = option.example
+    if option.kind in ("flag", "weight", "count") or option.key == "command":
+        return text
+    return f'["{text}"]' if option.repeat or option.kind == "layers" else f'"{text}"'
+
+
+def _texts(option: Option, value: Any, place: Callable[[str], str]) -> list[Entry]:
+    """The entries of one key: the same texts that the flags would have."""
+    key = option.key
+    if isinstance(value, dict):
+        return [(option, f"{name}={text}", place(f"{key}.{shown_key(name)}")) for name, text in value.items()]
+    if option.kind == "layers":
+        if isinstance(value, bool):
+            return [(option, "all", place(key))] if value else []
+        return [(option, ",".join(value), place(key))] if value else []
+    if isinstance(value, list):
+        return [(option, _text_of(item), place(f"{key}[{number}]")) for number, item in enumerate(value)]
+    return [(option, _text_of(value), place(key))]
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = f"{value:.6f}" if abs(value) < 1e15 else repr(value)
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(value)

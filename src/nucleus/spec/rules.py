@@ -1,0 +1,207 @@
+"""Rules between options, one function each: what cannot hold together, what would have no effect.
+
+`check` returns every problem and raises nothing.  ✗ the machine: what is true only of one host is judged later.
+"""
+
+from __future__ import annotations
+
+from ..base.errors import Problem
+from .options import BY_KEY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .container import ContainerSpec
+    from .process import IdMap
+
+
+class _Where:
+    """Key of an option → where it was written, for the reader; its flag where nobody knows better."""
+
+    __slots__ = ("places",)
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self.places = places
+
+    def __getitem__(self, key: str) -> str:
+        return self.places.get(key) or BY_KEY[key].flag
+
+
+def check(spec: ContainerSpec, places: Mapping[str, str] | None = None) -> tuple[Problem, ...]:
+    """All problems of that spec.  `places`: where each option was written."""
+    where = _Where(places or {})
+    return tuple([problem for rule in RULES for problem in rule(spec, where)])
+
+
+def _problem(where: str, message: str, remedy: str) -> Problem:
+    return Problem(message=message, where=where, remedy=remedy)
+
+
+def needs_a_command(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """There is a program to run, and it can be handed to execve(2)."""
+    if not spec.command:
+        yield _problem(
+            where.places.get("command", ""), "no command was given", "write it after --, such as -- make test"
+        )
+    elif not spec.command[0]:
+        yield _problem(
+            where.places.get("command", "command"), "the name of the program is empty", "write a program"
+        )
+
+
+def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Options of the workspace say nothing without one."""
+    for key in ("workspace_mode", "workspace_exec", "allow_workspace_config"):
+        if spec.wrote(key) and not spec.workspace:
+            yield _problem(
+                where[key], "has no effect without a workspace", "add --workspace DIR, or leave it away"
+            )
+    if spec.workspace and spec.workspace_mode == "bind-ro" and spec.allow_workspace_config:
+        yield _problem(
+            where["allow_workspace_config"],
+            "has no effect on a read-only workspace",
+            "leave it away, or use --workspace-mode bind-rw",
+        )
+
+
+def needs_a_context(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """--context-mode says nothing without --context."""
+    if spec.wrote("context_mode") and not spec.context:
+        yield _problem(
+            where["context_mode"], "has no effect without a context", "add --context DIR, or leave it away"
+        )
+
+
+def host_network_is_agreed(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """The host's network takes a second word."""
+    if spec.network == "host" and not spec.allow_host_network:
+        yield _problem(
+            where["network"],
+            "the host's network needs --allow-host-network",
+            "add it to share all interfaces and ports, or use --network none",
+        )
+    if spec.allow_host_network and spec.network != "host":
+        yield _problem(
+            where["allow_host_network"], "has no effect without --network host", "add it, or leave this away"
+        )
+
+
+def memory_limits_agree(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """memory.high is below memory.max; swap is a part of the memory's limit."""
+    if spec.memory_high_bytes and spec.memory_bytes and spec.memory_high_bytes > spec.memory_bytes:
+        yield _problem(
+            where["memory_high"], "is above --memory", "make it smaller than --memory, or leave it away"
+        )
+    if spec.swap_bytes is not None and spec.memory_bytes is None:
+        yield _problem(
+            where["memory_swap"], "has no effect without --memory", "add --memory SIZE, or leave it away"
+        )
+
+
+def locked_memory_is_set_once(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """--memlock and --ulimit memlock= set the same limit."""
+    if spec.memlock_bytes is not None and any(limit.name == "memlock" for limit in spec.ulimits):
+        yield _problem(where["memlock"], "--ulimit memlock= sets the same limit", "use one of the two")
+
+
+def id_maps_are_whole(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Both maps or none; they replace --userns; no line overlaps another."""
+    if bool(spec.uidmap) != bool(spec.gidmap):
+        given, missing = ("uidmap", "gidmap") if spec.uidmap else ("gidmap", "uidmap")
+        yield _problem(
+            where[given], f"needs {BY_KEY[missing].flag} too", f"add {BY_KEY[missing].flag} INSIDE:HOST:COUNT"
+        )
+    if spec.userns and (spec.uidmap or spec.gidmap):
+        yield _problem(where["userns"], "has no effect beside --uidmap and --gidmap", "use one of the two")
+    for key, lines in (("uidmap", spec.uidmap), ("gidmap", spec.gidmap)):
+        if len(lines) > 340:  # user_namespaces(7): as many as fit the kernel's extents
+            yield _problem(
+                where[key], f"{len(lines)} lines are more than the kernel takes", "use at most 340"
+            )
+        elif _overlap(lines):
+            yield _problem(
+                where[key], "two lines map the same id", "let the lines be disjoint, inside and on the host"
+            )
+
+
+def _overlap(lines: tuple[IdMap, ...]) -> bool:
+    for starts in ([(m.container, m.count) for m in lines], [(m.host, m.count) for m in lines]):
+        starts.sort()
+        for (start, count), (following, _) in zip(starts, starts[1:], strict=False):
+            if following < start + count:
+                return True
+    return False
+
+
+def sources_may_come_in(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Parts of the host that no option brings in, judged as written; as found they are judged at the launch."""
+    sources = [("volume", v.source) for v in spec.volumes]
+    sources += [
+        (key, path) for key, path in (("workspace", spec.workspace), ("context", spec.context)) if path
+    ]
+    sources += [("toolchain", path) for path in spec.toolchains]
+    if not sources and not spec.rootfs:
+        return
+    from .paths import forbidden_source, normalise
+
+    for key, path in sources:
+        reason = forbidden_source(path) if path.startswith("/") else ""
+        if reason:
+            yield _problem(
+                where[key], f"'{path}' is never let in: {reason}", "copy what is needed to another directory"
+            )
+    if spec.rootfs.startswith("/") and normalise(spec.rootfs) == "/":
+        yield _problem(
+            where["rootfs"], "'/' would show the whole host", "leave it away: /usr of the host is the default"
+        )
+
+
+def targets_are_free(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Nothing covers a part of the sandbox itself, and no two things stand at one path."""
+    targets = [("volume", v.target) for v in spec.volumes] + [("tmpfs", t.target) for t in spec.tmpfs]
+    targets += [("secret", s.target) for s in spec.secrets]
+    if not targets:
+        return
+    from .paths import is_below, reserved_target
+
+    seen: set[str] = set()
+    for key, target in targets:
+        reason = "" if key == "secret" else reserved_target(target)
+        if reason:
+            yield _problem(
+                where[key], f"'{target}' cannot be mounted over: {reason}", "choose another path inside"
+            )
+        if target in seen:
+            yield _problem(
+                where[key], f"'{target}' is the target of two options", "give each its own path inside"
+            )
+        seen.add(target)
+        if key != "secret" and spec.secrets and target == "/run":
+            yield _problem(where[key], "'/run' would cover the secrets", "mount a directory below it")
+    secrets = sorted([s.target for s in spec.secrets])
+    for above, below in zip(secrets, secrets[1:], strict=False):
+        if above != below and is_below(below, above):
+            yield _problem(
+                where["secret"], f"'{below}' lies below the secret '{above}'", "choose another path"
+            )
+
+
+def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Each descriptor is read once."""
+    if spec.env_fd is not None and where.places.get("config_fd") == f"--config-fd {spec.env_fd}":
+        yield _problem(where["env_fd"], "is the descriptor of the launch document", "use two descriptors")
+
+
+RULES = (
+    needs_a_command,
+    needs_a_workspace,
+    needs_a_context,
+    host_network_is_agreed,
+    memory_limits_agree,
+    locked_memory_is_set_once,
+    id_maps_are_whole,
+    sources_may_come_in,
+    targets_are_free,
+    descriptors_differ,
+)
