@@ -3,7 +3,8 @@
     tools/fuzz.py --runs 5000000            stops after so many mutations (the default), or after --seconds
     tools/fuzz.py --coverage                also prints how many branches the corpus reaches; fails below 98 %
 
-Seeds are launcher/fuzz/corpus/TARGET; what a run finds stays in build/fuzz/TARGET, with the input of a crash.
+Seeds are sample plans and near misses of tests/plan, encoded anew each time because they carry the hash of
+the step table; what a run finds stays in build/fuzz/TARGET, with the input of a crash.
 ✗ judges no plan: the harness launcher/fuzz/TARGET.c says what must hold.
 """
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = ROOT / "launcher"
 
 # Harness → the files of the launcher that it exercises; the first is the one whose coverage counts.
-TARGETS = {"decode": ("plan_decode.c", "text.c")}
+TARGETS = {"decode": ("plan_decode.c", "text.c", "tests/reencode.c")}
 
 FLAGS = ("-std=c11", "-g", "-O1", "-fno-omit-frame-pointer", "-fno-builtin", "-Wall", "-Wextra", "-Werror")
 SANITIZERS = "-fsanitize=fuzzer,address,undefined,integer"
@@ -40,19 +41,33 @@ def compile_harness(target: str, output: Path, flags: tuple[str, ...]) -> None:
         raise SystemExit(f"{harness.relative_to(ROOT)} does not compile")
 
 
+def write_seeds(folder: Path) -> None:
+    """Encodes the sample plans of the tests, and plans with one fault."""
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "plan")]
+    from plan_strategies import near_misses, sample_plans
+
+    from nucleus.plan.encode import encode
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, plan in sample_plans().items():
+        (folder / name).write_bytes(encode(plan))
+    for number, data in enumerate(near_misses(200)):
+        (folder / f"near-miss-{number}").write_bytes(data)
+
+
 def fuzz(target: str, *, runs: int, seconds: int, jobs: int) -> bool:
     """Mutates for as long as asked; true if nothing was found."""
     work = ROOT / "build" / "fuzz" / target
     found = work / "corpus"
     found.mkdir(parents=True, exist_ok=True)
     compile_harness(target, work / "harness", (SANITIZERS, *TRAPS))
-    seeds = LAUNCHER / "fuzz" / "corpus" / target
+    write_seeds(work / "seeds")
     command = [
-        *(str(work / "harness"), str(found), *([str(seeds)] if seeds.is_dir() else [])),
+        *(str(work / "harness"), str(found), str(work / "seeds")),
         *(
             f"-runs={runs}",
             f"-max_total_time={seconds}",
-            "-max_len=16384",
+            "-max_len=8192",
             "-timeout=5",
             "-print_final_stats=1",
         ),
@@ -69,10 +84,16 @@ def branch_coverage(target: str) -> float:
     harness, profile = work / "harness-coverage", work / "coverage.profdata"
     compile_harness(target, harness, ("-fsanitize=fuzzer", "-fprofile-instr-generate", "-fcoverage-mapping"))
     raw = work / "coverage.profraw"
-    inputs = [str(p) for p in (work / "corpus", LAUNCHER / "fuzz" / "corpus" / target) if p.is_dir()]
+    # Longer than what is mutated, and more than a plan may be.
+    (work / "corpus" / "oversize").write_bytes(bytes((4 << 20) + 1))
+    inputs = [str(work / "corpus"), str(work / "seeds")]
     environment = os.environ | {"LLVM_PROFILE_FILE": str(raw)}
     subprocess.run(
-        [str(harness), "-runs=0", *inputs], check=True, env=environment, cwd=work, stderr=subprocess.DEVNULL
+        [str(harness), "-runs=0", "-max_len=5000000", *inputs],
+        check=True,
+        env=environment,
+        cwd=work,
+        stderr=subprocess.DEVNULL,
     )
     subprocess.run(["llvm-profdata", "merge", "-o", str(profile), str(raw)], check=True)
     counted = str(LAUNCHER / TARGETS[target][0])
