@@ -43,7 +43,9 @@ struct env {
 
 	/* child and workload */
 	int status_write, parent_socket;
-	int root;          /* the new root, before the pivot */
+	int root;          /* the new root */
+	int null;          /* its /dev/null, once a mask has needed it */
+	bool foreign;      /* mounts that others have filled may stand below the new root */
 	int ruleset;       /* Landlock */
 	int netns;         /* the workload's network namespace */
 	int peer;          /* child ↔ workload, until init has taken over */

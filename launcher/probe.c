@@ -15,17 +15,22 @@ static u64 present(long result)
 	return result == -ENOSYS ? ENOSYS : 0;
 }
 
-static u64 new_userns(void)
+/* errno of making a user namespace; *capable: errno of a call inside it that needs a capability there.  AppArmor lets the
+ * namespace be made and takes its capabilities away. */
+static u64 new_userns(u64 *capable)
 {
-	struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_NEWUTS, .exit_signal = SIGCHLD };
 	long pid = K(__NR_clone3, &args, sizeof(args));
+	int status = 0;
 
 	if (!pid)
-		sys_exit(0);
+		sys_exit((int)-K(__NR_sethostname, "probe", 5));
+	*capable = pid < 0 ? (u64)-pid : 0;
 	if (pid < 0)
 		return (u64)-pid;
-	while (K(__NR_wait4, pid, NULL, 0, NULL) == -EINTR)
+	while (K(__NR_wait4, pid, &status, 0, NULL) == -EINTR)
 		;
+	*capable = (u64)(status >> 8 & 0xff);
 	return 0;
 }
 
@@ -33,11 +38,13 @@ int probe(void)
 {
 	const struct open_how how = { .flags = O_PATH | O_CLOEXEC };
 	const u32 kill_process = SECCOMP_RET_KILL_PROCESS;
+	u64 capable = 0, userns = new_userns(&capable);
 	long abi = K(__NR_landlock_create_ruleset, NULL, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */);
 	char line[512], *at = line, *const end = line + sizeof(line) - 1;
 	const struct { const char *key; u64 value; } found[] = {
 		{ "landlock_abi=", abi < 0 ? 0 : (u64)abi },
-		{ " userns=", new_userns() },
+		{ " userns=", userns },
+		{ " userns_capable=", capable },
 		{ " openat2=", present(K(__NR_openat2, AT_FDCWD, "/", &how, sizeof(how))) },
 		{ " mount_api=", present(K(__NR_mount_setattr, -1, "", 0, NULL, 0)) },
 		{ " close_range=", present(K(__NR_close_range, ~0U, ~0U, 0)) },

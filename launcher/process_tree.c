@@ -292,6 +292,7 @@ int run_detach_host(const struct step *step, struct env *env)
 int run_await_detached(const struct step *step, struct env *env)
 {
 	(void)step; /* the step has no fields */
+	env->foreign = true;
 	return receive_letter(env->peer, 'D', &env->netns);
 }
 

@@ -81,44 +81,60 @@ int run_map_mount(const struct step *step, struct env *env)
 	return result;
 }
 
-/* Creates the directories above path, and path itself as a directory or an empty file, below the new root. */
+/* Creates path's last component, an empty file or a directory, in the directory above it. */
+static int make_last(const struct env *env, const char *path, size_t length, bool file)
+{
+	char parent[4096];
+	size_t slash = length - 1;
+	int above, result;
+
+	while (path[slash] != '/')
+		slash--;
+	memcpy(parent, path, slash);
+	parent[slash] = 0;
+	above = open_in_root(env, slash ? parent : "/", O_PATH | O_DIRECTORY);
+	if (above < 0)
+		return above;
+	memcpy(parent, path + slash + 1, length - slash - 1);
+	parent[length - slash - 1] = 0;
+	if (file)
+		result = (int)K(__NR_mknodat, above, parent, S_IFREG | 0644, 0);
+	else
+		result = (int)K(__NR_mkdirat, above, parent, 0755);
+	K(__NR_close, above);
+	return result == -EEXIST ? 0 : result;
+}
+
+/* Creates path and what is missing of the directories above it, below the new root. */
 static int make_target(const struct env *env, const char *path, bool file)
 {
-	char part[4096];
 	size_t length = text_length(path);
+	int result;
 
-	if (length >= sizeof(part))
+	if (length >= 4096)
 		return -ENAMETOOLONG;
-	for (size_t i = 1; i <= length; i++) {
-		int parent, result;
-		size_t slash;
-
-		if (path[i] != '/' && path[i])
-			continue;
-		memcpy(part, path, i);
-		part[i] = 0;
-		for (slash = i - 1; part[slash] != '/'; slash--)
-			;
-		part[slash] = 0;
-		parent = open_in_root(env, slash ? part : "/", O_PATH | O_DIRECTORY);
-		if (parent < 0)
-			return parent;
-		if (file && !path[i])
-			result = (int)K(__NR_mknodat, parent, part + slash + 1, S_IFREG | 0644, 0);
-		else
-			result = (int)K(__NR_mkdirat, parent, part + slash + 1, 0755);
-		K(__NR_close, parent);
-		if (result < 0 && result != -EEXIST)
+	result = make_last(env, path, length, file);
+	for (size_t i = 1; result == -ENOENT && i < length; i++)
+		if (path[i] == '/' && (result = make_last(env, path, i, false)))
 			return result;
-	}
-	return 0;
+	return result == -ENOENT || !result ? make_last(env, path, length, file) : result;
 }
 
 /* Attaches a detached mount at a path of the new root, making the path where it is missing. */
 static int attach(const struct env *env, int mount, const char *path, bool file)
 {
-	int target = open_in_root(env, path, O_PATH), result;
+	int target, result;
 
+	if (!env->foreign) { /* nothing of others stands on the way: see open_parent in step_rootfs.c */
+		result = (int)K(__NR_move_mount, mount, "", env->root, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
+		if (result != -ENOENT)
+			return result;
+		result = file ? (int)K(__NR_mknodat, env->root, path + 1, S_IFREG | 0644, 0)
+			      : (int)K(__NR_mkdirat, env->root, path + 1, 0755);
+		if (!result)
+			return (int)K(__NR_move_mount, mount, "", env->root, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
+	}
+	target = open_in_root(env, path, O_PATH);
 	if (target == -ENOENT) {
 		result = make_target(env, path, file);
 		if (result < 0)
@@ -204,39 +220,44 @@ int run_mount_proc(const struct step *step, struct env *env)
 	return mount_new(env, "proc", &step->field[0], &step->field[1], &step->field[2]);
 }
 
-/* Puts a clone of `source` (a path of the new root) over path; a path that this kernel does not have needs no mask. */
-static int cover(struct env *env, const char *source, const char *path, u64 attributes)
+/* Puts a clone of the mount at `from` over the path behind `target`. */
+static int cover(int from, int target, u64 attributes)
 {
-	int target = open_in_root(env, path, O_PATH), from, tree, result;
+	int tree = (int)K(__NR_open_tree, from, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	int result = tree < 0 ? tree : 0;
+
+	if (!result && attributes)
+		result = set_attributes(tree, attributes, 0, true);
+	if (!result)
+		result = (int)K(__NR_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	if (tree >= 0)
+		K(__NR_close, tree);
+	return result;
+}
+
+/* The sandbox's /dev/null, which is mounted read-only, over the file; a file that this kernel does not have needs none. */
+int run_mask_file(const struct step *step, struct env *env)
+{
+	int target = open_in_root(env, step->field[0].bytes, O_PATH), result;
 
 	if (target < 0)
 		return target == -ENOENT ? 0 : target;
-	from = source == path ? target : open_in_root(env, source, O_PATH);
-	tree = from < 0 ? from
-			: (int)K(__NR_open_tree, from, "",
-				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-	result = tree;
-	if (tree >= 0) {
-		result = set_attributes(tree, attributes, 0, true);
-		if (!result)
-			result = (int)K(__NR_move_mount, tree, "", target, "",
-					MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-		K(__NR_close, tree);
-	}
-	if (from >= 0 && from != target)
-		K(__NR_close, from);
+	if (env->null < 0)
+		env->null = open_in_root(env, "/dev/null", O_PATH);
+	result = env->null < 0 ? env->null : cover(env->null, target, 0);
 	K(__NR_close, target);
 	return result;
 }
 
-int run_mask_file(const struct step *step, struct env *env)
-{
-	return cover(env, "/dev/null", step->field[0].bytes, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-}
-
 int run_protect_path(const struct step *step, struct env *env)
 {
-	return cover(env, step->field[0].bytes, step->field[0].bytes, step->field[1].number);
+	int target = open_in_root(env, step->field[0].bytes, O_PATH), result;
+
+	if (target < 0)
+		return target == -ENOENT ? 0 : target;
+	result = cover(target, target, step->field[1].number);
+	K(__NR_close, target);
+	return result;
 }
 
 /* The mount at path itself, in place: for what had to be writable while it was being set up. */
@@ -293,6 +314,7 @@ int run_make_root(const struct step *step, struct env *env)
 	result = (int)K(__NR_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private));
 	if (result < 0)
 		return result;
+	K(__NR_umask, 0);
 	env->root = new_mount("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, options, (u64)(at - options));
 	if (env->root < 0)
 		return env->root;

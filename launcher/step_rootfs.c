@@ -6,12 +6,19 @@
 
 #define OWNER_NONE 0xffffffffU
 
-/* The directory that holds path, and path's last component. */
+/* The directory that holds path, and path's last component.
+ *
+ * While the root holds nothing but what this process made, names can be used as they are; from the moment in which a mount
+ * of others may stand on the way (env->foreign), only openat2 keeps a link there from leading out. */
 static int open_parent(const struct env *env, const char *path, const char **name)
 {
 	char parent[4096];
 	size_t slash = text_length(path);
 
+	if (!env->foreign) {
+		*name = path + 1;
+		return env->root;
+	}
 	while (path[slash] != '/')
 		slash--;
 	if (slash >= sizeof(parent))
@@ -22,6 +29,12 @@ static int open_parent(const struct env *env, const char *path, const char **nam
 	return open_in_root(env, slash ? parent : "/", O_PATH | O_DIRECTORY);
 }
 
+static void close_parent(const struct env *env, int parent)
+{
+	if (parent != env->root)
+		K(__NR_close, parent);
+}
+
 static int own(int fd, const char *name, u64 uid, u64 gid, int flags)
 {
 	if (uid == OWNER_NONE && gid == OWNER_NONE)
@@ -29,6 +42,7 @@ static int own(int fd, const char *name, u64 uid, u64 gid, int flags)
 	return (int)K(__NR_fchownat, fd, name, (u32)uid, (u32)gid, flags);
 }
 
+/* The umask is 0 in the child, so that modes are those of the plan. */
 int run_make_directory(const struct step *step, struct env *env)
 {
 	const char *name;
@@ -37,16 +51,10 @@ int run_make_directory(const struct step *step, struct env *env)
 	if (parent < 0)
 		return parent;
 	result = (int)K(__NR_mkdirat, parent, name, (u32)step->field[1].number);
-	if (result == -EEXIST) { /* it came with the rootfs, or with a mount above it */
-		K(__NR_close, parent);
-		return 0;
-	}
-	if (!result) /* the umask is not ours to trust */
-		result = (int)K(__NR_fchmodat, parent, name, (u32)step->field[1].number);
 	if (!result)
 		result = own(parent, name, step->field[2].number, step->field[3].number, AT_SYMLINK_NOFOLLOW);
-	K(__NR_close, parent);
-	return result;
+	close_parent(env, parent);
+	return result == -EEXIST ? 0 : result; /* it came with the rootfs, or with a mount above it */
 }
 
 int run_make_symlink(const struct step *step, struct env *env)
@@ -57,7 +65,7 @@ int run_make_symlink(const struct step *step, struct env *env)
 	if (parent < 0)
 		return parent;
 	result = (int)K(__NR_symlinkat, step->field[1].bytes, parent, name);
-	K(__NR_close, parent);
+	close_parent(env, parent);
 	return result == -EEXIST ? 0 : result;
 }
 
@@ -65,19 +73,12 @@ int run_make_symlink(const struct step *step, struct env *env)
 static int create_file(const struct env *env, const char *path, u64 mode)
 {
 	const char *name;
-	int parent = open_parent(env, path, &name), fd, result;
+	int parent = open_parent(env, path, &name), fd;
 
 	if (parent < 0)
 		return parent;
 	fd = (int)K(__NR_openat, parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (u32)mode);
-	K(__NR_close, parent);
-	if (fd < 0)
-		return fd;
-	result = (int)K(__NR_fchmod, fd, (u32)mode);
-	if (result < 0) {
-		K(__NR_close, fd);
-		return result;
-	}
+	close_parent(env, parent);
 	return fd;
 }
 

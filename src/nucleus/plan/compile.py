@@ -34,11 +34,12 @@ def compile_plan(request: Request) -> LaunchPlan:
     mounts.temporary_steps(draft, request.identity)
     mounts.secret_steps(draft)
     devices.device_steps(draft)
+    mounts.attach_steps(draft, [m for m in taken if _own_place(m)])
     # What follows resolves names inside mounts that others may have filled: the host's root must be out of reach.
     draft.add("await-detached", "rootfs")
     if host.mapped:
         draft.add("await-host-mounts", "workspace")
-    mounts.attach_steps(draft, taken)
+    mounts.attach_steps(draft, [m for m in taken if not _own_place(m)])
     rootfs.proc_steps(draft)
     mounts.protect_steps(draft)
     rootfs.handover_steps(draft)
@@ -49,6 +50,13 @@ def compile_plan(request: Request) -> LaunchPlan:
     lockdown.lockdown_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
     return LaunchPlan(kind=schema.KIND_CREATE, steps=tuple(draft.steps), slots=tuple(draft.slots))
+
+
+def _own_place(mount: tuple[int, str, bool, str]) -> bool:
+    """Does the target lie in directories that the launcher itself makes: /NAME, /etc/NAME, /dev/NAME?"""
+    _, target, _, origin = mount
+    place = target.rpartition("/")[0]
+    return origin in ("rootfs", "devices") and place in ("", "/etc", "/dev")
 
 
 def _enter_cgroup_steps(draft: Draft) -> None:

@@ -34,9 +34,9 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
     ]
     rules += [(f"/dev/{n}", landlock.DEVICE, "devices", True) for n in NODES]
     for entry in request.root_entries:
-        if entry.source is not None:
-            access = read if entry.target.startswith("/etc/") else run
-            rules.append((entry.target, access, entry.origin, entry.source.is_file))
+        # A rule covers the mounts below its directory: what lies in /etc needs none of its own.
+        if entry.source is not None and not entry.target.startswith("/etc/"):
+            rules.append((entry.target, read if entry.target == "/etc" else run, entry.origin, entry.source.is_file))
     for volume in request.volumes:
         access = read if volume.read_only else data
         access |= landlock.EXECUTE if volume.executable else 0
