@@ -1,4 +1,4 @@
-"""Builds files of the launcher for the tests: hosted, with sanitizers, with other seams.  ✗ asserts nothing."""
+"""Builds files of the launcher for tests: hosted, with sanitizers, with other seams.  ✗ asserts nothing."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_plan_cut_short_at_any_byte_is_refused(encoded_samples: list[Path], wo
 
 
 def test_five_million_guided_mutations_find_nothing_and_reach_the_branches() -> None:
-    """No sanitizer speaks, ≥ 98 % of the branches are reached, and accepted mutants re-encode to themselves."""
+    """No sanitizer speaks, 98 % of the branches are reached, accepted mutants re-encode to themselves."""
     command = [sys.executable, str(ROOT / "tools/fuzz.py"), "--target=decode", "--runs=5000000", "--coverage"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=800)
     assert done.returncode == 0, done.stdout[-4000:]
