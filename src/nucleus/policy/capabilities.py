@@ -26,9 +26,9 @@ DEFAULT = NONE
 
 # With one of these a process leaves a sandbox, or rules over others in it.
 DANGEROUS = (
-    "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "DAC_OVERRIDE", "DAC_READ_SEARCH", "SYS_BOOT",
-    "MAC_ADMIN", "MAC_OVERRIDE", "SYS_PACCT", "LINUX_IMMUTABLE", "BPF", "PERFMON", "NET_RAW", "SETUID", "SETGID",
-    "FOWNER",
+    "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "DAC_OVERRIDE", "DAC_READ_SEARCH",
+    "SYS_BOOT", "MAC_ADMIN", "MAC_OVERRIDE", "SYS_PACCT", "LINUX_IMMUTABLE", "BPF", "PERFMON", "NET_RAW",
+    "SETUID", "SETGID", "FOWNER",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The rules of a filter as values: condition, rule, filter, and the answers that a filter can give.
 
-A rule holds when all of its conditions hold.  The rules of one call are tried in order and the first that holds
-decides; where none holds, the filter's default does.  ✗ no call lists (the profiles), no BPF (seccomp_bpf).
+A rule holds when all of its conditions do.  Rules of one call are tried in order: the first that holds
+decides, and the filter's default where none does.  ✗ no call lists (the profiles), no BPF (seccomp_bpf).
 """
 
 from __future__ import annotations
@@ -9,6 +9,11 @@ from __future__ import annotations
 from ..base.errors import SpecError
 from ..base.value import Value
 from .syscall_tables import NEWEST, TABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # What one call comes to: its conditional rules in order, and the answer when none of them holds.
+    Decision = tuple[tuple[tuple[tuple["Condition", ...], int], ...], int]
 
 # Answers, as seccomp(2) encodes them.
 KILL_PROCESS, KILL_THREAD, TRAP = 0x80000000, 0x00000000, 0x00030000
@@ -48,8 +53,8 @@ def trace_answer(number: int) -> int:
 class Condition(Value):
     """One comparison of argument `index` (0-5).
 
-    `bits` 64 compares the whole register.  32 compares what the kernel looks at where its own parameter is an int:
-    with 64, a caller passes by an equality just by setting a high bit that the kernel then drops.
+    `bits` 64 compares the whole register; 32 what the kernel looks at where its own parameter is an int.
+    There, with 64, a caller evades an equality by setting a high bit that the kernel then drops.
     `mask` is applied to the argument, by MASKED_EQ only.
     """
 
@@ -72,8 +77,8 @@ class Rule(Value):
 class Filter(Value):
     """A whole policy.
 
-    `default` answers calls that the table of the architecture knows and no rule decides; `unknown` those that it does
-    not know, as a later kernel's are; `x32` the calls of that ABI.  A foreign architecture kills the process.
+    `default` answers calls that the architecture's table knows and no rule decides; `unknown` those that it
+    does not know, as a later kernel's; `x32` the calls of that ABI.  A foreign architecture kills.
     """
 
     name: str
@@ -81,14 +86,6 @@ class Filter(Value):
     default: int
     unknown: int
     x32: int = KILL_PROCESS
-
-
-# What a call comes to: its rules in order, and the answer when none of them holds.
-class Decision(Value):
-    """The rules of one call, in order, then the answer when none holds."""
-
-    rules: tuple[tuple[tuple[Condition, ...], int], ...] = ()
-    otherwise: int
 
 
 def check_condition(condition: Condition) -> Condition:
@@ -133,10 +130,11 @@ def decide(filter_: Filter, arch: str, number: int, arguments: tuple[int, ...]) 
     decision = decisions(filter_, arch).get(number)
     if decision is None:
         return filter_.unknown
-    for conditions, action in decision.rules:
+    rules, otherwise = decision
+    for conditions, action in rules:
         if all(holds(c, arguments) for c in conditions):
             return action
-    return decision.otherwise
+    return otherwise
 
 
 def decisions(filter_: Filter, arch: str) -> dict[int, Decision]:
@@ -151,7 +149,7 @@ def decisions(filter_: Filter, arch: str) -> dict[int, Decision]:
         for name in rule.calls:
             if name in table:
                 rules.setdefault(name, []).append((when, rule.action))
-    plain = Decision(otherwise=filter_.default)
+    plain: Decision = ((), filter_.default)
     found: dict[int, Decision] = {}
     for name, number in sorted(table.items(), key=lambda entry: entry[1]):
         found[number] = _decision(rules[name], filter_.default) if name in rules else plain
@@ -160,12 +158,12 @@ def decisions(filter_: Filter, arch: str) -> dict[int, Decision]:
 
 def _decision(rules: list[tuple[tuple[Condition, ...], int]], default: int) -> Decision:
     """Cut after the first unconditional rule, which answers whatever is left."""
-    conditional = []
+    conditional: list[tuple[tuple[Condition, ...], int]] = []
     for when, action in rules:
         if not when:
-            return Decision(rules=tuple(conditional), otherwise=action)
+            return tuple(conditional), action
         conditional.append((when, action))
-    return Decision(rules=tuple(conditional), otherwise=default)
+    return tuple(conditional), default
 
 
 def newest(arch: str) -> int:
