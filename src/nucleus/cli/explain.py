@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
         else:
             left.insert(0, word)
             break
-    rest = left
+    rest = left[1:] if left[:1] == ["run"] else left  # `explain run …` reads as it is said
     if form not in ("text", "json", "raw"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
     prepared = prepare(parse_run(rest))
