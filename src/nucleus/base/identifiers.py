@@ -1,4 +1,7 @@
-"""The grammar of container ids, names and host names.  ✗ no randomness: the bytes of an id come as an argument."""
+"""The grammar of container ids, names and host names.
+
+✗ no randomness: the bytes of an id come as an argument.
+"""
 
 from __future__ import annotations
 

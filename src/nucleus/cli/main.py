@@ -1,4 +1,4 @@
-"""The command `nucleus`: finds the verb, imports its module alone, and turns errors into messages and exit codes.
+"""The command `nucleus`: finds the verb, imports its module alone, turns errors into messages and exit codes.
 
 ✗ no verb's own work: one file per verb.
 """
@@ -27,6 +27,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "help": ("help", "show help for a verb"),
 }
 _GLOBAL = ("--root", "--log", "--log-format")
+_ACCEPTS = {
+    "run": _GLOBAL,
+    "explain": _GLOBAL,
+    "ps": ("--root",),
+    "inspect": ("--root",),
+    "rm": ("--root",),
+}
 EXIT_USAGE = 125
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -48,7 +55,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads: leave without a word, and let the interpreter's own flush find nothing to complain about.
+        # Nobody reads: leave without a word, and let the interpreter's own flush find nothing amiss.
         os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is reported as one
@@ -94,11 +101,22 @@ def _verb(argv: list[str]) -> tuple[str, list[str]]:
                 f"unknown option {ascii(name)}", remedy="options stand after the verb; see `nucleus --help`"
             )
         elif word in VERBS:
-            # Only what takes containers or plans has these options; `help` and `version` need none.
-            return word, (before if word not in ("help", "version", "schema", "doctor") else []) + rest
+            return word, _accepted(before, _ACCEPTS.get(word, ())) + rest
         else:
             raise _unknown_verb(word)
     return "help", []
+
+
+def _accepted(before: list[str], flags: tuple[str, ...]) -> list[str]:
+    """Of the options before the verb, those that its own parser knows; `main` itself heeds the others."""
+    found: list[str] = []
+    at = 0
+    while at < len(before):
+        size = 1 if "=" in before[at] else 2
+        if before[at].partition("=")[0] in flags:
+            found += before[at : at + size]
+        at += size
+    return found
 
 
 def _unknown_verb(word: str) -> SpecError:

@@ -1,7 +1,7 @@
 """argv of `run` → ContainerSpec, by the option table.  Options end at `--` or at the first word that is none.
 
-A document given by --config or --config-fd is the base: flags replace its values, repeatable flags add to them, a
-command replaces its command.  ✗ option names, ✗ what values mean (`spec/`), ✗ printing.
+A document given by --config or --config-fd is the base: flags replace its values, repeatable flags add to
+them, a command replaces its command.  ✗ option names, ✗ what values mean (`spec/`), ✗ printing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 MAX_FILE = 1 << 20
 
 
-class HelpWanted(Exception):  # noqa: N818 - not an error
+class HelpWanted(Exception):
     """--help stood among the options of `run`."""
 
 
 def read_file(source: str | int) -> bytes:
-    """A file by path, or an inherited descriptor by number, up to a little more than the largest that is taken."""
+    """A file by path, or an inherited descriptor by number, one byte more than the largest taken at most."""
     where = source if isinstance(source, str) else f"descriptor {source}"
     try:
         fd = (

@@ -1,4 +1,4 @@
-"""What was written, in order, → ContainerSpec, or every problem at once.  The same way for flags, documents and keywords.
+"""What was written, in order, → ContainerSpec, or every problem at once: flags, documents and keywords alike.
 
 Later values replace earlier ones, repeatable options add up (of equal names the last one holds).
 ✗ opens no file: `read_file` and the caller's environment come as arguments.
@@ -84,6 +84,7 @@ def _env_file(draft: _Draft, value: str, where: str) -> None:
 
     found, problems = variables_of_file(draft.read_file(value), value, draft.environ)
     draft.env_files += found
+    draft.places.setdefault("env", where)
     draft.problems += problems
 
 
@@ -98,8 +99,12 @@ def assemble(
     environ: Mapping[str, str],
     read_file: ReadFile,
     problems: Iterable[Problem] = (),
+    whole: bool = True,
 ) -> ContainerSpec:
-    """The spec that the entries describe.  Raises SpecError with `problems` and all that is found here."""
+    """The spec that the entries describe.  Raises SpecError with `problems` and all that is found here.
+
+    whole   False: a document could not be read, so what is absent may have stood there
+    """
     draft = _Draft(environ, read_file)
     draft.problems += problems
     for option, text, where in entries:
@@ -107,13 +112,10 @@ def assemble(
     _finish(draft)
     written = dict.fromkeys([option.key for option in OPTIONS if option.key in draft.places and option.field])
     spec = ContainerSpec(explicit=tuple(written), **draft.values)
-    broken = {problem.where for problem in draft.problems}
-    # What a broken option would have meant is not known: no rule is asked about it.
-    draft.problems += (
-        [p for p in check(spec, draft.places) if p.where not in broken]
-        if broken
-        else check(spec, draft.places)
-    )
+    if whole:
+        # What a broken option would have meant is not known: no rule is asked about it.
+        broken = {problem.where for problem in draft.problems}
+        draft.problems += [p for p in check(spec, draft.places) if p.where not in broken]
     if draft.problems:
         raise SpecError(problems=tuple(draft.problems))
     return spec

@@ -1,4 +1,4 @@
-"""ContainerSpec: all that was asked for, parsed, with the unit in each name.  ✗ the host, ✗ the plan, ✗ text."""
+"""ContainerSpec: all that was asked for, parsed, with units in the names.  ✗ the host, ✗ the plan, ✗ text."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Variables that make the dynamic linker load or tell things: the hardening of the program depends on their absence.
+# Variables that make the dynamic linker load or tell things: the program's hardening needs their absence.
 REFUSED = (
     "LD_AUDIT", "LD_DEBUG", "LD_DYNAMIC_WEAK", "LD_LIBRARY_PATH", "LD_PRELOAD", "LD_PROFILE", "LD_SHOW_AUXV",
 )  # fmt: skip
@@ -70,7 +70,7 @@ def copy_of(key: str, where: str, environ: Mapping[str, str]) -> tuple[str, Prob
 
 
 def variables_of_descriptor(data: bytes, name: str = "--env-fd") -> tuple[tuple[str, str], ...]:
-    """What was read from --env-fd: KEY=VALUE each ended by NUL or a new line, or a JSON object or list of strings.
+    """What was read from --env-fd: KEY=VALUE, each ended by NUL or a new line, or JSON (object or list).
 
     Raises SpecError with every problem; no message repeats a value.
     """

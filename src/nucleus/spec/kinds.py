@@ -1,7 +1,7 @@
 """Kinds of option values: text → value.  One function per kind; each raises SpecError without a `where`.
 
-The types that only some launches need are imported where they are made.  ✗ rules between options (`rules.py`),
-✗ value → text (`document.py`).
+The types that only some launches need are imported where they are made.  ✗ rules between options
+(`rules.py`), ✗ value → text (`document.py`).
 """
 
 from __future__ import annotations
@@ -370,7 +370,8 @@ def _layers(text: str, option: Option) -> tuple[str, ...]:
 PARSERS: dict[str, Callable[[str, Option], object]] = {
     "account": _account, "argument": _argument, "choice": _choice, "count": _count, "cpus": _cpus,
     "descriptor": _descriptor, "duration": _duration, "env": _env, "flag": _flag, "hostname": _hostname,
-    "idmap": _idmap, "inside": _inside, "io": _io, "label": _label, "layers": _layers, "name": _name, "path": _path,
-    "profile": _profile, "secret": _secret, "signal": _signal, "size": _size, "swap": _swap, "syscall": _syscall,
-    "tmpfs": _tmpfs, "ulimit": _ulimit, "user": _user, "volume": _volume, "weight": _weight, "workspace": _workspace,
+    "idmap": _idmap, "inside": _inside, "io": _io, "label": _label, "layers": _layers, "name": _name,
+    "path": _path, "profile": _profile, "secret": _secret, "signal": _signal, "size": _size, "swap": _swap,
+    "syscall": _syscall, "tmpfs": _tmpfs, "ulimit": _ulimit, "user": _user, "volume": _volume,
+    "weight": _weight, "workspace": _workspace,
 }  # fmt: skip

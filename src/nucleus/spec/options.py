@@ -1,7 +1,8 @@
 """THE table of options: each is declared once, here.
 
-From it come the flags of `run`, the keys of launch documents, the JSON Schema, the help text and the reference page.
-Data only.  ✗ no parsing (`kinds.py`), ✗ no rule between options (`rules.py`), ✗ nothing that costs start-up time.
+From it come the flags of `run`, the keys of launch documents, the JSON Schema, the help text and the
+reference page.  Data only.  ✗ no parsing (`kinds.py`), ✗ no rule between options (`rules.py`), ✗ nothing that
+costs start-up time.
 """
 
 from __future__ import annotations
@@ -57,42 +58,50 @@ class Option(Value):
 
 OPTIONS: tuple[Option, ...] = (
     Option(
-        key="command", field="command", kind="argument", group="container", metavar="COMMAND", repeat=True,
-        cli=False, example='["python3", "-m", "pytest"]',
+        key="command", field="command", kind="argument", group="container", metavar="COMMAND",
+        example='["python3", "-m", "pytest"]', repeat=True, cli=False,
         help="the program and its arguments; on the command line everything after the options, or after `--`",
     ),
     Option(
-        key="config", field="", kind="path", group="document", metavar="FILE", document=False,
-        example="examples/tests.toml",
-        help="read a launch document (.toml or .json); flags override its values, repeatable ones add to them",
+        key="config", field="", kind="path", group="document", metavar="FILE", example="examples/tests.toml",
+        document=False,
+        help="read a launch document (.toml or .json); flags override its values, repeatable ones add to "
+        "them",
     ),
     Option(
-        key="config_fd", field="", kind="descriptor", group="document", metavar="N", document=False, example="3",
+        key="config_fd", field="", kind="descriptor", group="document", metavar="N", example="3",
+        document=False,
         help="read the launch document from an inherited descriptor above 2",
     ),
     Option(
-        key="root", field="state_root", kind="path", group="document", metavar="DIR", example="/var/tmp/nucleus",
-        help="the directory of the containers' records; else $NUCLEUS_STATE_DIR, else /run/nucleus or the user's own",
+        key="root", field="state_root", kind="path", group="document", metavar="DIR",
+        example="/var/tmp/nucleus",
+        help="the directory of the containers' records; else $NUCLEUS_STATE_DIR, else /run/nucleus or the "
+        "user's own",
     ),
     Option(
         key="log", field="log_path", kind="path", group="document", metavar="FILE", example="nucleus.log",
         help="write nucleus' own messages to this file too (appended, mode 0600)",
     ),
     Option(
-        key="log_format", field="log_format", kind="choice", group="document", default="text", metavar="FORMAT",
-        choices=("text", "json"), example="json", help="the form of nucleus' own messages",
+        key="log_format", field="log_format", kind="choice", group="document", metavar="FORMAT",
+        default="text", choices=("text", "json"), example="json",
+        help="the form of nucleus' own messages",
     ),
     Option(
-        key="name", field="name", kind="name", group="container", metavar="NAME", example="tests",
-        default="the container's id", help="a name for the container, unique among those that exist",
+        key="name", field="name", kind="name", group="container", metavar="NAME",
+        default="the container's id", example="tests",
+        help="a name for the container, unique among those that exist",
     ),
     Option(
-        key="label", field="labels", kind="label", group="container", short="-l", metavar="KEY=VALUE", repeat=True,
-        example="team=search", help="a label of the container",
+        key="label", field="labels", kind="label", group="container", short="-l", metavar="KEY=VALUE",
+        example="team=search", repeat=True,
+        help="a label of the container",
     ),
     Option(
-        key="hostname", field="hostname", kind="hostname", group="container", metavar="NAME", example="builder",
-        default="from the name", help="the host name inside",
+        key="hostname", field="hostname", kind="hostname", group="container", metavar="NAME",
+        default="from the name", example="builder",
+        help="the host name inside",
     ),
     Option(
         key="service_mode", field="mode", kind="choice", group="container", metavar="MODE", default="agent",
@@ -100,16 +109,18 @@ OPTIONS: tuple[Option, ...] = (
         help="the set of rules that the container is held to",
     ),
     Option(
-        key="rm", field="rm", kind="flag", group="container", default="false", bare="true", example="true",
+        key="rm", field="rm", kind="flag", group="container", default="false", example="true", bare="true",
         help="remove the container's record as soon as it ends",
     ),
     Option(
         key="timeout", field="timeout_ms", kind="duration", group="container", metavar="TIME", unit="seconds",
-        example="10m", help="end the container after this time, with exit code 124",
+        example="10m",
+        help="end the container after this time, with exit code 124",
     ),
     Option(
-        key="stop_signal", field="stop_signal", kind="signal", group="container", metavar="SIGNAL", default="TERM",
-        example="INT", help="the signal that asks the workload to end",
+        key="stop_signal", field="stop_signal", kind="signal", group="container", metavar="SIGNAL",
+        default="TERM", example="INT",
+        help="the signal that asks the workload to end",
     ),
     Option(
         key="stop_timeout", field="stop_timeout_ms", kind="duration", group="container", metavar="TIME",
@@ -118,49 +129,60 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="workdir", field="workdir", kind="inside", group="process", short="-w", metavar="DIR",
-        default="/workspace", example="/workspace/src", help="the working directory inside",
+        default="/workspace", example="/workspace/src",
+        help="the working directory inside",
     ),
     Option(
         key="user", field="user", kind="user", group="process", short="-u", metavar="UID|NAME[:GID]",
         default="1000", example="1000:1000",
-        help="the user inside; never 0 unless asked for. A name is looked up in the root file system's passwd",
+        help="the user inside; never 0 unless asked for. A name is looked up in the root file system's "
+        "passwd",
     ),
     Option(
-        key="group", field="group", kind="account", group="process", metavar="GID|NAME", example="1000",
-        default="the user's", help="the primary group inside",
+        key="group", field="group", kind="account", group="process", metavar="GID|NAME", default="the user's",
+        example="1000",
+        help="the primary group inside",
     ),
     Option(
-        key="additional_group", field="additional_groups", kind="account", group="process", metavar="GID|NAME",
-        repeat=True, example="44", help="a supplementary group inside",
+        key="additional_group", field="additional_groups", kind="account", group="process",
+        metavar="GID|NAME", example="44", repeat=True,
+        help="a supplementary group inside",
     ),
     Option(
-        key="env", field="env", kind="env", group="process", short="-e", metavar="KEY[=VALUE]", repeat=True,
-        example="CI=1", help="an environment variable; without a value it is copied from the caller's environment",
+        key="env", field="env", kind="env", group="process", short="-e", metavar="KEY[=VALUE]",
+        example="CI=1", repeat=True,
+        help="an environment variable; without a value it is copied from the caller's environment",
     ),
     Option(
-        key="env_file", field="", kind="path", group="process", metavar="FILE", repeat=True, example="test.env",
+        key="env_file", field="", kind="path", group="process", metavar="FILE", example="test.env",
+        repeat=True,
         help="environment variables from a file of KEY=VALUE lines; `#` begins a comment line; --env wins",
     ),
     Option(
-        key="env_fd", field="env_fd", kind="descriptor", group="process", metavar="N", document=False, example="4",
-        help="environment variables from an inherited descriptor above 2, as KEY=VALUE ended by NUL or new line, "
-        "or JSON; their values are never written anywhere",
+        key="env_fd", field="env_fd", kind="descriptor", group="process", metavar="N", example="4",
+        document=False,
+        help="environment variables from an inherited descriptor above 2, as KEY=VALUE ended by NUL or new "
+        "line, or JSON; their values are never written anywhere",
     ),
     Option(
-        key="ulimit", field="ulimits", kind="ulimit", group="process", metavar="NAME=SOFT[:HARD]", repeat=True,
-        example="nofile=1024:4096", help="a resource limit of each process (setrlimit)",
+        key="ulimit", field="ulimits", kind="ulimit", group="process", metavar="NAME=SOFT[:HARD]",
+        example="nofile=1024:4096", repeat=True,
+        help="a resource limit of each process (setrlimit)",
     ),
     Option(
         key="rootfs", field="rootfs", kind="path", group="files", metavar="DIR", default="the host's /usr",
-        example="/srv/images/debian", help="the root file system, mounted read-only",
+        example="/srv/images/debian",
+        help="the root file system, mounted read-only",
     ),
     Option(
-        key="toolchain", field="toolchains", kind="path", group="files", metavar="DIR", repeat=True,
-        example="/opt/toolchains/node", help="a directory of programs, read-only at the same path inside",
+        key="toolchain", field="toolchains", kind="path", group="files", metavar="DIR",
+        example="/opt/toolchains/node", repeat=True,
+        help="a directory of programs, read-only at the same path inside",
     ),
     Option(
         key="workspace", field="workspace", kind="workspace", group="files", metavar="DIR[:ro]", example=".",
-        help="the directory that the workload works on, at /workspace; new files belong to the directory's owner",
+        help="the directory that the workload works on, at /workspace; new files belong to the directory's "
+        "owner",
     ),
     Option(
         key="workspace_mode", field="workspace_mode", kind="choice", group="files", metavar="MODE",
@@ -168,55 +190,66 @@ OPTIONS: tuple[Option, ...] = (
         help="writable in place, or read-only",
     ),
     Option(
-        key="workspace_exec", field="workspace_exec", kind="flag", group="files", default="true", bare="true",
-        example="false", help="whether files below /workspace may be executed; true in mode agent",
+        key="workspace_exec", field="workspace_exec", kind="flag", group="files", default="true",
+        example="false", bare="true",
+        help="whether files below /workspace may be executed; true in mode agent",
     ),
     Option(
-        key="allow_workspace_config", field="allow_workspace_config", kind="flag", group="files", default="false",
-        bare="true", example="true",
-        help="let the workload change files of the workspace that configure tools of the host, such as .git/hooks",
+        key="allow_workspace_config", field="allow_workspace_config", kind="flag", group="files",
+        default="false", example="true", bare="true",
+        help="let the workload change files of the workspace that configure tools of the host, such as "
+        ".git/hooks",
     ),
     Option(
         key="context", field="context", kind="path", group="files", metavar="DIR", example="./input",
         help="a directory of input files, read-only at /context",
     ),
     Option(
-        key="context_mode", field="context_mode", kind="choice", group="files", metavar="MODE", default="copy",
-        choices=("copy", "bind"), example="bind",
-        help="copy leaves out links, repositories and what looks like credentials; bind shows the directory itself",
+        key="context_mode", field="context_mode", kind="choice", group="files", metavar="MODE",
+        default="copy", choices=("copy", "bind"), example="bind",
+        help="copy leaves out links, repositories and what looks like credentials; bind shows the "
+        "directory itself",
     ),
     Option(
         key="volume", field="volumes", kind="volume", group="files", short="-v", metavar="SRC:DEST[:ro|rw]",
-        repeat=True, example="./data:/data:ro", help="a file or directory of the host at a path inside",
+        example="./data:/data:ro", repeat=True,
+        help="a file or directory of the host at a path inside",
     ),
     Option(
-        key="tmpfs", field="tmpfs", kind="tmpfs", group="files", metavar="DEST[:SIZE][:ro|rw]", repeat=True,
-        example="/scratch:128M", help="an empty file system in memory; 64M when no size is given",
+        key="tmpfs", field="tmpfs", kind="tmpfs", group="files", metavar="DEST[:SIZE][:ro|rw]",
+        example="/scratch:128M", repeat=True,
+        help="an empty file system in memory; 64M when no size is given",
     ),
     Option(
-        key="secret", field="secrets", kind="secret", group="files", metavar="NAME=FILE|SRC:DEST", repeat=True,
-        example="token=./token.txt",
-        help="a file whose content appears below /run/secrets, in memory, readable by the workload's user alone",
+        key="secret", field="secrets", kind="secret", group="files", metavar="NAME=FILE|SRC:DEST",
+        example="token=./token.txt", repeat=True,
+        help="a file whose content appears below /run/secrets, in memory, readable by the workload's user "
+        "alone",
     ),
     Option(
         key="shm_size", field="shm_size_bytes", kind="size", group="files", metavar="SIZE", unit="bytes",
-        default="64M", example="256M", help="the size of /dev/shm",
+        default="64M", example="256M",
+        help="the size of /dev/shm",
     ),
     Option(
-        key="memory", field="memory_bytes", kind="size", group="limits", short="-m", metavar="SIZE", unit="bytes",
-        example="512M", help="the most memory; what goes beyond is killed as a whole. Swap is off unless asked for",
+        key="memory", field="memory_bytes", kind="size", group="limits", short="-m", metavar="SIZE",
+        unit="bytes", example="512M",
+        help="the most memory; what goes beyond is killed as a whole. Swap is off unless asked for",
     ),
     Option(
-        key="memory_high", field="memory_high_bytes", kind="size", group="limits", metavar="SIZE", unit="bytes",
-        default="90 % of --memory", example="400M", help="from here on memory is reclaimed hard",
+        key="memory_high", field="memory_high_bytes", kind="size", group="limits", metavar="SIZE",
+        unit="bytes", default="90 % of --memory", example="400M",
+        help="from here on memory is reclaimed hard",
     ),
     Option(
         key="memory_swap", field="swap_bytes", kind="swap", group="limits", metavar="SIZE", unit="bytes",
-        default="0", example="256M", help="swap beside the memory; needs --memory",
+        default="0", example="256M",
+        help="swap beside the memory; needs --memory",
     ),
     Option(
         key="cpus", field="cpu_quota_us", kind="cpus", group="limits", metavar="N", unit="processors",
-        example="1.5", help="the most processor time, in processors",
+        example="1.5",
+        help="the most processor time, in processors",
     ),
     Option(
         key="cpu_weight", field="cpu_weight", kind="weight", group="limits", metavar="N", example="50",
@@ -227,13 +260,15 @@ OPTIONS: tuple[Option, ...] = (
         help="the most processes and threads; 0 for no limit",
     ),
     Option(
-        key="io_limit", field="io_limits", kind="io", group="limits", repeat=True,
-        metavar='"MAJ:MIN KEY=N…"', example="8:0 rbps=10M wiops=500",
-        help="throttle a block device; keys rbps and wbps (bytes a second), riops and wiops (operations a second)",
+        key="io_limit", field="io_limits", kind="io", group="limits", metavar='"MAJ:MIN KEY=N…"',
+        example="8:0 rbps=10M wiops=500", repeat=True,
+        help="throttle a block device; keys rbps and wbps (bytes a second), riops and wiops (operations a "
+        "second)",
     ),
     Option(
         key="memlock", field="memlock_bytes", kind="size", group="limits", metavar="SIZE", unit="bytes",
-        example="64K", help="the most memory that a process may lock (RLIMIT_MEMLOCK)",
+        example="64K",
+        help="the most memory that a process may lock (RLIMIT_MEMLOCK)",
     ),
     Option(
         key="network", field="network", kind="choice", group="isolation", metavar="NAME", default="none",
@@ -242,36 +277,42 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="allow_host_network", field="allow_host_network", kind="flag", group="isolation", default="false",
-        bare="true", example="true", help="agree that --network host takes the network isolation away",
+        example="true", bare="true",
+        help="agree that --network host takes the network isolation away",
     ),
     Option(
         key="userns", field="userns", kind="choice", group="isolation", metavar="MODE",
         choices=("keep-id", "auto", "nomap"), example="keep-id",
-        help="how an ordinary user's ids are mapped: keep-id, the user inside is the caller, other ids come from "
-        "the subordinate ones where there are any (the default); auto, the same, and subordinate ids must be there; "
-        "nomap, the caller's id alone",
+        help="how an ordinary user's ids are mapped: keep-id, the user inside is the caller, other ids "
+        "come from the subordinate ones where there are any (the default); auto, the same, and "
+        "subordinate ids must be there; nomap, the caller's id alone",
     ),
     Option(
-        key="uidmap", field="uidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT", repeat=True,
-        example="1000:1000:1", help="a line of the user id map, instead of --userns; needs --gidmap",
+        key="uidmap", field="uidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT",
+        example="1000:1000:1", repeat=True,
+        help="a line of the user id map, instead of --userns; needs --gidmap",
     ),
     Option(
-        key="gidmap", field="gidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT", repeat=True,
-        example="1000:1000:1", help="a line of the group id map, instead of --userns; needs --uidmap",
+        key="gidmap", field="gidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT",
+        example="1000:1000:1", repeat=True,
+        help="a line of the group id map, instead of --userns; needs --uidmap",
     ),
     Option(
-        key="seccomp_profile", field="seccomp_profile", kind="profile", group="security", metavar="builtin:NAME",
-        default="builtin:default", example="builtin:strict",
-        help="the list of system calls: builtin:default runs real toolchains, builtin:strict is small and kills",
+        key="seccomp_profile", field="seccomp_profile", kind="profile", group="security",
+        metavar="builtin:NAME", default="builtin:default", example="builtin:strict",
+        help="the list of system calls: builtin:default runs real toolchains, builtin:strict is small and "
+        "kills",
     ),
     Option(
-        key="seccomp_allow", field="seccomp_allow", kind="syscall", group="security", metavar="NAME", repeat=True,
-        example="personality", help="a system call to allow beyond the profile",
+        key="seccomp_allow", field="seccomp_allow", kind="syscall", group="security", metavar="NAME",
+        example="personality", repeat=True,
+        help="a system call to allow beyond the profile",
     ),
     Option(
         key="allow_degraded_security", field="degraded", kind="layers", group="security", metavar="LAYERS",
-        bare="all", example="landlock",
-        help="run although a layer cannot be had: a comma list of seccomp, landlock, cgroup, userns-limit, or all",
+        example="landlock", bare="all",
+        help="run although a layer cannot be had: a comma list of seccomp, landlock, cgroup, userns-limit, "
+        "or all",
     ),
 )  # fmt: skip
 

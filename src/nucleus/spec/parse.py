@@ -1,7 +1,7 @@
 """Launch documents and keyword mappings → entries for `assemble`, each with its `$.path`, file and line.
 
-All problems of a document are collected.  msgspec decodes and checks the types; it is imported here alone, when a
-document is read.  ✗ opens no file, ✗ knows no rule.
+All problems of a document are collected.  msgspec decodes and checks the types; it is imported here alone,
+when a document is read.  ✗ opens no file, ✗ knows no rule.
 """
 
 from __future__ import annotations
@@ -40,35 +40,51 @@ TYPES: dict[str, tuple[str, str]] = {
     "account": _STRING_OR_NUMBER,
 }
 _GOT = {
-    "str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
-    "object": "a table", "null": "null",
-}  # fmt: skip
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "null",
+}
+
+
+def _type(written: str) -> Any:
+    names = {"list": list, "dict": dict, "str": str, "int": int, "float": float, "bool": bool}
+    return eval(written, {"__builtins__": {}}, names)  # only texts of this file come here
 
 
 def document_types() -> dict[str, Any]:
     """Key → the type that msgspec checks."""
-    names = {"list": list, "dict": dict, "str": str, "int": int, "float": float, "bool": bool}
     found: dict[str, Any] = {}
     for option in OPTIONS:
         written = TYPES.get(option.kind, ("str", ""))[0]
         if option.repeat and "list" not in written:
             written = f"list[{written}]"
-        found[option.key] = eval(written, {"__builtins__": {}}, names)  # noqa: S307 - constants of this file
+        found[option.key] = _type(written)
     return found
 
 
-def spec_from_mapping(
-    mapping: Mapping[str, object], *, environ: Mapping[str, str], read_file: ReadFile
+def _no_file(source: str | int) -> bytes:
+    raise SpecError("files are not read here", where=str(source), remedy="pass the variables themselves")
+
+
+def from_mapping(
+    mapping: Mapping[str, object],
+    *,
+    environ: Mapping[str, str] | None = None,
+    read_file: ReadFile = _no_file,
 ) -> ContainerSpec:
     """Keywords or a decoded document → ContainerSpec, or SpecError with every problem."""
     from .assemble import assemble
 
     entries, problems = mapping_entries(mapping, lambda path: f"$.{path}")
-    return assemble(entries, environ=environ, read_file=read_file, problems=problems)
+    return assemble(entries, environ=environ or {}, read_file=read_file, problems=problems)
 
 
 def document_entries(data: bytes, name: str) -> tuple[list[Entry], list[Problem]]:
-    """Entries and problems of a document; `name` is its file, whose ending says TOML or JSON, else its first byte."""
+    """Entries and problems of a document; `name`, its file, says TOML or JSON, else its first byte does."""
     from .positions import json_positions, toml_positions
 
     is_json = name.endswith(".json") or (not name.endswith(".toml") and data.lstrip()[:1] in (b"{", b"["))
@@ -157,7 +173,8 @@ def mapping_entries(
     types = document_types()
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for key, value in mapping.items():
+    for key, given in mapping.items():
+        value = given.__fspath__() if hasattr(given, "__fspath__") else given  # os.PathLike
         option = BY_KEY.get(key)
         if option is None or not option.document:
             from .later import refusal
@@ -167,11 +184,9 @@ def mapping_entries(
                 Problem(message=error.message, where=place(shown_key(str(key))), remedy=error.remedy)
             )
             continue
-        problem = _type_problem(option, value, types[option.key], place)
-        if problem is not None:
-            problems.append(problem)
-        else:
-            entries += _texts(option, value, place)
+        wrong = _type_problems(option, value, types[option.key], place)
+        problems += wrong
+        entries += [] if wrong else _texts(option, value, place)
     return entries, problems
 
 
@@ -181,29 +196,43 @@ def shown_key(key: str) -> str:
     return cut if cut.replace("-", "a").isidentifier() and cut.isascii() else ascii(cut)
 
 
-def _type_problem(option: Option, value: object, wanted: Any, place: Callable[[str], str]) -> Problem | None:
+def _type_problems(option: Option, value: Any, wanted: Any, place: Callable[[str], str]) -> list[Problem]:
+    """Every part of a value that has the wrong type."""
+    key, of_items = option.key, TYPES.get(option.kind, ("str", "a string"))
+    if option.kind in ("env", "label", "layers"):
+        of_items = ("str", "a string")
+    if isinstance(value, dict) and option.kind in ("env", "label"):
+        parts = [(f"{key}.{shown_key(str(name))}", item) for name, item in value.items()]
+    elif isinstance(value, list | tuple) and (option.repeat or option.kind == "layers"):
+        parts = [(f"{key}[{number}]", item) for number, item in enumerate(value)]
+    else:
+        got = _mismatch(value, wanted)
+        words = TYPES.get(option.kind, ("", "a string"))[1]
+        if option.repeat and option.kind not in ("env", "label"):
+            words = f"a list, each {words}"
+        return [_type_problem(option, place(key), got, words)] if got else []
+    mismatches = [(place(path), _mismatch(item, _type(of_items[0]))) for path, item in parts]
+    return [_type_problem(option, where, got, of_items[1]) for where, got in mismatches if got]
+
+
+def _mismatch(value: object, wanted: Any) -> str:
+    """What the value is, when it is not of the wanted type; else ''."""
     import msgspec
 
     try:
         msgspec.convert(value, wanted, strict=True)
     except (msgspec.ValidationError, RecursionError) as reason:
-        said = str(reason)
-        got = said.partition("got `")[2].partition("`")[0]
-        below = said.partition(" - at `$")[2].rstrip("`")
-        words = TYPES.get(option.kind, ("str", "a string"))[1] or "a string"
-        if option.repeat and not below and option.kind not in ("label", "env"):
-            words = (
-                f"a list of {words.removeprefix('a ')}s"
-                if option.kind not in TYPES
-                else f"a list: {words} each"
-            )
-        example = _example(option)
-        return Problem(
-            message=f"is {_GOT.get(got, got or 'something else')}, but must be {words}",
-            where=place(option.key + below.replace("[...]", "")),
-            remedy=f"such as {option.key} = {example}",
-        )
-    return None
+        got = str(reason).partition("got `")[2].partition("`")[0]
+        return _GOT.get(got, got or "something else")
+    return ""
+
+
+def _type_problem(option: Option, where: str, got: str, words: str) -> Problem:
+    return Problem(
+        message=f"is {got}, but must be {words}",
+        where=where,
+        remedy=f"such as {option.key} = {_example(option)}",
+    )
 
 
 def _example(option: Option) -> str:
@@ -223,7 +252,7 @@ def _texts(option: Option, value: Any, place: Callable[[str], str]) -> list[Entr
         if isinstance(value, bool):
             return [(option, "all", place(key))] if value else []
         return [(option, ",".join(value), place(key))] if value else []
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [(option, _text_of(item), place(f"{key}[{number}]")) for number, item in enumerate(value)]
     return [(option, _text_of(value), place(key))]
 

@@ -1,19 +1,19 @@
 """Which paths of the host may never come in, and which paths inside may never be covered: predicates on text.
 
-A source is judged twice: as written, lexically (`rules.py`), and as found, canonically (`container/`).  ✗ looks at
-no file.
+A source is judged twice: as written, lexically (`rules.py`), and as found, canonically (`container/`).
+✗ looks at no file.
 """
 
 from __future__ import annotations
 
 WORKSPACE, CONTEXT, HOME = "/workspace", "/context", "/home/agent"
 
-# Subtrees of the host that hold its configuration, its devices, its kernel's interface or other people's data.
+# Subtrees of the host that hold its configuration, its devices, its kernel's interface or others' data.
 FORBIDDEN_SOURCES = ("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/var/log", "/var/run")
 HOMES = ("/home", "/root")
 RESERVED_TARGETS = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc", "/run/secrets", "/sbin",
-    "/sys", "/usr",
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc", "/run/secrets",
+    "/sbin", "/sys", "/usr",
 )  # fmt: skip
 LINKS = ("/var/run", "/var/tmp")
 
@@ -46,7 +46,7 @@ def forbidden_source(path: str) -> str:
 
 
 def foreign_home(path: str, own: str) -> str:
-    """Why this path may not come in as another's home, or ''.  Strictly below the caller's own home it may."""
+    """Why this path may not come in as another's home, or ''.  Strictly below the own home it may."""
     path = normalise(path)
     if own and own != "/" and path != normalise(own) and is_below(path, normalise(own)):
         return ""

@@ -1,6 +1,6 @@
-"""On which line does a key of a document stand?  Scanners over TOML and JSON that are known to be well-formed.
+"""On which line does a key of a document stand?  Scanners over well-formed TOML and JSON.
 
-Positions serve messages only: a strange but legal spelling may get the line of its key, never a wrong meaning.
+Positions serve messages only: a strange spelling may get the line of its key, never a wrong meaning.
 ✗ values.
 """
 
@@ -103,7 +103,8 @@ def json_positions(text: str) -> tuple[Lines, Doubled]:
 def toml_positions(text: str) -> tuple[Lines, Doubled]:
     """Path → line of each key and element.  Doubled keys are the decoder's to refuse."""
     scan = _Scan()
-    table, words, in_value, header = "", [], False, False
+    table, pending, in_value, header = "", "", False, False
+    words: list[str] = []
     for token, line in _tokens(_TOML, text):
         if token.startswith("#"):
             continue

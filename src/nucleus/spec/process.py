@@ -1,4 +1,4 @@
-"""Types around the process itself: resource limits and lines of the id maps.  ✗ the host's own limits and ids."""
+"""Types around the process itself: resource limits, id map lines, signals.  ✗ the host's limits and ids."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ..base.value import Value
 
 INFINITY = (1 << 64) - 1
 RLIMITS = (
-    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-    "rttime", "sigpending", "stack",
+    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
+    "rtprio", "rttime", "sigpending", "stack",
 )  # fmt: skip
 
 
@@ -29,9 +29,9 @@ class IdMap(Value):
 
 # The first 31 signals of x86-64 and aarch64 (signal(7)); 32 and 33 belong to the C library's threads.
 SIGNALS = (
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 )  # fmt: skip
 SIGNAL_ALIASES = {"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO"}
 FIRST_REALTIME, LAST_REALTIME = 34, 64

@@ -1,6 +1,6 @@
 """Rules between options, one function each: what cannot hold together, what would have no effect.
 
-`check` returns every problem and raises nothing.  ✗ the machine: what is true only of one host is judged later.
+`check` returns every problem and raises nothing.  ✗ the machine: what depends on the host is judged later.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _overlap(lines: tuple[IdMap, ...]) -> bool:
 
 
 def sources_may_come_in(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """Parts of the host that no option brings in, judged as written; as found they are judged at the launch."""
+    """Parts of the host that no option brings in, judged as written; as found, at the launch."""
     sources = [("volume", v.source) for v in spec.volumes]
     sources += [
         (key, path) for key, path in (("workspace", spec.workspace), ("context", spec.context)) if path

@@ -1,4 +1,4 @@
-""" "Did you mean": the nearest known word.  Imported only when something is wrong.  ✗ decides what is known."""
+"""Did you mean: the nearest known word.  Imported only when something is wrong.  ✗ decides what is known."""
 
 from __future__ import annotations
 
