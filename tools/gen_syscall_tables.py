@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes src/nucleus/policy/syscall_tables.py from kernel headers.
 
-    tools/gen_syscall_tables.py x86_64=HEADER aarch64=HEADER    each an asm/unistd_64.h of one kernel release
-    tools/gen_syscall_tables.py --check                         writes nothing; exits 1 when the table is wrong
+    tools/gen_syscall_tables.py x86_64=HEADER aarch64=HEADER  each an asm/unistd_64.h of one kernel release
+    tools/gen_syscall_tables.py --check                       writes nothing; exits 1 when the table is wrong
 
 A checkout carries no kernel headers, so `--check` renders the committed table anew, and holds it against the
 headers of this machine, which may be older or newer: every call that both know has the same number.

@@ -37,10 +37,10 @@ def number_of(name: str, *, where: str = "capabilities") -> int:
     bare = name.upper().removeprefix("CAP_")
     if bare in NUMBERS:
         return NUMBERS[bare]
-    import difflib
+    from ..spec.suggest import closest
 
-    near = difflib.get_close_matches(bare, NAMES, n=1, cutoff=0.5)
-    remedy = f"did you mean CAP_{near[0]}?" if near else "capabilities(7) lists them"
+    near = closest(bare, [n.lower() for n in NAMES])
+    remedy = f"did you mean CAP_{near.upper()}?" if near else "capabilities(7) lists them"
     raise SpecError(f"{name!r} is not a capability", where=where, remedy=remedy)
 
 

@@ -16,27 +16,35 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# reason why one may want it: calls
+# What for: calls.
 OPT_IN: dict[str, str] = {
     "io_uring; its requests pass by this filter": "io_uring_setup io_uring_enter io_uring_register",
     "System V messages": "msgget msgsnd msgrcv msgctl",
     "POSIX messages": "mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr",
     "timers": "timer_create timer_settime timer_gettime timer_getoverrun timer_delete",
-    "watching files": "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init fanotify_mark",
-    "memory": "mincore mlockall munlockall membarrier process_madvise mbind set_mempolicy get_mempolicy "
-    "set_mempolicy_home_node pkey_mprotect pkey_alloc pkey_free cachestat remap_file_pages",
-    "files; the mode of openat2 cannot be looked at": "sync syncfs readahead vmsplice openat2 name_to_handle_at "
-    "open_by_handle_at io_pgetevents creat fchmodat2 statmount listmount utimensat utimes utime futimesat",
-    "extended attributes": "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat "
-    "getxattrat listxattrat removexattrat",
+    "watching files":
+        "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init fanotify_mark",
+    "memory":
+        "mincore mlockall munlockall membarrier process_madvise mbind set_mempolicy get_mempolicy "
+        "set_mempolicy_home_node pkey_mprotect pkey_alloc pkey_free cachestat remap_file_pages",
+    "files; the mode of openat2 cannot be looked at":
+        "sync syncfs readahead vmsplice openat2 name_to_handle_at open_by_handle_at io_pgetevents creat "
+        "fchmodat2 statmount listmount utimensat utimes utime futimesat",
+    "extended attributes":
+        "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat getxattrat "
+        "listxattrat removexattrat",
     "several messages at once": "recvmmsg sendmmsg",
-    "scheduling": "sched_setparam sched_setscheduler sched_get_priority_max sched_get_priority_min "
-    "sched_rr_get_interval sched_setattr sched_getattr",
+    "scheduling":
+        "sched_setparam sched_setscheduler sched_get_priority_max sched_get_priority_min "
+        "sched_rr_get_interval sched_setattr sched_getattr",
     "limits and priorities": "setrlimit getpriority setpriority ioprio_set ioprio_get",
-    "processes": "vfork pause alarm tkill sysinfo personality vhangup time pidfd_open pidfd_send_signal pidfd_getfd",
-    "identity": "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups getsid capget",
-    "the rest": "rt_tgsigqueueinfo mknod mknodat syslog clock_settime clock_adjtime adjtimex kcmp epoll_pwait2 "
-    "futex_waitv futex_wake futex_wait futex_requeue seccomp io_cancel",
+    "processes":
+        "vfork pause alarm tkill sysinfo personality vhangup time pidfd_open pidfd_send_signal pidfd_getfd",
+    "identity":
+        "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups getsid capget",
+    "the rest":
+        "rt_tgsigqueueinfo mknod mknodat syslog clock_settime clock_adjtime adjtimex kcmp epoll_pwait2 "
+        "futex_waitv futex_wake futex_wait futex_requeue seccomp io_cancel",
 }  # fmt: skip
 
 # Each of them is a way out of the sandbox, or to what no namespace bounds.

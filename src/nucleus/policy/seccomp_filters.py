@@ -66,20 +66,16 @@ CLONE = (
 # The workspace may be ID-mapped to its owner on the host: a set-user-id file made inside is real there.
 # mkdir is not among the calls: the kernel drops both bits.
 _SET_ID = "a set-user-id or set-group-id file made here would be one on the host"
+_MODE_SECOND, _MODE_THIRD = ("chmod", "fchmod", "creat", "mknod"), ("fchmodat", "fchmodat2", "mknodat")
 SET_ID_MODES = (
-    Rule(calls=("chmod", "fchmod", "creat", "mknod"), action=ALLOW, when=(clear(1, SET_ID_BITS),), why=_SET_ID),
-    Rule(
-        calls=("fchmodat", "fchmodat2", "mknodat"), action=ALLOW, when=(clear(2, SET_ID_BITS),), why=_SET_ID
-    ),
+    Rule(calls=_MODE_SECOND, action=ALLOW, when=(clear(1, SET_ID_BITS),), why=_SET_ID),
+    Rule(calls=_MODE_THIRD, action=ALLOW, when=(clear(2, SET_ID_BITS),), why=_SET_ID),
     # The mode of an open that makes no file is whatever lay in the register.
     Rule(calls=("open",), action=ALLOW, when=(clear(1, MAKES_A_FILE),), why=_SET_ID),
     Rule(calls=("open",), action=ALLOW, when=(clear(2, SET_ID_BITS),), why=_SET_ID),
     Rule(calls=("openat",), action=ALLOW, when=(clear(2, MAKES_A_FILE),), why=_SET_ID),
     Rule(calls=("openat",), action=ALLOW, when=(clear(3, SET_ID_BITS),), why=_SET_ID),
-    Rule(
-        calls=("chmod", "fchmod", "creat", "mknod", "fchmodat", "fchmodat2", "mknodat", "open", "openat"),
-        action=REFUSED, why=_SET_ID,
-    ),
+    Rule(calls=(*_MODE_SECOND, *_MODE_THIRD, "open", "openat"), action=REFUSED, why=_SET_ID),
     Rule(calls=("openat2",), action=UNKNOWN, why="its mode lies behind a pointer; programs then use openat"),
 )  # fmt: skip
 
