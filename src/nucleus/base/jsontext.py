@@ -8,7 +8,9 @@ from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    Plain = None | bool | int | float | str | list["Plain"] | tuple["Plain", ...] | dict[str, "Plain"] | Value
+    from collections.abc import Mapping, Sequence
+
+    Plain = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | Value
 
 
 def dumps(value: Plain, indent: int = 0) -> str:

@@ -42,6 +42,7 @@ _BROKEN_PIPE = 141  # 128 + SIGPIPE
 def main(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
     form, log = log_choice(argv, os.environ.get("NUCLEUS_LOG_FORMAT", ""))
+    _open_streams()
     try:
         verb, arguments = _verb(argv)
         status = _call(verb, arguments)
@@ -60,6 +61,15 @@ def main(argv: list[str]) -> int:
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is reported as one
         return _bug(error, form)
+
+
+def _open_streams() -> None:
+    """A stream that the caller closed becomes /dev/null: else the next descriptor opened would take its number."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def log_choice(argv: list[str], fallback: str) -> tuple[str, str]:

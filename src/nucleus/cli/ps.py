@@ -8,6 +8,10 @@ import time
 from ..base.errors import SpecError
 from ..base.jsontext import dumps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 HELP = """usage: nucleus ps [-a] [-q] [--format table|json] [--root DIR]
 
 List containers: running ones, with -a also those that have ended.
@@ -43,7 +47,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _table(rows: list[dict[str, object]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> str:
     lines = [("ID", "NAME", "STATUS", "CREATED", "COMMAND")]
     for r in rows:
         command = " ".join(map(str, r["command"])) if isinstance(r["command"], tuple) else ""
@@ -57,7 +61,7 @@ def _table(rows: list[dict[str, object]]) -> str:
     )
 
 
-def _status(row: dict[str, object]) -> str:
+def _status(row: dict[str, Any]) -> str:
     if row["status"] == "running":
         return "running"
     return f"exited {row['exit_code']} ({row['reason']})"

@@ -53,10 +53,11 @@ def root_identity(
 ) -> Identity:
     """Host root: ids from `base` on.  `owner`: the workload is that host user itself (no ID-mapped mounts there)."""
     if owner is None:
-        maps = ((MapLine(inside=0, outside=base, count=BLOCK),),) * 2
+        uid_map: tuple[MapLine, ...] = (MapLine(inside=0, outside=base, count=BLOCK),)
+        gid_map = uid_map
     else:
-        maps = (_around(uid, owner[0], base), _around(gid, owner[1], base))
-    return Identity(uid=uid, gid=gid, groups=groups, uid_map=maps[0], gid_map=maps[1], privileged=True)
+        uid_map, gid_map = _around(uid, owner[0], base), _around(gid, owner[1], base)
+    return Identity(uid=uid, gid=gid, groups=groups, uid_map=uid_map, gid_map=gid_map, privileged=True)
 
 
 def _around(inside: int, host: int, base: int) -> tuple[MapLine, ...]:

@@ -13,6 +13,8 @@ from .sweep import bury, kill_left_over, remove_directory, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..state.record import ContainerRecord
 
 _KILL_WAIT_S = 5.0
@@ -25,7 +27,7 @@ def open_store(root: str) -> Store:
     return store
 
 
-def _known(store: Store, container_id: str) -> dict[str, object] | None:
+def _known(store: Store, container_id: str) -> dict[str, Any] | None:
     """The record with status, pid and exit; None when it is gone or was never complete."""
     try:
         fd = store.open(container_id)
@@ -41,7 +43,7 @@ def _known(store: Store, container_id: str) -> dict[str, object] | None:
         os.close(fd)
     if record is None:
         return None
-    known: dict[str, object] = dict(record.as_dict())
+    known: dict[str, Any] = dict(record.as_dict())
     known["status"] = "stopped" if ended else "running" if init else "creating"
     known["pid"] = init.init_pid if init and not ended else 0
     if ended:
@@ -53,7 +55,7 @@ def _known(store: Store, container_id: str) -> dict[str, object] | None:
     return known
 
 
-def list_containers(root: str) -> list[dict[str, object]]:
+def list_containers(root: str) -> list[dict[str, Any]]:
     """All containers of the state root, oldest first."""
     store = open_store(root)
     try:
@@ -62,7 +64,7 @@ def list_containers(root: str) -> list[dict[str, object]]:
         store.close()
 
 
-def inspect(reference: str, root: str) -> dict[str, object]:
+def inspect(reference: str, root: str) -> dict[str, Any]:
     """All that is known of one container.  Raises NotFound, Conflict."""
     store = open_store(root)
     try:

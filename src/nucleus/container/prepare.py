@@ -28,7 +28,7 @@ from .sources import SourceFinder, judge, protected_paths, root_entries, volume_
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..cgroup.limits import LimitPlan
-    from ..cgroup.parent import CgroupDirectory
+    from ..cgroup.parent import CgroupDirectory, Placement
     from ..host.facts import HostFacts
     from ..plan.request import Source
     from ..plan.steps import LaunchPlan
@@ -198,7 +198,7 @@ def _limits(
     return plan, tree.open_parents(placement)
 
 
-def _run_in_scope(placement: tree.Placement) -> None:
+def _run_in_scope(placement: Placement) -> None:
     """Ask the service manager for a delegated scope and start over inside it (only for the command line)."""
     import sys
 
