@@ -71,12 +71,12 @@ def create(*steps_of_plan: object, slots: tuple[str, ...] = ()) -> LaunchPlan:
         ),
         pytest.param(
             step("landlock-path", origin="rootfs", path="/usr", access=0xD, optional=0),
-            "allow execute, read-file, read-dir below /usr",
+            "allow execute, read_file, read_dir below /usr",
             id="Landlock rights by name",
         ),
         pytest.param(
             step("landlock-port", origin="egress", port=443, access=2),
-            "allow connect-tcp on TCP port 443",
+            "allow connect_tcp on TCP port 443",
             id="Landlock rights of ports",
         ),
         pytest.param(

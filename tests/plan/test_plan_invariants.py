@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from plan_requests import realistic_plans
 from plan_strategies import plans, replaced, sample_plans, without
 
 from nucleus.plan import invariants, schema
@@ -83,6 +84,12 @@ def moved(plan: LaunchPlan, name: str, before: str) -> LaunchPlan:
     return LaunchPlan(kind=plan.kind, steps=tuple(steps), slots=plan.slots)
 
 
+def with_mount_below(target: str) -> LaunchPlan:
+    """The host's /usr first, then a file system below it, both before the host's root is detached."""
+    one = changed(good(), "mount-filesystem", target=target)
+    return moved(moved(one, "attach-mount", "await-detached"), "mount-filesystem", "await-detached")
+
+
 def messages(plan: LaunchPlan) -> list[str]:
     assert invariants.structural(plan) == ()
     return [p.message for p in invariants.policy(plan)]
@@ -90,6 +97,19 @@ def messages(plan: LaunchPlan) -> list[str]:
 
 def test_a_good_plan_has_no_problem() -> None:
     assert invariants.check(good()) == ()
+
+
+@pytest.mark.parametrize("name", sorted(realistic_plans()))
+def test_what_the_compiler_makes_has_no_problem(name: str) -> None:
+    assert invariants.check(realistic_plans()[name]) == ()
+
+
+def test_the_lockdown_of_a_process_that_joins_is_that_of_the_run() -> None:
+    ways = [
+        [s for s in realistic_plans()[name].steps if s.spec.phase_name in ("identity", "landlock", "seccomp")]
+        for name in ("root-v2", "join")
+    ]
+    assert ways[0] == ways[1]
 
 
 def test_problems_of_structure_hide_those_of_policy() -> None:
@@ -167,13 +187,13 @@ def test_the_samples_are_well_formed() -> None:
             changed(good(), "seal-root", attributes=0), "the private root stays writable", id="open root"
         ),
         pytest.param(
-            moved(good(), "attach-mount", "await-detached"),
-            "attach-mount comes while the host's root is in reach",
-            id="attach before detach",
+            with_mount_below("/usr/local"),
+            "/usr/local is resolved below a mount from the host while the host's root is in reach",
+            id="resolution below a foreign mount",
         ),
         pytest.param(
             moved(good(), "attach-mount", "await-host-mounts"),
-            "attach-mount comes before the mounts are ID-mapped",
+            "/usr is mounted before the monitor has ID-mapped it",
             id="attach before the ID map",
         ),
         pytest.param(

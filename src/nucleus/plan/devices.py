@@ -19,7 +19,12 @@ _LINKS = (
 def take_nodes(host: HostMounts) -> list[tuple[int, str, bool, str]]:
     """The nodes as mounts; a read-only mount of a device does not keep from writing to the device."""
     return [
-        (host.take(Source(path=f"/dev/{n}"), RDONLY | NOSUID | NOEXEC, "devices"), f"/dev/{n}", True, "devices")
+        (
+            host.take(Source(path=f"/dev/{n}"), RDONLY | NOSUID | NOEXEC, "devices"),
+            f"/dev/{n}",
+            True,
+            "devices",
+        )
         for n in NODES
     ]
 

@@ -53,7 +53,9 @@ def decode(data: bytes) -> LaunchPlan:
     """The plan back from its bytes (tests, `explain --plan`).  Slots are numbered, not named; origins are empty."""
     magic, version, kind, count, length, schema_hash = _HEADER.unpack_from(data)
     if (magic, version, schema_hash) != (MAGIC, schema.VERSION, schema.SCHEMA_HASH):
-        raise SpecError("not a launch plan of this version", remedy="save the plan again with this version of nucleus")
+        raise SpecError(
+            "not a launch plan of this version", remedy="save the plan again with this version of nucleus"
+        )
     at, steps, slots = _HEADER.size, [], 0
     for _ in range(count):
         opcode, _flags, _size = _STEP.unpack_from(data, at)

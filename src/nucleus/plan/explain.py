@@ -42,7 +42,7 @@ def _options(data: bytes) -> str:
 
 
 def _rights(value: int) -> str:
-    return names.bits(value, names.LANDLOCK_FS, none="nothing")
+    return names.flags(value, names.LANDLOCK_FS, none="nothing")
 
 
 # Field name → its words; a step of its own comes first.
@@ -67,12 +67,12 @@ _NUMBERS: Mapping[str, Callable[[int], str]] = {
     "inheritable": names.capabilities,
     "ambient": names.capabilities,
     "fs": _rights,
-    "net": lambda v: names.bits(v, names.LANDLOCK_NET),
-    "scoped": lambda v: names.bits(v, names.LANDLOCK_SCOPES),
+    "net": lambda v: names.flags(v, names.LANDLOCK_NET, none="none"),
+    "scoped": lambda v: names.flags(v, names.LANDLOCK_SCOPES, none="none"),
     "access": _rights,
 }
 _OF_STEP: Mapping[tuple[str, str], Callable[[int], str]] = {
-    ("landlock-port", "access"): lambda v: names.bits(v, names.LANDLOCK_NET, none="nothing"),
+    ("landlock-port", "access"): lambda v: names.flags(v, names.LANDLOCK_NET, none="nothing"),
 }
 
 

@@ -24,6 +24,8 @@ def identity_steps(draft: Draft) -> None:
     identity = draft.request.identity
     draft.add("drop-bounding", "capabilities", keep=0)
     if identity.maps_root:
-        draft.add("set-groups", "additional_group", groups=pack(f"<{len(identity.groups)}I", *identity.groups))
+        draft.add(
+            "set-groups", "additional_group", groups=pack(f"<{len(identity.groups)}I", *identity.groups)
+        )
     draft.add("set-ids", "user", uid=identity.uid, gid=identity.gid)
     draft.add("set-capabilities", "capabilities", permitted=0, effective=0, inheritable=0, ambient=0)

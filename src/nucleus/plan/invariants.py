@@ -28,13 +28,11 @@ WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home"})
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
-# What resolves names below mounts that others may have filled: only after the host's root is out of reach.
-_AFTER_DETACHED = frozenset(
-    {"attach-mount", "write-sysctl", "mask-file", "mask-directory", "protect-path", "seal-mount", "seal-root"}
-)
-# What acts below the private root before that: it meets nothing but what the child has made itself.
-_NEEDS_ROOT = _AFTER_DETACHED | {
-    *("mount-proc", "mount-filesystem", "make-directory", "make-symlink", "write-file", "write-secret"),
+# What acts below the private root, and the field that says where.
+_BELOW_ROOT = {
+    **dict.fromkeys(("attach-mount", "mount-proc", "mount-filesystem"), "target"),
+    **dict.fromkeys(("make-directory", "make-symlink", "write-file", "write-secret", "write-sysctl"), "path"),
+    **dict.fromkeys(("mask-file", "mask-directory", "protect-path", "seal-mount"), "path"),
 }
 
 
@@ -159,6 +157,7 @@ def policy(
     found += [("always", message) for message in _numbered_things(plan)]
     if plan.kind == schema.KIND_CREATE:
         found += [("always", message) for message in _child_order(plan)]
+        found += [("always", message) for message in _foreign_mounts(plan)]
         found += _mounts(plan, writable_executable)
     return tuple([Problem(message=message, where=where, remedy=_REMEDY) for where, message in found])
 
@@ -252,9 +251,7 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
         yield "becoming init must be the child's last step"
     orders = (
         (child, "become-mapped", set(child) - _BEFORE_MAPPED, "before the child has taken its mapped id"),
-        (child, "make-root", _NEEDS_ROOT, "before there is a root to act on"),
-        (child, "await-detached", _AFTER_DETACHED, "while the host's root is in reach"),
-        (child, "await-host-mounts", {"attach-mount"}, "before the mounts are ID-mapped"),
+        (child, "make-root", {*_BELOW_ROOT}, "before there is a root to act on"),
         (child, "spawn-workload", {"pivot-root"}, "before the workload's process can detach the host's root"),
         (workload, "unshare-network", {"loopback-up", "detach-host"}, "before the network namespace is made"),
         (workload, "loopback-up", {"detach-host"}, "before the network namespace is known"),
@@ -271,6 +268,24 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
             yield f"{min(early)} comes {when}"
     if ("join-network" in child) != ("unshare-network" in workload):
         yield "init and workload must be in the same network namespace"
+
+
+def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:
+    """What others have filled may hold links: nothing is resolved below it before the host's root is gone."""
+    attached: list[str] = []
+    mapped = {_number(s, "mount") for s in plan.steps_of("map-mount")}
+    detached = False
+    for step in plan.steps:
+        if step.name == "await-host-mounts":
+            mapped.clear()
+        detached = detached or step.name == "await-detached"
+        where = _path(step, _BELOW_ROOT[step.name]) if step.name in _BELOW_ROOT else ""
+        if where and not detached and any([where.startswith(f"{above}/") for above in attached]):
+            yield f"{where} is resolved below a mount from the host while the host's root is in reach"
+        if step.name == "attach-mount":
+            attached.append(where.rstrip("/"))
+            if _number(step, "mount") in mapped:
+                yield f"{where} is mounted before the monitor has ID-mapped it"
 
 
 def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,9 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
     for entry in request.root_entries:
         # A rule covers the mounts below its directory: what lies in /etc needs none of its own.
         if entry.source is not None and not entry.target.startswith("/etc/"):
-            rules.append((entry.target, read if entry.target == "/etc" else run, entry.origin, entry.source.is_file))
+            rules.append(
+                (entry.target, read if entry.target == "/etc" else run, entry.origin, entry.source.is_file)
+            )
     for volume in request.volumes:
         access = read if volume.read_only else data
         access |= landlock.EXECUTE if volume.executable else 0
@@ -62,8 +64,9 @@ def lockdown_steps(draft: Draft) -> None:
         draft.add("landlock-restrict", "landlock", flags=0)
     mode = 0
     if "seccomp" not in request.degraded:
-        program = seccomp.program(request.spec.seccomp_profile, request.spec.seccomp_allow, request.facts.kernel.arch)
+        program = seccomp.program(
+            request.spec.seccomp_profile, request.spec.seccomp_allow, request.facts.kernel.arch
+        )
         draft.add("set-seccomp", "seccomp_profile", program=program, flags=0)
         mode = _MODE_FILTER
     draft.add("assert-locked", "always", permitted=0, seccomp_mode=mode)
-

@@ -87,7 +87,9 @@ def take_all(host: HostMounts) -> list[tuple[int, str, bool, str]]:
         number = host.take(volume.source, volume_attributes(volume), volume.origin, owned=True)
         taken.append((number, volume.target, volume.source.is_file, volume.origin))
     if request.resolv_conf is not None:
-        taken.append((host.take(request.resolv_conf, SYSTEM | NOEXEC, "network"), "/etc/resolv.conf", True, "network"))
+        taken.append(
+            (host.take(request.resolv_conf, SYSTEM | NOEXEC, "network"), "/etc/resolv.conf", True, "network")
+        )
     return taken
 
 
@@ -160,7 +162,9 @@ def attach_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
 def protect_steps(draft: Draft) -> None:
     """Files of a writable workspace that would configure a tool of the host stay as they are."""
     for path in draft.request.protected:
-        draft.add("protect-path", "allow_workspace_config", path=path, attributes=RDONLY | NOSUID | NODEV | NOEXEC)
+        draft.add(
+            "protect-path", "allow_workspace_config", path=path, attributes=RDONLY | NOSUID | NODEV | NOEXEC
+        )
 
 
 NOBODY = schema.NOBODY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..policy import capabilities as capability
+from ..policy import landlock
 from .limits import INFINITY, RLIMITS
 from .schema import NOBODY
 
@@ -15,26 +17,12 @@ NAMESPACES = {
     0x8000000: "ipc", 0x2000000: "cgroup", 0x80: "time",
 }  # fmt: skip
 
-# Bit numbers of landlock(7), as of ABI 7.
-LANDLOCK_FS = tuple(
-    (
-        "execute write-file read-file read-dir remove-dir remove-file make-char make-dir make-reg make-sock "
-        "make-fifo make-block make-sym refer truncate ioctl-dev"
-    ).split()
-)
-LANDLOCK_NET = ("bind-tcp", "connect-tcp")
-LANDLOCK_SCOPES = ("abstract-unix-socket", "signal")
-
-# Bit numbers of capabilities(7).
-CAPABILITIES = tuple(
-    (
-        "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
-        "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot "
-        "sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease "
-        "audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read "
-        "perfmon bpf checkpoint_restore"
-    ).split()
-)
+LANDLOCK_FS = {bit: name for name, bit in landlock.RIGHT_NAMES.items()}
+LANDLOCK_NET = {landlock.NET_BIND_TCP: "bind_tcp", landlock.NET_CONNECT_TCP: "connect_tcp"}
+LANDLOCK_SCOPES = {
+    landlock.SCOPE_ABSTRACT_UNIX_SOCKET: "abstract_unix_socket",
+    landlock.SCOPE_SIGNAL: "signal",
+}
 
 # From 1 on, as of signal(7).
 SIGNALS = (
@@ -56,14 +44,11 @@ def flags(value: int, table: dict[int, str], *, none: str) -> str:
     return ", ".join(words + ([f"{rest:#x}"] if rest else [])) or none
 
 
-def bits(value: int, table: tuple[str, ...], *, none: str = "none") -> str:
-    """The same for a table whose index is the bit number."""
-    return flags(value, {1 << n: name for n, name in enumerate(table)}, none=none)
-
-
 def capabilities(value: int) -> str:
     """CAP_CHOWN, CAP_KILL …, or none."""
-    return bits(value, tuple([f"CAP_{name.upper()}" for name in CAPABILITIES]))
+    if value & capability.EVERY == capability.EVERY:
+        return "all"
+    return ", ".join(capability.names_in(value)) or "none"
 
 
 def size(value: int) -> str:

@@ -22,7 +22,10 @@ _COUNTERS = {
         "pids": (("pids.events", "max", PIDS_DENIED),),
     },
     1: {
-        "memory": (("memory.oom_control", "oom_kill", OOM_KILLS), ("memory.max_usage_in_bytes", "", MEMORY_PEAK)),
+        "memory": (
+            ("memory.oom_control", "oom_kill", OOM_KILLS),
+            ("memory.max_usage_in_bytes", "", MEMORY_PEAK),
+        ),
         "pids": (("pids.events", "max", PIDS_DENIED),),
     },
 }
@@ -42,7 +45,9 @@ def helper_arguments(program: str, lines: tuple[MapLine, ...]) -> bytes:
 def cgroup_steps(draft: Draft) -> None:
     """Make the cgroups and write their limits before anybody is inside."""
     for number, parent in enumerate(draft.request.cgroups):
-        draft.add("create-cgroup", "cgroup", cgroup=number, parent=draft.slot(parent.slot), version=parent.version)
+        draft.add(
+            "create-cgroup", "cgroup", cgroup=number, parent=draft.slot(parent.slot), version=parent.version
+        )
         for file, value, origin in parent.writes:
             draft.add("set-cgroup", origin, cgroup=number, file=file, value=value)
 
