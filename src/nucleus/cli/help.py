@@ -1,4 +1,4 @@
-"""`nucleus help`, `--help` and `run --help`: made of the verb table and the option table.  ✗ the other verbs' own help."""
+"""`nucleus help` and `run --help`, made of the tables of verbs and options.  ✗ other verbs' help."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _RUN = """\
 usage: nucleus {verb} [OPTION…] [--] COMMAND [ARGUMENT…]
        nucleus {verb} --config FILE [OPTION…] [-- COMMAND [ARGUMENT…]]
 
-{sentence} Options end at `--`, or at the first word that is no option.
+{sentence}
+Options end at `--`, or at the first word that is no option.
 
 {options}
 exit codes:
@@ -45,7 +46,7 @@ exit codes:
 
 _SENTENCES = {
     "run": "Runs a command in a sandbox of its own and waits for it.",
-    "explain": "Shows the launch plan of such a run. First of all options may stand --format text|json, or --raw.",
+    "explain": "Shows the launch plan of such a run. --format text|json or --raw may stand first.",
 }
 
 

@@ -1,4 +1,4 @@
-"""The reference page of options (docs/reference/options.md) as text, made of the option table.  ✗ writes no file."""
+"""The reference page of options, docs/reference/options.md, made of the option table.  ✗ writes no file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _HEAD = """\
 
 # Options of `nucleus run` and keys of launch documents
 
-Each option is a flag of `nucleus run` and `nucleus explain`, and a key of launch documents (TOML or JSON, read with
-`--config FILE`). With both, the document is the base: a flag replaces the document's value, a repeatable flag adds
-to the document's list, and a command replaces the document's command. Of a flag given twice the last one holds.
-Unknown keys and flags are refused, and so are options that would have no effect.
+Each option is a flag of `nucleus run` and `nucleus explain`, and a key of launch documents (TOML or JSON,
+read with `--config FILE`). With both, the document is the base: a flag replaces the document's value, a
+repeatable flag adds to the document's list, and a command replaces the document's command. Of a flag given
+twice the last one holds. Unknown keys and flags are refused, and so are options that would have no effect.
 
-Sizes are bytes or `K`, `M`, `G`, `T` (powers of 1024); durations are seconds or `ms`, `s`, `m`, `h`, `d`, such as
-`1h30m`. Paths of the host may be relative to the working directory, in documents too.
+Sizes are bytes or `K`, `M`, `G`, `T` (powers of 1024); durations are seconds or `ms`, `s`, `m`, `h`, `d`,
+such as `1h30m`. Paths of the host may be relative to the working directory, in documents too.
 """
 
 

@@ -73,9 +73,10 @@ def parse_run(
     """What `nucleus run ARGV…` asks for.  Raises SpecError with every problem, HelpWanted for --help."""
     problems: list[Problem] = []
     flags, command = _split(argv, problems)
-    entries: list[Entry] = []
+    base: list[Entry] | None = []
     if any(option.key in ("config", "config_fd") for option, _, _ in flags):
-        entries = _document(flags, read, problems)
+        base = _document(flags, read, problems)
+    entries = base or []
     if command is not None:
         entries = [entry for entry in entries if entry[0].key != "command"]
         entries += [(BY_KEY["command"], word, "command") for word in command]
@@ -84,6 +85,7 @@ def parse_run(
         environ=os.environ if environ is None else environ,
         read_file=read,
         problems=problems,
+        whole=base is not None,
     )
 
 
@@ -145,9 +147,11 @@ def _unknown(word: str) -> Problem:
     return Problem(message=error.message, where="run", remedy=error.remedy)
 
 
-def _document(flags: list[Entry], read: Callable[[str | int], bytes], problems: list[Problem]) -> list[Entry]:
-    """The entries of the launch document that the flags name."""
-    from ..base.units import parse_integer
+def _document(
+    flags: list[Entry], read: Callable[[str | int], bytes], problems: list[Problem]
+) -> list[Entry] | None:
+    """The entries of the launch document that the flags name; None when it could not be read."""
+    from ..spec.kinds import parse
     from ..spec.parse import document_entries
 
     given = [(option, text, where) for option, text, where in flags if option.key in ("config", "config_fd")]
@@ -157,15 +161,17 @@ def _document(flags: list[Entry], read: Callable[[str | int], bytes], problems: 
                 message="two launch documents", where=given[1][2], remedy="merge them into one, or use flags"
             )
         )
-        return []
+        return None
     option, text, where = given[0]
     try:
         name = text if option.key == "config" else f"{where} {text}"
-        data = read(text if option.key == "config" else parse_integer(text))
+        source = parse(option, text)
+        assert isinstance(source, str | int)
+        data = read(source)
         entries, found = document_entries(data, name)
     except SpecError as error:
         # A value that is no path or number at all is told by the flag's own parser.
         problems += [p for p in error.problems if p.where]
-        return []
+        return None
     problems += found
     return entries

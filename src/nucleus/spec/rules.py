@@ -42,7 +42,9 @@ def needs_a_command(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """There is a program to run, and it can be handed to execve(2)."""
     if not spec.command:
         yield _problem(
-            where.places.get("command", ""), "no command was given", "write it after --, such as -- make test"
+            where.places.get("command", "command"),
+            "no command was given",
+            "write it after --, such as -- make test",
         )
     elif not spec.command[0]:
         yield _problem(
