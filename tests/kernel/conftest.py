@@ -1,0 +1,62 @@
+"""Fixtures of the kernel tests: real containers, each test with a state root of its own that must be empty afterwards.
+
+Tests that are not meant for the identity of this run are left out, not skipped.  ✗ no tests.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandboxes import Boxes, adopt_orphans, own_identity
+
+IDENTITY = own_identity()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps the tests without the marker `identity`, and those whose marker names this run's."""
+    left_out = []
+    for item in items:
+        marker = item.get_closest_marker("identity")
+        if marker is not None and IDENTITY not in marker.args:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_header() -> str:
+    """Says whom the tests run as."""
+    return f"identity: {IDENTITY}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def orphans_come_here() -> None:
+    """A process that outlives its container is then found as a child of the tests."""
+    adopt_orphans()
+
+
+@pytest.fixture(scope="session")
+def probe() -> Path:
+    """The static program that looks around inside."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "probe"))
+    from compile_probe import compile_probe
+
+    return compile_probe()
+
+
+@pytest.fixture(scope="session")
+def identity() -> str:
+    """root, user, nosub, nested, vm-root or vm-user."""
+    return IDENTITY
+
+
+@pytest.fixture
+def boxes(tmp_path: Path, probe: Path) -> Iterator[Boxes]:
+    """Containers of this test."""
+    made = Boxes(tmp_path, probe)
+    yield made
+    made.assert_nothing_left()
