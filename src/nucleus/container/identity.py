@@ -39,10 +39,6 @@ def _explicit(spec: ContainerSpec) -> tuple[tuple[MapLine, ...], tuple[MapLine, 
     return uids, gids
 
 
-def _mapped(lines: tuple[MapLine, ...], number: int) -> bool:
-    return any(line.inside <= number < line.inside + line.count for line in lines)
-
-
 def privileged(facts: HostFacts) -> bool:
     """Host root gets a disjoint block; everybody else maps what is his."""
     return facts.identity.is_host_root
@@ -57,6 +53,7 @@ def root_identity(
         gid_map = uid_map
     else:
         uid_map, gid_map = _around(uid, owner[0], base), _around(gid, owner[1], base)
+    _require_mapped(uid, gid, groups, uid_map, gid_map, f"root's containers have the ids 0 to {BLOCK - 1}")
     return Identity(uid=uid, gid=gid, groups=groups, uid_map=uid_map, gid_map=gid_map, privileged=True)
 
 
@@ -64,8 +61,23 @@ def _around(inside: int, host: int, base: int) -> tuple[MapLine, ...]:
     lines = [MapLine(inside=inside, outside=host, count=1)]
     if inside:
         lines.append(MapLine(inside=0, outside=base, count=inside))
-    lines.append(MapLine(inside=inside + 1, outside=base + inside + 1, count=BLOCK - 1 - inside))
+    if inside < BLOCK - 1:
+        lines.append(MapLine(inside=inside + 1, outside=base + inside + 1, count=BLOCK - 1 - inside))
     return tuple(sorted(lines, key=lambda line: line.inside))
+
+
+def _require_mapped(
+    uid: int,
+    gid: int,
+    groups: tuple[int, ...],
+    uid_map: tuple[MapLine, ...],
+    gid_map: tuple[MapLine, ...],
+    remedy: str,
+) -> None:
+    wanted = [("--user", "uid", uid, uid_map), ("--group", "gid", gid, gid_map)]
+    for where, what, number, lines in [*wanted, *[("--additional-group", "gid", g, gid_map) for g in groups]]:
+        if not any(line.inside <= number < line.inside + line.count for line in lines):
+            raise SpecError(f"{what} {number} is not mapped into the container", where=where, remedy=remedy)
 
 
 def rootless_identity(
@@ -98,13 +110,8 @@ def rootless_identity(
         uid_map = (MapLine(inside=uid, outside=caller.uid, count=1),)
         gid_map = (MapLine(inside=gid, outside=caller.gid, count=1),)
         helpers = ()
-    for what, number, lines in (("uid", uid, uid_map), ("gid", gid, gid_map), *[("gid", g, gid_map) for g in groups]):
-        if not _mapped(lines, number):
-            raise SpecError(
-                f"{what} {number} is not mapped into the container",
-                where="--user",
-                remedy="give this user subordinate ids (`nucleus doctor` says how), or another --uidmap/--gidmap",
-            )
+    remedy = "give this user subordinate ids (`nucleus doctor` says how), or another --uidmap and --gidmap"
+    _require_mapped(uid, gid, groups, uid_map, gid_map, remedy)
     # The kernel takes an unprivileged gid_map only after setgroups was denied (user_namespaces(7)).
     deny = not helpers and not caller.has(CAP_SETGID)
     return Identity(

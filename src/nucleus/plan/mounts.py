@@ -64,7 +64,8 @@ def owner_map(owner: int, inside: int, base: int) -> tuple[MapLine, ...]:
     lines = [MapLine(inside=owner, outside=base + inside, count=1)]
     if inside:
         lines.append(MapLine(inside=base, outside=base, count=inside))
-    lines.append(MapLine(inside=base + inside + 1, outside=base + inside + 1, count=65535 - inside))
+    if inside < 65535:
+        lines.append(MapLine(inside=base + inside + 1, outside=base + inside + 1, count=65535 - inside))
     return tuple(lines)
 
 
