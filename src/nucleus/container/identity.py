@@ -112,8 +112,8 @@ def rootless_identity(
         helpers = ()
     remedy = "give this user subordinate ids (`nucleus doctor` says how), or another --uidmap and --gidmap"
     _require_mapped(uid, gid, groups, uid_map, gid_map, remedy)
-    # The kernel takes an unprivileged gid_map only after setgroups was denied (user_namespaces(7)).
-    deny = not helpers and not caller.has(CAP_SETGID)
+    # The kernel takes an unprivileged gid_map only after setgroups was denied, and that is inherited (user_namespaces(7)).
+    deny = not helpers and not (caller.has(CAP_SETGID) and caller.setgroups_allowed)
     return Identity(
         uid=uid, gid=gid, groups=groups, uid_map=uid_map, gid_map=gid_map, privileged=False, helpers=helpers,
         deny_setgroups=deny,

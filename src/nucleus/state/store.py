@@ -12,12 +12,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+from errno import ELOOP, ENOENT, ENXIO
+from stat import S_ISREG
 
 from ..base.errors import Conflict, HostUnsupported, NotFound, PermissionRefused
 from ..base.value import Value
 
 _PRIVATE = 0o700
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_TRIES = 100
+# Nucleus' own files are a few kilobytes; what is larger is none of them.
+MAX_FILE = 16 << 20
 
 
 class StateDirectory(Value):
@@ -31,7 +38,8 @@ def default_root(uid: int, environment: dict[str, str]) -> str:
     """Where state lives when --root does not say: NUCLEUS_STATE_DIR, /run/nucleus, or the user's runtime directory."""
     if chosen := environment.get("NUCLEUS_STATE_DIR"):
         return chosen
-    if uid == 0:
+    # Root of a user namespace may own nothing in /run.
+    if uid == 0 and os.access("/run", os.W_OK | os.X_OK):
         return "/run/nucleus"
     runtime = environment.get("XDG_RUNTIME_DIR", "")
     if runtime and os.access(runtime, os.W_OK | os.X_OK):
@@ -63,34 +71,47 @@ class Store:
 
     def create(self, container_id: str) -> StateDirectory:
         """A new directory, locked.  Raises Conflict when the id exists."""
+        for _ in range(_TRIES):
+            try:
+                os.mkdir(container_id, _PRIVATE, dir_fd=self.containers_fd)
+            except FileExistsError:
+                raise Conflict(
+                    f"a container with the id {container_id} exists", where=self.path, remedy="choose another id"
+                ) from None
+            except OSError as error:
+                raise _full(error, self.path) from None
+            fd = self._lock_new(container_id)
+            if fd >= 0:
+                return StateDirectory(id=container_id, fd=fd)
+        raise Conflict("the state directory is swept without end", where=self.path, remedy="try again")
+
+    def _lock_new(self, container_id: str) -> int:
+        """The lock of a directory just made; -1 where a sweep took it for one without an owner and removed it."""
         try:
-            os.mkdir(container_id, _PRIVATE, dir_fd=self.containers_fd)
-        except FileExistsError:
-            raise Conflict(f"a container with the id {container_id} exists", remedy="choose another id") from None
-        except OSError as error:
-            raise _full(error, self.path) from None
-        fd = os.open(container_id, _DIRECTORY, dir_fd=self.containers_fd)
+            fd = os.open(container_id, _DIRECTORY, dir_fd=self.containers_fd)
+        except FileNotFoundError:
+            return -1
         fcntl.flock(fd, fcntl.LOCK_EX)
-        return StateDirectory(id=container_id, fd=fd)
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)
+        return -1
 
     def take_name(self, name: str, container_id: str) -> None:
         """Bind the name to the id, atomically.  Raises Conflict while another container has it."""
-        for _ in range(3):
-            try:
-                os.symlink(container_id, name, dir_fd=self.names_fd)
-                return
-            except FileExistsError:
-                holder = self.resolve_name(name)
-            except OSError as error:
-                raise _full(error, self.path) from None
+        with _Locked(self.names_fd):
+            holder = self.resolve_name(name)
             if holder is not None:
                 raise Conflict(
                     f"the name {name!r} is taken by container {holder[:12]}",
                     where="--name",
                     remedy=f"choose another name, or remove it: nucleus rm {name}",
                 )
-            self.release_name(name)
-        raise Conflict(f"the name {name!r} is contended", where="--name", remedy="try again")
+            try:
+                self._unlink_name(name)
+                os.symlink(container_id, name, dir_fd=self.names_fd)
+            except OSError as error:
+                raise _full(error, self.path) from None
 
     def resolve_name(self, name: str) -> str | None:
         """The id that has the name; None when nobody has, or its container is gone."""
@@ -101,12 +122,29 @@ class Store:
             return None
         return container_id
 
-    def release_name(self, name: str) -> None:
-        """Unlink the name; it is no error when it is gone."""
+    def release_name(self, name: str, container_id: str) -> None:
+        """Unlink the name if it is that container's; it is no error when it is gone, or another's by now."""
+        with _Locked(self.names_fd):
+            try:
+                if os.readlink(name, dir_fd=self.names_fd) == container_id:
+                    self._unlink_name(name)
+            except FileNotFoundError:
+                return
+
+    def release_dead_name(self, name: str) -> None:
+        """Unlink the name if its container is gone.
+
+        A creator makes the directory before it takes the name, so a name without one has no owner.
+        """
+        with _Locked(self.names_fd):
+            if self.resolve_name(name) is None:
+                self._unlink_name(name)
+
+    def _unlink_name(self, name: str) -> None:
         try:
             os.unlink(name, dir_fd=self.names_fd)
         except FileNotFoundError:
-            pass
+            return
 
     def ids(self) -> list[str]:
         """All containers, oldest first."""
@@ -147,6 +185,22 @@ class Store:
             raise NotFound(f"no container {container_id!r}", remedy="see `nucleus ps -a`") from None
 
 
+class _Locked:
+    """The lock of a directory, for as long as the `with` lasts: between looking at a name and changing it."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        # A description of its own: a lock is the description's, and threads may share `fd`.
+        self._fd = os.open(".", _DIRECTORY, dir_fd=fd)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
 def owner_is_gone(fd: int) -> bool:
     """Take the lock of a container's directory if nobody holds it; then it is the caller's until `fd` is closed."""
     try:
@@ -157,13 +211,23 @@ def owner_is_gone(fd: int) -> bool:
 
 
 def read_file(directory: int, name: str) -> bytes | None:
-    """The bytes of a file of a state directory; None when it is not there."""
+    """The bytes of a file of a state directory, at most MAX_FILE; None when it is not there, or no file at all."""
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(fd, "rb") as file:
-        return file.read()
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (ENOENT, ELOOP, ENXIO):
+            return None
+        raise
+    try:
+        if not S_ISREG(os.fstat(fd).st_mode):
+            return None
+        parts, left = [], MAX_FILE
+        while left and (part := os.read(fd, left)):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
 
 
 def write_file(directory: int, name: str, data: bytes) -> None:
