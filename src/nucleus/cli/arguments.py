@@ -33,6 +33,8 @@ class Arguments:
                 return
             if word in flags:
                 self._flags.add(flags[word])
+            elif _joined(word, flags):
+                self._flags |= {flags[f"-{letter}"] for letter in word[1:]}
             elif name in values:
                 if not equals and not left:
                     raise SpecError("a value is missing", where=name, remedy=f"write {name} VALUE")
@@ -45,3 +47,9 @@ class Arguments:
     def has(self, name: str) -> bool:
         """Was the flag given?"""
         return name in self._flags
+
+
+def _joined(word: str, flags: dict[str, str]) -> bool:
+    """Short flags in one word, such as -aq."""
+    letters = word[1:]
+    return word[:1] == "-" and len(letters) > 1 and all(f"-{letter}" in flags for letter in letters)
