@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..base.errors import Conflict
+from ..base.errors import Conflict, NotFound
 from ..launch.report import read_exit, read_init
 from ..state.record import from_json
 from ..state.store import Store, default_root, owner_is_gone, read_file
@@ -31,10 +31,8 @@ def _known(store: Store, container_id: str) -> dict[str, Any] | None:
     """The record with status, pid and exit; None when it is gone or was never complete."""
     try:
         fd = store.open(container_id)
-    except Exception as error:
-        if getattr(error, "code", "") == "not-found":
-            return None
-        raise
+    except NotFound:
+        return None
     try:
         record = from_json(read_file(fd, "state.json") or b"")
         ended = read_exit(read_file(fd, "exit") or b"")

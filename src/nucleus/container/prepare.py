@@ -15,9 +15,8 @@ from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
 from ..host import ids, probe
 from ..launch import launcher
-from ..plan.compile import compile_plan
-from ..plan.encode import encode
 from ..plan.request import CgroupParent, Identity, Request, VolumeSource
+from ..plan.reuse import compiled
 from ..plan.workload import PATH, candidates
 from ..policy import environment as policy_environment
 from ..state.record import ContainerRecord
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
     from ..state.store import StateDirectory
+    from .warm import Warm
 
 HOME = "/home/agent"
 
@@ -65,10 +65,11 @@ class Prepared:
         """The launch does not happen: remove what was made for it."""
         from .sweep import remove_tree
 
+        # The name first: once the directory is gone another container may have it.
+        if self.record is not None and self.record.name:
+            self.store.release_name(self.record.name, self.id)
         if self.state is not None:
             remove_tree(self.store.containers_fd, self.id)
-        if self.record is not None and self.record.name:
-            self.store.release_name(self.record.name)
         self.close()
 
 
@@ -83,22 +84,29 @@ def facts_for(spec: ContainerSpec) -> HostFacts:
     return facts if facts.subordinate is not None else ids.with_subordinate_ids(facts)
 
 
-def prepare(spec: ContainerSpec, *, owner: int = 0, reporter: tuple[str, ...] = ()) -> Prepared:
-    """Look everything up, take ids and name, compile.  Raises NucleusError; nothing is left behind then."""
+def prepare(
+    spec: ContainerSpec, *, owner: int = 0, reporter: tuple[str, ...] = (), warm: Warm | None = None
+) -> Prepared:
+    """Look everything up, take ids and name, compile.  Raises NucleusError; nothing is left behind then.
+
+    warm: what a process that starts many sandboxes keeps from one to the next.
+    """
     prepared = Prepared(open_store(spec))
     try:
-        _fill(prepared, spec, owner, reporter)
+        _fill(prepared, spec, owner, reporter, warm)
     except BaseException:
         prepared.discard()
         raise
     return prepared
 
 
-def _fill(prepared: Prepared, spec: ContainerSpec, owner: int, reporter: tuple[str, ...]) -> None:
-    facts = facts_for(spec)
+def _fill(
+    prepared: Prepared, spec: ContainerSpec, owner: int, reporter: tuple[str, ...], warm: Warm | None
+) -> None:
+    facts = warm.facts.get() if warm else facts_for(spec)
     finder = SourceFinder()
     volumes = volume_sources(spec, finder)
-    entries = root_entries(spec, facts, finder)
+    entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     who = _identity(prepared, spec, facts, volumes)
     limit_plan, parents = _limits(spec, facts)
     prepared.held += [fd for _, fd in parents]
@@ -135,8 +143,8 @@ def _fill(prepared: Prepared, spec: ContainerSpec, owner: int, reporter: tuple[s
         keep_record=not spec.rm,
         degraded=spec.degraded,
     )  # fmt: skip
-    prepared.plan = compile_plan(prepared.request)
-    prepared.encoded = encode(prepared.plan)
+    done = warm.compiled(prepared.request) if warm else compiled(prepared.request)
+    prepared.plan, prepared.encoded = done.plan, done.encoded()
     write_file(prepared.state.fd, "state.json", prepared.record.to_json())
     _open_slots(prepared, spec, variables, [fd for _, fd in parents])
 

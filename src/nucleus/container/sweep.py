@@ -10,6 +10,7 @@ import os
 import time
 from errno import EBUSY, ENOENT
 
+from ..base.errors import NotFound
 from ..launch.report import EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
@@ -32,23 +33,12 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
     for container_id in ids[:at_most] if at_most else ids:
         try:
             cleaned += _sweep_one(store, container_id)
-        except OSError:
+        except (OSError, NotFound):
             continue  # another sweep was faster, or the cgroup is still busy
     for name in store.names():
         if store.resolve_name(name) is None:
-            _release_dead_name(store, name)
+            store.release_dead_name(name)
     return cleaned
-
-
-def _release_dead_name(store: Store, name: str) -> None:
-    """A name whose container is gone.  A creator makes the directory before it takes the name, so this is no race."""
-    try:
-        target = os.readlink(name, dir_fd=store.names_fd)
-        os.stat(target, dir_fd=store.containers_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        store.release_name(name)
-    except OSError:
-        return
 
 
 def _sweep_one(store: Store, container_id: str) -> int:
@@ -150,8 +140,8 @@ def _kill_members(directory: str) -> None:
 def remove_directory(store: Store, container_id: str, record: ContainerRecord | None) -> None:
     """The container's directory and its name.  The directory is what makes it exist, so it goes last but one."""
     remove_tree(store.containers_fd, container_id)
-    if record is not None and record.name and store.resolve_name(record.name) is None:
-        _release_dead_name(store, record.name)
+    if record is not None and record.name:
+        store.release_dead_name(record.name)
 
 
 def remove_tree(parent: int, name: str) -> None:
@@ -163,5 +153,3 @@ def remove_tree(parent: int, name: str) -> None:
     except FileNotFoundError:
         return
     shutil.rmtree(name, dir_fd=parent)
-
-

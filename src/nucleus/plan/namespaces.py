@@ -57,13 +57,18 @@ def spawn_steps(draft: Draft) -> None:
 
     A network namespace takes as long as all the others together: the workload's process makes it (`limits.py`).
     """
-    request, identity = draft.request, draft.request.identity
-    versions = [c.version for c in request.cgroups]
+    versions = [c.version for c in draft.request.cgroups]
     flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC
     if 1 not in versions:  # on v1 the child enters its cgroups first and unshares then
         flags |= CLONE_NEWCGROUP
     into = versions.index(2) if 2 in versions else schema.NO_CGROUP
     draft.add("spawn", "namespaces", namespaces=flags, cgroup=into)
+    id_map_steps(draft)
+
+
+def id_map_steps(draft: Draft) -> None:
+    """Who writes the id maps: the helpers, or the monitor itself."""
+    identity = draft.request.identity
     maps = {"newuidmap": identity.uid_map, "newgidmap": identity.gid_map}
     for helper in identity.helpers:
         arguments = helper_arguments(helper, maps[helper])
@@ -95,9 +100,10 @@ def watch_steps(draft: Draft) -> None:
         draft.add("write-exit-record", "state", directory=draft.slot("state"))
         draft.add("remove-tree", "state", directory=draft.slot("state"), name="context")
     else:
-        draft.add("remove-tree", "rm", directory=draft.slot("state-root"), name="")
+        # The name first: once the directory is gone another container may have taken it.
         if spec.name:
             draft.add("remove-tree", "rm", directory=draft.slot("names"), name=spec.name)
+        draft.add("remove-tree", "rm", directory=draft.slot("state-root"), name="")
     if request.reporter:
         program = b"".join([w.encode() + b"\0" for w in request.reporter])
         draft.add("report-failure", "log", origins=draft.slot("origins"), program=program)

@@ -59,5 +59,5 @@ def from_json(data: bytes) -> ContainerRecord | None:
         for key in ("uid_map", "gid_map"):
             fields[key] = tuple(tuple(line) for line in fields[key])
         return ContainerRecord(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -76,7 +76,9 @@ class Store:
                 os.mkdir(container_id, _PRIVATE, dir_fd=self.containers_fd)
             except FileExistsError:
                 raise Conflict(
-                    f"a container with the id {container_id} exists", where=self.path, remedy="choose another id"
+                    f"a container with the id {container_id} exists",
+                    where=self.path,
+                    remedy="choose another id",
                 ) from None
             except OSError as error:
                 raise _full(error, self.path) from None
@@ -163,18 +165,24 @@ class Store:
 
     def resolve(self, reference: str) -> str:
         """An id by id, name, or unique prefix.  Raises NotFound, or Conflict when several match."""
+        from ..base.identifiers import is_name
+
         ids = self.ids()
         if reference in ids:
             return reference
-        named = self.resolve_name(reference) if "/" not in reference and reference not in ("", ".", "..") else None
+        named = self.resolve_name(reference) if is_name(reference) else None
         if named:
             return named
         matches = [i for i in ids if reference and i.startswith(reference)]
         if not matches:
-            raise NotFound(f"no container {reference!r}", remedy="see `nucleus ps -a`")
+            raise NotFound(f"no container {reference!r}", where=self.path, remedy="see `nucleus ps -a`")
         if len(matches) > 1:
             some = ", ".join(i[:12] for i in matches[:5])
-            raise Conflict(f"{reference!r} stands for {len(matches)} containers: {some}", remedy="give more of the id")
+            raise Conflict(
+                f"{reference!r} stands for {len(matches)} containers: {some}",
+                where=self.path,
+                remedy="give more of the id",
+            )
         return matches[0]
 
     def open(self, container_id: str) -> int:
@@ -182,7 +190,9 @@ class Store:
         try:
             return os.open(container_id, _DIRECTORY, dir_fd=self.containers_fd)
         except OSError:
-            raise NotFound(f"no container {container_id!r}", remedy="see `nucleus ps -a`") from None
+            raise NotFound(
+                f"no container {container_id!r}", where=self.path, remedy="see `nucleus ps -a`"
+            ) from None
 
 
 class _Locked:
