@@ -9,6 +9,7 @@ from .base.errors import LaunchError, SpecError
 from .container.prepare import Prepared, prepare
 from .container.result import Result, result_of
 from .container.sweep import sweep
+from .container.warm import Warm
 from .launch import launcher, report, supervise
 from .spec.container import ContainerSpec
 from .spec.parse import from_mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from .launch.supervise import Watched
 
+_WARM = Warm()
 _OWNER_KILLS = 1  # supervise.owner: the container ends with whoever called
 
 
@@ -45,8 +47,7 @@ def run(
     wanted = spec if isinstance(spec, ContainerSpec) else from_mapping({"command": list(spec), **options})
     if isinstance(spec, ContainerSpec) and options:
         raise SpecError("options beside a ContainerSpec", remedy="use spec.replace(...) to change fields")
-    prepared = prepare(wanted.replace(rm=True), owner=_OWNER_KILLS)
-    sweep(prepared.store)
+    prepared = prepare(wanted.replace(rm=True), owner=_OWNER_KILLS, warm=_WARM)
     watched = _launch(prepared, stdin, (on_stdout, on_stderr))
     result = _result(prepared, watched)
     if check and not result.ok:
@@ -85,6 +86,7 @@ def _launch(
         theirs.close()
         for fd in (source, out_write, err_write):
             os.close(fd)
+    sweep(prepared.store)  # while the container starts
     prepared.close()
     try:
         return supervise.watch(process, ours, (out_read, err_read), on_data)

@@ -22,31 +22,38 @@ def _framed(data: bytes) -> bytes:
     return _U64.pack(len(data)) + data + bytes(8 - len(data) % 8)
 
 
-def _encode_step(step: Step) -> bytes:
+def encode_step(step: Step) -> bytes:
+    """One step's bytes, header and body."""
     parts: list[bytes] = []
-    for field, value in zip(step.spec.fields, step.values, strict=True):
+    for value in step.values:
         if isinstance(value, int):
             parts.append(_U64.pack(value))
-            continue
-        data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-        if field.kind == "s" and b"\0" in data:
-            raise SpecError(f"{step.name}: {field.name} contains a NUL byte", where=step.origin)
-        parts.append(_framed(data))
+        elif isinstance(value, str):
+            if "\0" in value:
+                field = step.spec.names[len(parts)]
+                raise SpecError(f"{step.name}: {field} contains a NUL byte", where=step.origin)
+            parts.append(_framed(value.encode("utf-8", "surrogateescape")))
+        else:
+            parts.append(_framed(value))
     body = b"".join(parts)
     return _STEP.pack(step.spec.opcode, 0, len(body)) + body
 
 
 def encode(plan: LaunchPlan) -> bytes:
     """The one encoding of the plan.  Raises SpecError when it would pass the launcher's limits."""
-    body = b"".join([_encode_step(s) for s in plan.steps])
+    return join(plan.kind, [encode_step(s) for s in plan.steps])
+
+
+def join(kind: int, steps: list[bytes]) -> bytes:
+    """A plan from the bytes of its steps."""
+    body = b"".join(steps)
     size = _HEADER.size + len(body)
-    if size > schema.MAX_BYTES or len(plan.steps) > schema.MAX_STEPS:
+    if size > schema.MAX_BYTES or len(steps) > schema.MAX_STEPS:
         raise SpecError(
-            f"the launch plan is too large ({size} bytes, {len(plan.steps)} steps)",
+            f"the launch plan is too large ({size} bytes, {len(steps)} steps)",
             remedy=f"stay below {schema.MAX_BYTES} bytes and {schema.MAX_STEPS} steps: fewer volumes, a shorter command",
         )
-    header = _HEADER.pack(MAGIC, schema.VERSION, plan.kind, len(plan.steps), len(body), schema.SCHEMA_HASH)
-    return header + body
+    return _HEADER.pack(MAGIC, schema.VERSION, kind, len(steps), len(body), schema.SCHEMA_HASH) + body
 
 
 def decode(data: bytes) -> LaunchPlan:

@@ -41,7 +41,12 @@ def fill_root_steps(draft: Draft) -> None:
     if "/var" not in from_rootfs:
         for path, value in (("/var/tmp", "/tmp"), ("/var/run", "/run")):
             draft.add("make-symlink", "rootfs", path=path, value=value)
-    if "/etc" not in from_rootfs:
+    etc_steps(draft)
+
+
+def etc_steps(draft: Draft) -> None:
+    """The generated files, unless --rootfs brings an /etc."""
+    if not any(e.target == "/etc" for e in draft.request.root_entries):
         for path, content in etc_files(draft).items():
             draft.add("write-file", "rootfs", path=path, mode=0o644, content=content.encode())
 

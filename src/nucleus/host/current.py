@@ -1,0 +1,114 @@
+"""The facts for a process that starts many sandboxes: probed once, and anew when they may have changed.
+
+A short look says whether they hold: who calls, from which cgroup and with which limits, the mount table, and
+the files and directories whose content is part of the facts.  What it cannot see (a sysctl) is believed for
+half a minute: at worst a step of the launch fails and says so.  ✗ reads no fact: that is probe.py.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from .ids import with_subordinate_ids
+from .probe import probe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .facts import HostFacts
+
+_BELIEVED_S = 30.0
+_READ = ("/proc/self/cgroup", "/proc/self/limits", "/proc/self/status")
+_STATUS_LINES = (b"CapEff:", b"Seccomp:", b"Groups:", b"Uid:", b"Gid:")
+_LOOKED_AT = ("/", "/etc", "/etc/passwd", "/etc/group", "/etc/subuid", "/etc/subgid")
+_VARIABLES = ("XDG_RUNTIME_DIR", "NUCLEUS_SCOPE")
+
+
+class CurrentFacts:
+    """`get()` answers with the same object for as long as nothing was seen to change."""
+
+    __slots__ = ("_changes", "_facts", "_file", "_fd", "_pid", "_seen", "_until")
+
+    def __init__(self) -> None:
+        self._facts: HostFacts | None = None
+        self._seen: tuple[object, ...] = ()
+        self._until = 0.0
+        self._changes = 0
+        self._fd = self._pid = -1
+        self._file = (0, 0)
+
+    def get(self) -> HostFacts:
+        """The facts, with subordinate ids.  Safe to call from any thread."""
+        seen, now = self._look(), time.monotonic()
+        facts = self._facts
+        if facts is None or seen != self._seen or now > self._until:
+            facts = probe()
+            if facts.subordinate is None:
+                facts = with_subordinate_ids(facts)
+            self._facts, self._seen, self._until = facts, seen, now + _BELIEVED_S
+        return facts
+
+    def forget(self) -> None:
+        """Probe again next time: a launch was refused."""
+        self._facts = None
+
+    def _look(self) -> tuple[object, ...]:
+        if self._mounts_changed():
+            self._changes += 1
+        return (
+            self._changes,
+            os.getpid(),
+            [os.environ.get(name) for name in _VARIABLES],
+            [_text(path) for path in _READ[:2]],
+            [line for line in _text(_READ[2]).split(b"\n") if line.startswith(_STATUS_LINES)],
+            _target("/proc/self/ns/mnt"),
+            [_stamp(path) for path in _LOOKED_AT],
+        )
+
+    def _mounts_changed(self) -> bool:
+        """The kernel marks an open mountinfo when the table changes (proc_pid_mountinfo(5)): read once.
+
+        After a fork it would be shared with the parent; and who closes all descriptors closes this one too.
+        """
+        if self._pid != os.getpid() or _identity(self._fd) != self._file:
+            self._fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+            self._file, self._pid = _identity(self._fd), os.getpid()
+            return True
+        poller = select.poll()
+        poller.register(self._fd, select.POLLPRI)
+        return bool(poller.poll(0))
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
+def _text(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 1 << 16)
+    finally:
+        os.close(fd)
