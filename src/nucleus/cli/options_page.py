@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..spec.options import GROUPS, OPTIONS
-from ..spec.parse import TYPES
+from ..spec.parse import type_of
 from .help import usage_of
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ def options_page() -> str:
 
 def _entry(option: Option) -> str:
     heading = f"`{usage_of(option)}`" if option.cli else f"`{option.metavar}`"
-    facts = [f"document key `{option.key}`: {_type(option)}"] if option.document else ["flag only"]
+    facts = [f"document key `{option.key}`: {type_of(option)[1]}"] if option.document else ["flag only"]
     facts += [f"one of {', '.join(f'`{c}`' for c in option.choices)}"] if len(option.choices) > 1 else []
     facts += [f"unit: {option.unit}"] if option.unit else []
     facts += [f"default: {option.default}"] if option.default else []
@@ -46,11 +46,6 @@ def _entry(option: Option) -> str:
     text = option.help[:1].upper() + option.help[1:]
     lines = "\n".join([f"- {fact}" for fact in facts])
     return f"\n### {heading}\n\n{text}.\n\n{lines}{later}{example}\n- since {option.since}\n"
-
-
-def _type(option: Option) -> str:
-    words = TYPES.get(option.kind, ("", "a string"))[1]
-    return f"a list, each {words}" if option.repeat and option.kind not in ("env", "label") else words
 
 
 def _example(option: Option) -> str:

@@ -50,7 +50,9 @@ class _Draft:
             if special is not None:
                 special(self, value, where)
             elif option.repeat:
-                self.values.setdefault(option.field, []).append(value)
+                values = self.values.setdefault(option.field, [])
+                self.places[f"{option.key}[{len(values)}]"] = where
+                values.append(value)
             elif option.field:
                 self.values[option.field] = value
         except SpecError as error:
@@ -106,7 +108,11 @@ def assemble(
     whole   False: a document could not be read, so what is absent may have stood there
     """
     draft = _Draft(environ, read_file)
-    draft.problems += problems
+    for problem in problems:
+        draft.problems.append(problem)
+        # What is told of already was written, even though it has no value.
+        path = problem.where.rpartition("$.")[2]
+        draft.places.setdefault(path.partition("[")[0].partition(".")[0], problem.where)
     for option, text, where in entries:
         draft.enter(option, text, where)
     _finish(draft)

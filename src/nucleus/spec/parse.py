@@ -7,7 +7,7 @@ when a document is read.  ✗ opens no file, ✗ knows no rule.
 from __future__ import annotations
 
 from ..base.errors import Problem, SpecError
-from .options import BY_KEY, OPTIONS
+from .options import BY_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 MAX_DOCUMENT = 1 << 20
 
 # Kinds whose values are not written as strings alone: the types that a document may use, and how to say it.
-_STRING_OR_NUMBER = ("str | int", "a string or a whole number")
-_STRING_OR_ANY_NUMBER = ("str | int | float", "a string or a number")
-_TABLE = ("list[str] | dict[str, str]", "a table, or a list of strings KEY=VALUE")
-TYPES: dict[str, tuple[str, str]] = {
-    "flag": ("bool", "true or false"),
+_STRING: tuple[Any, str] = (str, "a string")
+_STRING_OR_NUMBER: tuple[Any, str] = (str | int, "a string or a whole number")
+_STRING_OR_ANY_NUMBER: tuple[Any, str] = (str | int | float, "a string or a number")
+_NUMBER: tuple[Any, str] = (int, "a whole number")
+_TABLE: tuple[Any, str] = (list[str] | dict[str, str], "a table, or a list of strings KEY=VALUE")
+TYPES: dict[str, tuple[Any, str]] = {
+    "account": _STRING_OR_NUMBER,
+    "count": _NUMBER,
+    "cpus": _STRING_OR_ANY_NUMBER,
+    "duration": _STRING_OR_ANY_NUMBER,
+    "env": _TABLE,
+    "flag": (bool, "true or false"),
+    "label": _TABLE,
+    "layers": (list[str] | bool, "a list of layers, or true for all"),
+    "signal": _STRING_OR_NUMBER,
     "size": _STRING_OR_NUMBER,
     "swap": _STRING_OR_NUMBER,
-    "signal": _STRING_OR_NUMBER,
     "user": _STRING_OR_NUMBER,
-    "duration": _STRING_OR_ANY_NUMBER,
-    "cpus": _STRING_OR_ANY_NUMBER,
-    "weight": ("int", "a whole number"),
-    "count": ("int", "a whole number"),
-    "label": _TABLE,
-    "env": _TABLE,
-    "layers": ("list[str] | bool", "a list of layers, or true for all"),
-    "account": _STRING_OR_NUMBER,
+    "weight": _NUMBER,
 }
 _GOT = {
     "str": "a string",
@@ -50,20 +52,15 @@ _GOT = {
 }
 
 
-def _type(written: str) -> Any:
-    names = {"list": list, "dict": dict, "str": str, "int": int, "float": float, "bool": bool}
-    return eval(written, {"__builtins__": {}}, names)  # only texts of this file come here
+def type_of(option: Option) -> tuple[Any, str]:
+    """The type that msgspec checks, and how to say it."""
+    one, words = TYPES.get(option.kind, _STRING)
+    if option.repeat and option.kind not in _TABLES:
+        return list.__class_getitem__(one), f"a list, each {words}"
+    return one, words
 
 
-def document_types() -> dict[str, Any]:
-    """Key → the type that msgspec checks."""
-    found: dict[str, Any] = {}
-    for option in OPTIONS:
-        written = TYPES.get(option.kind, ("str", ""))[0]
-        if option.repeat and "list" not in written:
-            written = f"list[{written}]"
-        found[option.key] = _type(written)
-    return found
+_TABLES = ("env", "label")
 
 
 def _no_file(source: str | int) -> bytes:
@@ -131,6 +128,8 @@ def _decode_toml(text: str, name: str) -> object:
     except tomllib.TOMLDecodeError as reason:
         message, _, at = str(reason).rpartition(" (at ")
         line = at.removeprefix("line ").partition(",")[0]
+        if at.startswith("end of document"):
+            line = str(text.count("\n") + 1)
         where = f"{name}:{line}" if line.isdigit() else name
         raise SpecError(
             f"is not TOML: {_first_lower(message or str(reason))}", where=where, remedy="mend that line"
@@ -170,7 +169,6 @@ def mapping_entries(
     mapping: Mapping[Any, object], place: Callable[[str], str]
 ) -> tuple[list[Entry], list[Problem]]:
     """Entries of a mapping whose keys are those of the option table; `place` says where a path stands."""
-    types = document_types()
     entries: list[Entry] = []
     problems: list[Problem] = []
     for key, given in mapping.items():
@@ -184,7 +182,7 @@ def mapping_entries(
                 Problem(message=error.message, where=place(shown_key(str(key))), remedy=error.remedy)
             )
             continue
-        wrong = _type_problems(option, value, types[option.key], place)
+        wrong = _type_problems(option, value, place)
         problems += wrong
         entries += [] if wrong else _texts(option, value, place)
     return entries, problems
@@ -196,23 +194,21 @@ def shown_key(key: str) -> str:
     return cut if cut.replace("-", "a").isidentifier() and cut.isascii() else ascii(cut)
 
 
-def _type_problems(option: Option, value: Any, wanted: Any, place: Callable[[str], str]) -> list[Problem]:
+def _type_problems(option: Option, value: Any, place: Callable[[str], str]) -> list[Problem]:
     """Every part of a value that has the wrong type."""
-    key, of_items = option.key, TYPES.get(option.kind, ("str", "a string"))
-    if option.kind in ("env", "label", "layers"):
-        of_items = ("str", "a string")
-    if isinstance(value, dict) and option.kind in ("env", "label"):
-        parts = [(f"{key}.{shown_key(str(name))}", item) for name, item in value.items()]
+    key = option.key
+    item, words = TYPES.get(option.kind, _STRING)
+    if option.kind in _TABLES or option.kind == "layers":
+        item, words = _STRING
+    if isinstance(value, dict) and option.kind in _TABLES:
+        parts = [(f"{key}.{shown_key(str(name))}", part) for name, part in value.items()]
     elif isinstance(value, list | tuple) and (option.repeat or option.kind == "layers"):
-        parts = [(f"{key}[{number}]", item) for number, item in enumerate(value)]
+        parts = [(f"{key}[{number}]", part) for number, part in enumerate(value)]
     else:
-        got = _mismatch(value, wanted)
-        words = TYPES.get(option.kind, ("", "a string"))[1]
-        if option.repeat and option.kind not in ("env", "label"):
-            words = f"a list, each {words}"
-        return [_type_problem(option, place(key), got, words)] if got else []
-    mismatches = [(place(path), _mismatch(item, _type(of_items[0]))) for path, item in parts]
-    return [_type_problem(option, where, got, of_items[1]) for where, got in mismatches if got]
+        item, words = type_of(option)
+        parts = [(key, value)]
+    mismatches = [(place(path), _mismatch(part, item)) for path, part in parts]
+    return [_type_problem(option, where, got, words) for where, got in mismatches if got]
 
 
 def _mismatch(value: object, wanted: Any) -> str:

@@ -114,6 +114,7 @@ def toml_positions(text: str) -> tuple[Lines, Doubled]:
             elif token == "]" and header:
                 table = ".".join(words)
                 scan.lines.setdefault(table, line)
+                scan.lines.setdefault(table.partition(".")[0], line)
             elif token == "\n":
                 header, words = False, []
             elif token == "=":

@@ -27,6 +27,14 @@ class _Where:
     def __getitem__(self, key: str) -> str:
         return self.places.get(key) or BY_KEY[key].flag
 
+    def item(self, key: str, number: int) -> str:
+        """Where one of the values of a repeatable option was written."""
+        return self.places.get(f"{key}[{number}]") or self[key]
+
+    def nowhere(self, key: str) -> bool:
+        """Nobody wrote that option; one that was written wrongly is told of already."""
+        return key not in self.places
+
 
 def check(spec: ContainerSpec, places: Mapping[str, str] | None = None) -> tuple[Problem, ...]:
     """All problems of that spec.  `places`: where each option was written."""
@@ -55,7 +63,7 @@ def needs_a_command(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
 def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Options of the workspace say nothing without one."""
     for key in ("workspace_mode", "workspace_exec", "allow_workspace_config"):
-        if spec.wrote(key) and not spec.workspace:
+        if spec.wrote(key) and not spec.workspace and where.nowhere("workspace"):
             yield _problem(
                 where[key], "has no effect without a workspace", "add --workspace DIR, or leave it away"
             )
@@ -69,7 +77,7 @@ def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
 
 def needs_a_context(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """--context-mode says nothing without --context."""
-    if spec.wrote("context_mode") and not spec.context:
+    if spec.wrote("context_mode") and not spec.context and where.nowhere("context"):
         yield _problem(
             where["context_mode"], "has no effect without a context", "add --context DIR, or leave it away"
         )
@@ -95,7 +103,7 @@ def memory_limits_agree(spec: ContainerSpec, where: _Where) -> Iterator[Problem]
         yield _problem(
             where["memory_high"], "is above --memory", "make it smaller than --memory, or leave it away"
         )
-    if spec.swap_bytes is not None and spec.memory_bytes is None:
+    if spec.swap_bytes is not None and spec.memory_bytes is None and where.nowhere("memory"):
         yield _problem(
             where["memory_swap"], "has no effect without --memory", "add --memory SIZE, or leave it away"
         )
@@ -109,8 +117,8 @@ def locked_memory_is_set_once(spec: ContainerSpec, where: _Where) -> Iterator[Pr
 
 def id_maps_are_whole(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Both maps or none; they replace --userns; no line overlaps another."""
-    if bool(spec.uidmap) != bool(spec.gidmap):
-        given, missing = ("uidmap", "gidmap") if spec.uidmap else ("gidmap", "uidmap")
+    given, missing = ("uidmap", "gidmap") if spec.uidmap else ("gidmap", "uidmap")
+    if bool(spec.uidmap) != bool(spec.gidmap) and where.nowhere(missing):
         yield _problem(
             where[given], f"needs {BY_KEY[missing].flag} too", f"add {BY_KEY[missing].flag} INSIDE:HOST:COUNT"
         )
@@ -138,20 +146,19 @@ def _overlap(lines: tuple[IdMap, ...]) -> bool:
 
 def sources_may_come_in(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Parts of the host that no option brings in, judged as written; as found, at the launch."""
-    sources = [("volume", v.source) for v in spec.volumes]
-    sources += [
-        (key, path) for key, path in (("workspace", spec.workspace), ("context", spec.context)) if path
-    ]
-    sources += [("toolchain", path) for path in spec.toolchains]
+    sources = [(where.item("volume", n), v.source) for n, v in enumerate(spec.volumes)]
+    sources += [(where.item("toolchain", n), path) for n, path in enumerate(spec.toolchains)]
+    sources += [(where["workspace"], spec.workspace)] if spec.workspace else []
+    sources += [(where["context"], spec.context)] if spec.context else []
     if not sources and not spec.rootfs:
         return
     from .paths import forbidden_source, normalise
 
-    for key, path in sources:
+    for place, path in sources:
         reason = forbidden_source(path) if path.startswith("/") else ""
         if reason:
             yield _problem(
-                where[key], f"'{path}' is never let in: {reason}", "copy what is needed to another directory"
+                place, f"'{path}' is never let in: {reason}", "copy what is needed to another directory"
             )
     if spec.rootfs.startswith("/") and normalise(spec.rootfs) == "/":
         yield _problem(
@@ -161,32 +168,30 @@ def sources_may_come_in(spec: ContainerSpec, where: _Where) -> Iterator[Problem]
 
 def targets_are_free(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Nothing covers a part of the sandbox itself, and no two things stand at one path."""
-    targets = [("volume", v.target) for v in spec.volumes] + [("tmpfs", t.target) for t in spec.tmpfs]
-    targets += [("secret", s.target) for s in spec.secrets]
-    if not targets:
+    mounts = [(where.item("volume", n), v.target) for n, v in enumerate(spec.volumes)]
+    mounts += [(where.item("tmpfs", n), t.target) for n, t in enumerate(spec.tmpfs)]
+    secrets = [(where.item("secret", n), s.target) for n, s in enumerate(spec.secrets)]
+    if not mounts and not secrets:
         return
     from .paths import is_below, reserved_target
 
     seen: set[str] = set()
-    for key, target in targets:
-        reason = "" if key == "secret" else reserved_target(target)
+    for place, target in mounts + secrets:
+        if target in seen:
+            yield _problem(place, f"'{target}' is the target of two options", "give each its own path inside")
+        seen.add(target)
+    for place, target in mounts:
+        reason = reserved_target(target)
         if reason:
             yield _problem(
-                where[key], f"'{target}' cannot be mounted over: {reason}", "choose another path inside"
+                place, f"'{target}' cannot be mounted over: {reason}", "choose another path inside"
             )
-        if target in seen:
-            yield _problem(
-                where[key], f"'{target}' is the target of two options", "give each its own path inside"
-            )
-        seen.add(target)
-        if key != "secret" and spec.secrets and target == "/run":
-            yield _problem(where[key], "'/run' would cover the secrets", "mount a directory below it")
-    secrets = sorted([s.target for s in spec.secrets])
-    for above, below in zip(secrets, secrets[1:], strict=False):
-        if above != below and is_below(below, above):
-            yield _problem(
-                where["secret"], f"'{below}' lies below the secret '{above}'", "choose another path"
-            )
+        if secrets and target == "/run":
+            yield _problem(place, "'/run' would cover the secrets", "mount a directory below it")
+    for place, below in secrets:
+        for _, above in secrets:
+            if above != below and is_below(below, above):
+                yield _problem(place, f"'{below}' lies below the secret '{above}'", "choose another path")
 
 
 def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:

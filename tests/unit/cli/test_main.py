@@ -1,0 +1,124 @@
+"""Verbs, global options, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import pytest
+
+from nucleus.base.errors import LaunchError, SpecError
+from nucleus.cli import main as cli
+from nucleus.cli.help import run_help
+from nucleus.spec.options import OPTIONS
+
+Captured = pytest.CaptureFixture[str]
+
+
+def verb(monkeypatch: pytest.MonkeyPatch, action: object) -> None:
+    """A verb `probe` that runs the action with its arguments."""
+    module = types.ModuleType("nucleus.cli.probe")
+    module.main = action  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "nucleus.cli.probe", module)
+    monkeypatch.setitem(cli.VERBS, "probe", ("probe", "for tests"))
+
+
+def raising(error: BaseException) -> object:
+    def act(argv: list[str]) -> int:
+        raise error
+
+    return act
+
+
+def test_the_version_is_one_line(capsys: Captured) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("nucleus ")
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["help"], ["-h"]])
+def test_help_lists_every_verb(argv: list[str], capsys: Captured) -> None:
+    assert cli.main(argv) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.VERBS)
+
+
+@pytest.mark.parametrize("argv", [["run", "--help"], ["help", "run"], ["run", "--rm", "-h"]])
+def test_help_of_run_lists_every_flag_within_100_columns(argv: list[str], capsys: Captured) -> None:
+    assert cli.main(argv) == 0
+    out = capsys.readouterr().out
+    assert out == run_help()
+    assert all(option.flag in out for option in OPTIONS if option.cli)
+    assert max(len(line) for line in out.splitlines()) <= 100
+
+
+def test_the_schema_is_json(capsys: Captured) -> None:
+    assert cli.main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["rnu"], "did you mean run?"),
+        (["--frob"], "unknown option"),
+        (["--root"], "needs a value"),
+        (["schema", "x"], "unexpected argument"),
+        (["help", "rnu"], "did you mean run?"),
+        (["\udcff"], "unknown verb"),
+    ],
+)
+def test_misuse_is_125_with_a_remedy(argv: list[str], says: str, capsys: Captured) -> None:
+    assert cli.main(argv) == 125
+    err = capsys.readouterr().err
+    assert err.startswith("nucleus: ") and says in err and "remedy:" in err
+
+
+def test_options_before_the_verb_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    verb(monkeypatch, lambda argv: seen.append(argv) or 7)
+    monkeypatch.setitem(cli._ACCEPTS, "probe", ("--root",))
+    assert cli.main(["--root", "/r", "--log-format=json", "probe", "x"]) == 7
+    assert seen == [["--root", "/r", "x"]]
+
+
+def test_every_problem_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    verb(monkeypatch, raising(SpecError("is wrong", where="--a", remedy="mend it")))
+    assert cli.main(["probe"]) == 125
+    assert capsys.readouterr().err == "nucleus: --a: is wrong\n  remedy: mend it\n"
+
+
+@pytest.mark.parametrize("argv", [["--log-format", "json", "probe"], ["probe", "--log-format=json"]])
+def test_errors_are_json_when_asked(
+    argv: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    verb(monkeypatch, raising(LaunchError("failed", where="step", remedy="r", exit_code=126)))
+    assert cli.main(argv) == 126
+    error = json.loads(capsys.readouterr().err)
+    assert (error["code"], error["exit_code"]) == ("launch", 126)
+    assert error["problems"] == [{"message": "failed", "where": "step", "remedy": "r"}]
+
+
+def test_the_variable_asks_for_json_too(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setenv("NUCLEUS_LOG_FORMAT", "json")
+    assert cli.main(["rnu"]) == 125
+    assert json.loads(capsys.readouterr().err)["code"] == "spec"
+
+
+def test_the_workload_own_words_do_not_choose_the_format() -> None:
+    assert cli.log_choice(["run", "--", "x", "--log-format", "json"], "") == ("text", "")
+
+
+def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    verb(monkeypatch, raising(KeyboardInterrupt()))
+    assert cli.main(["probe"]) == 130
+
+
+def test_a_bug_is_one_line_without_traceback(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    verb(monkeypatch, raising(ZeroDivisionError("two\nlines")))
+    assert cli.main(["probe"]) == 125
+    err = capsys.readouterr().err
+    assert "this is a bug: ZeroDivisionError: two lines" in err and "Traceback" not in err
+    monkeypatch.setenv("NUCLEUS_DEBUG", "1")
+    assert cli.main(["probe"]) == 125
+    assert "Traceback" in capsys.readouterr().err
