@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
 
 
 def _open_streams() -> None:
-    """A stream that the caller closed becomes /dev/null: else the next descriptor opened would take its number."""
+    """A stream that the caller closed becomes /dev/null: else the next file opened would take its number."""
     for fd in range(3):
         try:
             os.fstat(fd)

@@ -13,8 +13,8 @@ from nucleus.base.errors import SpecError
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("0", 0), ("4096", 4096), ("512M", 512 << 20), ("512m", 512 << 20), ("1.5G", 3 << 29), ("1GiB", 1 << 30),
-        ("2kb", 2048), (" 1T ", 1 << 40), ("0.5k", 512), ("7b", 7),
+        ("0", 0), ("4096", 4096), ("512M", 512 << 20), ("512m", 512 << 20), ("1.5G", 3 << 29), 
+        ("1GiB", 1 << 30),        ("2kb", 2048), (" 1T ", 1 << 40), ("0.5k", 512), ("7b", 7),
     ],
 )  # fmt: skip
 def test_a_size_is_read_in_powers_of_1024(text: str, value: int) -> None:

@@ -57,7 +57,8 @@ def test_all_problems_of_a_document_are_told_with_file_line_and_path() -> None:
 
 
 def test_values_are_judged_at_their_own_line() -> None:
-    text = 'command = ["true"]\nvolume = [\n  "./a:/data",\n  "x",\n]\n[env]\nA = "1"\nLD_PRELOAD = "x"\n"b c" = ""\n'
+    text = 'command = ["true"]\nvolume = [\n  "./a:/data",\n  "x",\n'
+    text += ']\n[env]\nA = "1"\nLD_PRELOAD = "x"\n"b c" = ""\n'
     assert [p.where for p in problems(text)] == [
         "app.toml:4 $.volume[1]",
         "app.toml:8 $.env.LD_PRELOAD",
@@ -66,7 +67,8 @@ def test_values_are_judged_at_their_own_line() -> None:
 
 
 def test_json_has_lines_too() -> None:
-    text = '{\n "command": ["true"],\n "tmpfs": ["/a",\n  "b"],\n "env": {"A": "x",\n  "LD_AUDIT": ""},\n "cpus": true\n}'
+    text = '{\n "command": ["true"],\n "tmpfs": ["/a",\n  "b"],\n'
+    text += ' "env": {"A": "x",\n  "LD_AUDIT": ""},\n "cpus": true\n}'
     assert [p.where for p in problems(text, "app.json")] == [
         "app.json:7 $.cpus",
         "app.json:4 $.tmpfs[1]",

@@ -51,7 +51,10 @@ def spec(**options: object) -> ContainerSpec:
         ({"ulimit": ["nofile=1:2"]}, "ulimits", (Rlimit(name="nofile", soft=1, hard=2),)),
         ({"ulimit": ["CORE=unlimited"]}, "ulimits", (Rlimit(name="core", soft=INFINITY, hard=INFINITY),)),
         ({"ulimit": ["cpu=1", "cpu=2"]}, "ulimits", (Rlimit(name="cpu", soft=2, hard=2),)),
-        ({"io_limit": ["8:0 rbps=1M wiops=5"]}, "io_limits", (IoLimit(major=8, minor=0, rbps=1 << 20, wiops=5),)),
+        (
+            {"io_limit": ["8:0 rbps=1M wiops=5"]}, "io_limits",
+            (IoLimit(major=8, minor=0, rbps=1 << 20, wiops=5),),
+        ),
         (
             {"uidmap": ["0:5:1"], "gidmap": ["0:5:1"]}, "uidmap", (IdMap(container=0, host=5, count=1),),
         ),

@@ -84,7 +84,7 @@ nested = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(
         st.one_of(st.sampled_from([o.key for o in OPTIONS]), st.text(max_size=6)), nested, max_size=5
@@ -149,7 +149,7 @@ specs = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(specs)
 def test_a_spec_survives_being_written_as_a_document(fields: dict[str, object]) -> None:
     spec = ContainerSpec(**fields)  # type: ignore[arg-type]
