@@ -1,4 +1,6 @@
-"""Fixtures of the kernel tests: real containers, each test with a state root of its own that must be empty afterwards.
+"""Fixtures of the kernel tests: real containers, and a state root for each test.
+
+The state root must be empty afterwards, and nothing else may be left.
 
 Tests that are not meant for the identity of this run are left out, not skipped.  ✗ no tests.
 """
@@ -10,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from sandboxes import Boxes, adopt_orphans, own_identity
 
 IDENTITY = own_identity()

@@ -1,4 +1,4 @@
-"""What the kernel tests drive: containers of a private state root, and the proof that nothing of them is left.
+"""What the kernel tests drive: containers of a private state root, and the proof that nothing is left.
 
 ✗ no tests, no fixtures.
 """
@@ -138,7 +138,7 @@ class Boxes:
             os.chown(made, *owner)
         return made
 
-    # ---- running -----------------------------------------------------------------------------------------------
+    # ---- running ----
 
     def run(self, *words: str, stdin: bytes | None = None) -> Result:
         """`nucleus run` by the library: flags, then `--` and the command."""
@@ -182,8 +182,9 @@ class Boxes:
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """`nucleus run` in the background, its output a pipe."""
         return subprocess.Popen(
-            [str(COMMAND), "run", "--root", str(self.root), *words], stdin=options.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE, env=options.pop("env", self.environment), text=True, **options,
+            [str(COMMAND), "run", "--root", str(self.root), *words],
+            stdin=options.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+            env=options.pop("env", self.environment), text=True, **options,
         )  # fmt: skip
 
     def inspect(self, reference: str) -> dict[str, Any]:
@@ -194,16 +195,17 @@ class Boxes:
         """The steps of the plan."""
         done = subprocess.run(
             [str(COMMAND), "explain", "--format", "json", "--root", str(self.root), *words],
-            stdin=subprocess.DEVNULL, capture_output=True, env=self.environment, timeout=PATIENCE_S, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, env=self.environment, timeout=PATIENCE_S,
+            check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         steps: list[dict[str, Any]] = json.loads(done.stdout)["steps"]
         return steps
 
-    # ---- the end -----------------------------------------------------------------------------------------------
+    # ---- the end ----
 
     def assert_nothing_left(self) -> None:
-        """Removes what has ended, and fails for any process, cgroup, mount, directory or name that is still there."""
+        """Removes what has ended; fails for any process, cgroup, mount, directory or name that is left."""
 
         def processes() -> dict[int, str]:
             reap_orphans()

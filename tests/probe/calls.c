@@ -87,6 +87,7 @@ CALL(syslog, syscall(SYS_syslog, 3, buffer, sizeof(buffer)))
 CALL(settimeofday, syscall(SYS_clock_settime, 0, buffer))
 CALL(quotactl, syscall(SYS_quotactl, 0, NULL, 0, NULL))
 CALL(mknod_device, mknod("/tmp/probe-device", S_IFCHR | 0666, 0x103))
+CALL(mknod_whiteout, mknod("/tmp/probe-whiteout", S_IFCHR | 0666, 0)) /* anybody may, since Linux 5.8 */
 CALL(setuid_root, setuid(0))
 CALL(seteuid_root, setresuid((uid_t)-1, 0, (uid_t)-1))
 CALL(setgroups, syscall(SYS_setgroups, 0, NULL))
@@ -150,7 +151,7 @@ static const struct {
 	A(keyctl), A(add_key), A(request_key), A(unshare_user), A(unshare_net), A(unshare_mount), A(clone_user),
 	A(clone3_user), A(setns), A(io_uring), A(userfaultfd), A(memfd_secret), A(pidfd_getfd), A(kcmp),
 	A(open_by_handle), A(fanotify), A(init_module), A(kexec_load), A(reboot), A(swapon), A(acct), A(sethostname),
-	A(syslog), A(settimeofday), A(quotactl), A(mknod_device), A(setuid_root), A(seteuid_root), A(setgroups),
+	A(syslog), A(settimeofday), A(quotactl), A(mknod_device), A(mknod_whiteout), A(setuid_root), A(seteuid_root), A(setgroups),
 	A(raise_ambient), A(kill_init), A(read_implies_exec), A(tiocsti), A(tiocsti_high), A(tioclinux), A(terminal),
 #if defined(__x86_64__)
 	A(modify_ldt), A(iopl),

@@ -105,7 +105,29 @@ static void run_loopback(int count, char **words)
 	close(server), close(client);
 }
 
+/* Takes a descriptor that somebody sends over the socket on standard input: its number. */
+static void run_receive(int count, char **words)
+{
+	char byte;
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	int fd = -1;
+
+	(void)count, (void)words;
+	if (recvmsg(0, &message, 0) < 0 || !CMSG_FIRSTHDR(&message)) {
+		say("%s", errno_name(errno));
+		return;
+	}
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	say("%d", fd);
+}
+
 const struct verb socket_verbs[] = {
 	{ "families", 0, run_families },     { "connect-tcp", 2, run_connect_tcp }, { "connect-unix", 1, run_connect_unix },
-	{ "interfaces", 0, run_interfaces }, { "loopback", 0, run_loopback },	    { NULL, 0, NULL },
+	{ "interfaces", 0, run_interfaces }, { "loopback", 0, run_loopback },	    { "receive", 0, run_receive },
+	{ NULL, 0, NULL },
 };
