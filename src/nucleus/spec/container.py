@@ -35,7 +35,7 @@ class ContainerSpec(Value):
     stop_signal: int = 15
     stop_timeout_ms: int = 10_000
 
-    workdir: str = "/workspace"
+    workdir: str = "/workspace"  # when nobody wrote it and there is no workspace: the home directory
     user: str = ""  # decimal uid or a name; "" for the default identity
     group: str = ""  # decimal gid or a name; "" for the user's own
     additional_groups: tuple[str, ...] = ()

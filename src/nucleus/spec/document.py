@@ -159,6 +159,8 @@ def _property(option: Option) -> dict[str, Any]:
 
 def _default(option: Option) -> Any:
     """The default as a document would write it; None where nothing holds until it is asked for."""
+    if option.key == "workdir":  # depends on whether there is a workspace
+        return None
     value = getattr(ContainerSpec(), option.field, None)
     if value is None or value in ("", ()):
         return None

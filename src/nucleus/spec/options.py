@@ -129,7 +129,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="workdir", field="workdir", kind="inside", group="process", short="-w", metavar="DIR",
-        default="/workspace", example="/workspace/src",
+        default="/workspace, or /home/agent without a workspace", example="/workspace/src",
         help="the working directory inside",
     ),
     Option(

@@ -49,7 +49,7 @@ def _typed_default(option: Option) -> object:
 @pytest.mark.parametrize(
     "key",
     [
-        "log_format", "service_mode", "rm", "stop_signal", "stop_timeout", "workdir", "workspace_mode",
+        "log_format", "service_mode", "rm", "stop_signal", "stop_timeout", "workspace_mode",
         "workspace_exec", "allow_workspace_config", "context_mode", "shm_size", "pids", "network",
         "allow_host_network", "seccomp_profile",
     ],
