@@ -274,7 +274,8 @@ static int start(struct env *env)
 
 static int block_signals(struct env *env)
 {
-	static const u8 defaulted[] = { SIGPIPE, SIGXFSZ }; /* Python ignores them, and execve keeps that */
+	/* Python ignores the first two, a host program may ignore the third (children would end unseen); execve keeps it. */
+	static const u8 defaulted[] = { SIGPIPE, SIGXFSZ, SIGCHLD };
 	const struct kernel_sigaction by_default = { 0, 0, 0, 0 };
 	struct kernel_sigaction hangup = { 0, 0, 0, 0 };
 	u64 mask = FORWARDED;
@@ -375,7 +376,8 @@ int monitor(struct env *env)
 	conclude(env, &state, exit);
 	/* Counters first, then what removes the cgroup, then the record: the plan has them in that order. */
 	exit->flags = env->exit_flags;
-	(void)run_phase_to_end(env, PHASE_FINISH);
+	if (run_phase_to_end(env, PHASE_FINISH))
+		env->exit_flags |= EXIT_DIRTY; /* what could not be removed or recorded, the sweep finds */
 	take_counters(env, exit);
 	message.exit = *exit;
 	tell_owner(env, &message, -1);

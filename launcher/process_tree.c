@@ -69,11 +69,12 @@ int run_spawn(const struct step *step, struct env *env)
 	int status[2], sockets[2], pidfd = -1;
 	long pid = K(__NR_pipe2, status, O_CLOEXEC);
 
-	if (!pid)
-		pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, sockets);
 	if (pid < 0)
 		return (int)pid;
 	env->status_read = status[0], env->status_write = status[1];
+	pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, sockets);
+	if (pid < 0)
+		return (int)pid;
 	env->child_socket = sockets[0], env->parent_socket = sockets[1];
 	args.pidfd = (u64)(uintptr_t)&pidfd;
 	if (step->field[1].number < MAX_CGROUPS) {
@@ -144,7 +145,7 @@ int run_run_helper(const struct step *step, struct env *env)
 	char pid[16];
 	unsigned n = 0;
 	int status = 0;
-	long helper;
+	long helper, ended;
 
 	put_number(pid, pid + 15, (u64)env->child_pid);
 	for (u64 at = 0; at < step->field[1].number && n < 62; at += text_length(list + at) + 1) {
@@ -161,10 +162,11 @@ int run_run_helper(const struct step *step, struct env *env)
 	}
 	if (helper < 0)
 		return (int)helper;
-	while (K(__NR_wait4, helper, &status, 0, NULL) == -EINTR)
-		;
+	do
+		ended = K(__NR_wait4, helper, &status, 0, NULL);
+	while (ended == -EINTR);
 	env->failure.detail = (u64)status;
-	return status ? -ECHILD : 0;
+	return ended < 0 ? (int)ended : status ? -ECHILD : 0;
 }
 
 /* A user namespace that lives only as a descriptor: its maps say whose files an ID-mapped mount shows as whose. */
@@ -245,28 +247,31 @@ int run_await_release(const struct step *step, struct env *env)
 int run_spawn_workload(const struct step *step, struct env *env)
 {
 	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
-	int pair[2], pidfd = -1;
+	int pair[2], pidfd = -1, result;
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
 
 	(void)step; /* the step has no fields */
-	if (!pid) /* from here on nobody inside may look into init, whose /proc/1/exe is still the host's file */
-		pid = K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (pid < 0)
 		return (int)pid;
+	env->peer = pair[0];
 	args.pidfd = (u64)(uintptr_t)&pidfd;
-	pid = K(__NR_clone3, &args, sizeof(args));
+	/* From here on nobody inside may look into init, whose /proc/1/exe is still the host's file. */
+	pid = K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!pid)
+		pid = K(__NR_clone3, &args, sizeof(args));
 	if (!pid) {
 		K(__NR_close, pair[0]);
 		K(__NR_close, env->parent_socket);
 		env->peer = pair[1];
 		workload(env);
 	}
+	K(__NR_close, pair[1]);
 	if (pid < 0)
 		return (int)pid;
-	K(__NR_close, pair[1]);
-	env->peer = pair[0];
 	/* The monitor signals the workload by it: init needs no right to signal anybody. */
-	return send_letter(env->parent_socket, 'P', pidfd);
+	result = send_letter(env->parent_socket, 'P', pidfd);
+	K(__NR_close, pidfd);
+	return result;
 }
 
 int run_unshare_network(const struct step *step, struct env *env)
@@ -359,6 +364,8 @@ int become_init(struct env *env)
 	fds[0] = duplicate_over_range(env->parent_socket, 16);
 	fds[1] = duplicate_over_range(env->peer, 16);
 	image = duplicate_over_range(image, 16);
+	if (fds[0] < 0 || fds[1] < 0 || image < 0)
+		return fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : image;
 	for (int i = 0; i < 2; i++)
 		if ((result = (int)K(__NR_dup3, fds[i], INIT_SOCKET + i, 0)) < 0)
 			return result;

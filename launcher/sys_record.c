@@ -1,0 +1,349 @@
+/* The recording seam: a kernel that does nothing, answers as the real one would on a good day, and writes down each call.
+ *
+ *   nucleus-record PLAN SLOTS monitor|child|workload [FAIL-AT ERRNO [EVERY]]
+ *
+ * runs the launcher's own program up to its end or its execve, as the process of that role: clone returns 0 where that
+ * process is born.  The FAIL-AT-th call fails with ERRNO instead of being answered (EVERY: and each one after it with the
+ * same number).  Lines of the record: "step INDEX", "call K NAME RESULT TEXT", "born ROLE", "failure ACTOR OPCODE STEP
+ * ERRNO", "inherited FD NAME" (made without close-on-exec), "leak FD NAME" (belongs to nobody when a step is over),
+ * "badclose FD", "exec PATH", "exit STATUS".  Hosted; linked instead of sys_linux.c and seam_none.c, never installed. */
+#include "launch.h"
+#include "sys_record.h"
+
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <linux/poll.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/sockios.h>
+#include <linux/stat.h>
+#include <linux/time.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CLOEXEC 02000000
+#define LAST_CAPABILITY 40
+#define CHILD_PID 200
+#define FIRST_SLOT 5
+
+_Noreturn void _Exit(int status); /* stdlib.h and the kernel's own headers clash */
+
+struct world world;
+
+/* ---- descriptors ----------------------------------------------------------------------------------------------------- */
+
+static int new_fd(int least, const char *name, bool inherited)
+{
+	int fd = least;
+
+	while (fd < MAX_FDS - 1 && world.open[fd])
+		fd++;
+	world.open[fd] = true;
+	world.reported[fd] = false;
+	snprintf(world.name[fd], sizeof(world.name[fd]), "%s", name);
+	if (inherited)
+		printf("inherited %d %s\n", fd, name);
+	return fd;
+}
+
+static const char *fd_name(long fd)
+{
+	return fd < 0 || fd >= MAX_FDS ? "?" : world.name[fd];
+}
+
+static long close_fd(long fd)
+{
+	if (fd < 0 || fd >= MAX_FDS || !world.open[fd]) {
+		printf("badclose %ld\n", fd);
+		return -EBADF;
+	}
+	world.open[fd] = false;
+	return 0;
+}
+
+static bool among(int fd, const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] == fd)
+			return true;
+	return false;
+}
+
+static bool owned(const struct env *env, int fd)
+{
+	const int single[] = { env->control, env->plan_fd, env->child_pidfd, env->workload_pidfd, env->status_read,
+			       env->child_socket, env->signals, env->status_write, env->parent_socket, env->root,
+			       env->null, env->ruleset, env->netns, env->peer };
+
+	for (unsigned i = 0; i < MAX_CGROUPS; i++)
+		if (env->cgroups[i].directory == fd || env->cgroups[i].tasks == fd)
+			return true;
+	return among(fd, single, sizeof(single) / sizeof(*single)) || among(fd, env->slots, env->slot_count) ||
+	       among(fd, env->userns, MAX_USERNS) || among(fd, env->mounts, MAX_MOUNTS);
+}
+
+/* Whatever a handler has opened is closed again, or the launch knows where it is. */
+static void report_leaks(void)
+{
+	for (int fd = FIRST_SLOT; world.env && fd < MAX_FDS; fd++)
+		if (world.open[fd] && !world.reported[fd] && !owned(world.env, fd)) {
+			printf("leak %d %s\n", fd, world.name[fd]);
+			world.reported[fd] = true;
+		}
+}
+
+/* ---- what the kernel would answer -------------------------------------------------------------------------------------- */
+
+static long answer_read(int fd, char *to)
+{
+	static const char stat[] = "1 (a b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23";
+	const char *name = fd_name(fd), *text = "x";
+
+	if (!strcmp(name, "pipe"))
+		return 0; /* the other side has executed */
+	if (strstr(name, "/stat"))
+		text = stat;
+	else if (strstr(name, "."))
+		text = "oom_kill 7\n";
+	memcpy(to, text, strlen(text));
+	return (long)strlen(text);
+}
+
+static long answer_receive(const struct recorded_message *message)
+{
+	static const char letters[MAX_OPCODE] = {
+		[STEP_BECOME_MAPPED] = 'M', [STEP_AWAIT_HOST_MOUNTS] = 'H', [STEP_AWAIT_RELEASE] = 'G',
+		[STEP_DETACH_HOST] = 'R', [STEP_AWAIT_DETACHED] = 'D', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
+	};
+	struct { u64 length; i32 level, type; i32 fd, padding; } rights = { 20, 1, 1, -1, 0 };
+
+	if (message->parts->length > 1) { /* the monitor reads the workload's end */
+		memset(message->parts->base, 0, message->parts->length);
+		return (long)message->parts->length;
+	}
+	*(char *)message->parts->base = letters[world.opcode];
+	if (world.opcode == STEP_AWAIT_DETACHED) {
+		rights.fd = new_fd(FIRST_SLOT, "netns", false);
+		memcpy(message->control, &rights, sizeof(rights));
+	}
+	return 1;
+}
+
+static long answer_poll(struct pollfd *fds, long count)
+{
+	static unsigned turn;
+	long which = count < 5 ? 0 : turn < 2 ? (long)turn : 2; /* status, socket, then the child's end */
+
+	turn++;
+	for (long i = 0; i < count; i++)
+		fds[i].revents = i == which ? POLLIN : 0;
+	return 1;
+}
+
+static long answer_statx(int fd, struct statx *to)
+{
+	memset(to, 0, sizeof(*to));
+	to->stx_size = world.plan_size;
+	if (fd != PLAN_FD && (world.opcode == STEP_OPEN_TREE || world.opcode == STEP_OPEN_TREE_INSIDE)) {
+		to->stx_ino = world.step.field[4].number;
+		to->stx_dev_major = (u32)(world.step.field[3].number >> 32);
+		to->stx_dev_minor = (u32)world.step.field[3].number;
+	}
+	return 0;
+}
+
+static long answer_clone(struct clone_args *args)
+{
+	const char *role = world.opcode == STEP_SPAWN ? "child" : "workload";
+	bool born = world.opcode == STEP_SPAWN ? strcmp(world.role, "monitor") != 0 : !strcmp(world.role, "workload");
+
+	if (args->flags & CLONE_PIDFD)
+		*(int *)(uintptr_t)args->pidfd = new_fd(FIRST_SLOT, "pidfd", false);
+	if (world.opcode == STEP_MAKE_USERNS || !born)
+		return world.opcode == STEP_SPAWN_WORKLOAD ? 2 : CHILD_PID;
+	if (args->flags & CLONE_PIDFD) /* the parent's */
+		close_fd(*(int *)(uintptr_t)args->pidfd);
+	printf("born %s\n", role);
+	return 0;
+}
+
+static long answer_prctl(long option, long value)
+{
+	if (option == PR_GET_NO_NEW_PRIVS)
+		return 1;
+	if (option == PR_GET_SECCOMP)
+		return (long)world.step.field[1].number;
+	return option == PR_CAPBSET_DROP && value > LAST_CAPABILITY ? -EINVAL : 0;
+}
+
+static long answer_pair(int *pair, const char *name, bool inherited)
+{
+	pair[0] = new_fd(FIRST_SLOT, name, inherited);
+	pair[1] = new_fd(FIRST_SLOT, name, inherited);
+	return 0;
+}
+
+static long answer_fcntl(int fd, long command, long value)
+{
+	if (command == 1030 /* F_DUPFD_CLOEXEC */)
+		return new_fd((int)value, fd_name(fd), false);
+	return command == 1034 /* F_GET_SEALS */ ? 0xf : 0;
+}
+
+static long answer_close_range(u32 first, u32 last, long flags)
+{
+	for (u32 fd = first; !flags && fd <= last && fd < MAX_FDS; fd++)
+		world.open[fd] = false;
+	return 0;
+}
+
+/* Calls that make one descriptor: its name, and whether close-on-exec was asked for. */
+static long answer_open(long number, const long *a)
+{
+	const struct open_how *how = (const void *)a[2];
+
+	switch (number) {
+	case __NR_openat:
+		return new_fd(FIRST_SLOT, (const char *)a[1], !(a[2] & CLOEXEC) && strcmp((const char *)a[1], "/dev/null"));
+	case __NR_openat2:
+		return new_fd(FIRST_SLOT, (const char *)a[1], !(how->flags & CLOEXEC));
+	case __NR_open_tree:
+		return new_fd(FIRST_SLOT, "mount", !(a[2] & CLOEXEC));
+	case __NR_fsopen:
+	case __NR_fsmount:
+		return new_fd(FIRST_SLOT, number == __NR_fsopen ? "context" : "mount", !(a[1] & 1));
+	case __NR_memfd_create:
+		return new_fd(FIRST_SLOT, (const char *)a[0], !(a[1] & 1));
+	case __NR_socket:
+		return new_fd(FIRST_SLOT, "socket", !(a[1] & CLOEXEC));
+	case __NR_signalfd4:
+		return new_fd(FIRST_SLOT, "signals", !(a[3] & CLOEXEC));
+	default:
+		return new_fd(FIRST_SLOT, "ruleset", false);
+	}
+}
+
+/* What writes, and what tells of a failure. */
+static long answer_write(const void *bytes, long size)
+{
+	record_failure(bytes, (u64)size);
+	return size;
+}
+
+static long answer_ids(long number, const long *a)
+{
+	struct __kernel_timespec *now = (void *)a[1];
+
+	switch (number) {
+	case __NR_getpid:
+		return 100;
+	case __NR_wait4:
+		if (a[1])
+			*(int *)a[1] = 0;
+		return a[0];
+	case __NR_clock_gettime:
+		*now = (struct __kernel_timespec){ .tv_sec = 1 };
+		return 0;
+	case __NR_capget:
+		memset((void *)a[1], 0, 2 * sizeof(struct __user_cap_data_struct));
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+long record_answer(long number, const long *a)
+{
+	switch (number) {
+	case __NR_openat: case __NR_openat2: case __NR_open_tree: case __NR_fsopen: case __NR_fsmount:
+	case __NR_memfd_create: case __NR_socket: case __NR_signalfd4: case __NR_landlock_create_ruleset:
+		return answer_open(number, a);
+	case __NR_close:
+		return close_fd(a[0]);
+	case __NR_close_range:
+		return answer_close_range((u32)a[0], (u32)a[1], a[2]);
+	case __NR_pipe2:
+		return answer_pair((int *)a[0], "pipe", !(a[1] & CLOEXEC));
+	case __NR_socketpair:
+		return answer_pair((int *)a[3], "pair", !(a[1] & CLOEXEC));
+	case __NR_dup3:
+		world.open[a[1]] = true;
+		return a[1];
+	case __NR_ioctl:
+		return a[1] == SIOCGSKNS ? new_fd(FIRST_SLOT, "netns", false) : 0;
+	case __NR_fcntl:
+		return answer_fcntl((int)a[0], a[1], a[2]);
+	case __NR_clone3:
+		return answer_clone((struct clone_args *)a[0]);
+	case __NR_clone:
+		return CHILD_PID + 1;
+	case __NR_read:
+		return answer_read((int)a[0], (char *)a[1]);
+	case __NR_pread64:
+		memcpy((void *)a[1], "A=b", 4);
+		return a[3] ? 0 : 4;
+	case __NR_write:
+		return answer_write((const void *)a[1], a[2]);
+	case __NR_sendmsg:
+		record_message((const struct recorded_message *)a[1]);
+		return 1;
+	case __NR_recvmsg:
+		return answer_receive((const struct recorded_message *)a[1]);
+	case __NR_recvfrom:
+		return -EAGAIN;
+	case __NR_ppoll:
+		return answer_poll((struct pollfd *)a[0], a[1]);
+	case __NR_statx:
+		return answer_statx((int)a[0], (struct statx *)a[4]);
+	case __NR_mmap:
+		return (long)world.plan;
+	case __NR_prctl:
+		return answer_prctl(a[0], a[1]);
+	default:
+		return answer_ids(number, a);
+	}
+}
+
+/* ---- the seam ---------------------------------------------------------------------------------------------------------- */
+
+long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+	const long arguments[] = { a, b, c, d, e, f };
+	unsigned long call = ++world.calls;
+	long result;
+
+	if (call == world.fail_at || (world.every && call > world.fail_at && number == world.failed_number)) {
+		world.failed_number = number;
+		result = -world.fail_with;
+		record_call(call, number, arguments, result);
+		return result;
+	}
+	record_call(call, number, arguments, 0);
+	if (number == __NR_execve || number == __NR_execveat) {
+		printf("exec %s\n", number == __NR_execve ? (const char *)a : fd_name(a));
+		fflush(stdout);
+		_Exit(0);
+	}
+	return record_answer(number, arguments);
+}
+
+_Noreturn void sys_exit(int status)
+{
+	report_leaks();
+	printf("exit %d\n", status);
+	fflush(stdout);
+	_Exit(0);
+}
+
+int seam_before_step(const struct env *env, u32 index)
+{
+	u64 cursor = 0;
+
+	world.env = env;
+	report_leaks();
+	while (plan_next(env->plan, &cursor, &world.step) && world.step.index != index)
+		;
+	world.opcode = world.step.opcode;
+	printf("step %u\n", index);
+	return 0;
+}
