@@ -81,7 +81,7 @@ class Value(metaclass=ValueMeta):
         return type(self)(**{**self.as_dict(), **changes})
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.as_dict() == other.as_dict()
+        return self is other or (type(other) is type(self) and self.as_dict() == other.as_dict())
 
     def __hash__(self) -> int:
         return hash((type(self), tuple(self.as_dict().values())))

@@ -29,10 +29,12 @@ _NOTHING: frozenset[str] = frozenset()
 class Compiled:
     """A request with its plan, and the plan's bytes step by step."""
 
-    __slots__ = ("chunks", "plan", "request")
+    __slots__ = ("chunks", "places", "plan", "request")
 
-    def __init__(self, request: Request, plan: LaunchPlan, chunks: list[bytes]) -> None:
-        self.request, self.plan, self.chunks = request, plan, chunks
+    def __init__(
+        self, request: Request, plan: LaunchPlan, chunks: list[bytes], places: dict[tuple[str, object], int]
+    ) -> None:
+        self.request, self.plan, self.chunks, self.places = request, plan, chunks, places
 
     def encoded(self) -> bytes:
         """What `encode` would make of the plan."""
@@ -42,7 +44,8 @@ class Compiled:
 def compiled(request: Request) -> Compiled:
     """Compile and encode from the ground up."""
     plan = compile_plan(request)
-    return Compiled(request, plan, [encode_step(s) for s in plan.steps])
+    places = {_place(s): n for n, s in enumerate(plan.steps)}
+    return Compiled(request, plan, [encode_step(s) for s in plan.steps], places)
 
 
 def adapted(known: Compiled, request: Request) -> Compiled | None:
@@ -50,15 +53,14 @@ def adapted(known: Compiled, request: Request) -> Compiled | None:
     if not _same_kind(known.request, request):
         return None
     steps, chunks = list(known.plan.steps), list(known.chunks)
-    places = {_place(s): n for n, s in enumerate(steps)}
     for step in _changed(known, request):
-        at = places.get(_place(step))
+        at = known.places.get(_place(step))
         if at is None:
             return None
         if steps[at] != step:
             steps[at], chunks[at] = step, encode_step(step)
     plan = LaunchPlan(kind=known.plan.kind, steps=tuple(steps), slots=known.plan.slots)
-    return Compiled(request, plan, chunks)
+    return Compiled(request, plan, chunks, known.places)
 
 
 def _same_kind(one: Request, other: Request) -> bool:
@@ -70,6 +72,8 @@ def _same_kind(one: Request, other: Request) -> bool:
 
 
 def _equal(one: Value, other: Value, but: frozenset[str]) -> bool:
+    if one is other:
+        return True
     return all([getattr(one, f) == getattr(other, f) for f in type(one)._fields if f not in but])
 
 
