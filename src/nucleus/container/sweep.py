@@ -58,19 +58,17 @@ def _sweep_one(store: Store, container_id: str) -> int:
 
 
 def _has_exit_record(store: Store, container_id: str) -> bool:
-    """What most containers of a machine are, by one call: every launch passes by all of them."""
-    try:
-        status = os.stat(f"{container_id}/exit", dir_fd=store.containers_fd, follow_symlinks=False)
-    except OSError:
-        return False
-    return status.st_size == EXIT.size and status.st_mode & 0o170000 == 0o100000
+    """Ended containers are what most of a state root is, and every launch passes by them: no more than one file."""
+    return read_exit(files.read_file(store.containers_fd, f"{container_id}/exit") or b"") is not None
 
 
 def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | None) -> None:
     """Clean up behind a killed owner; the caller holds the container's lock."""
     kill_left_over(fd, record)
     for directory in record.cgroups if record is not None else ():
-        remove_cgroup(directory)
+        # Only what the launcher names so: a damaged record must not lead to another directory.
+        if directory.endswith(f"/nucleus-{container_id}"):
+            remove_cgroup(directory)
     if record is None or record.remove:
         remove_directory(store, container_id, record)
         return
