@@ -1,0 +1,265 @@
+"""Which system calls the launcher makes, in which order, and what becomes of each that fails."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from plan_requests import realistic_plans
+from recording import ROLES, Record, Recorder
+
+from nucleus.plan import schema
+from nucleus.plan.steps import LaunchPlan
+
+PLANS = realistic_plans()
+RUNS = [(name, role) for name in PLANS for role in ROLES if (name, role) != ("join", "workload")]
+# In a join there is no init: the child becomes the workload by itself.
+ACTORS = {("join", "child"): (1, 2)}
+
+CLOSED_BY_EXEC = {"become-init"}
+
+
+@pytest.fixture(scope="module")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    return Recorder(tmp_path_factory.mktemp("recorder"))
+
+
+def expected(name: str, role: str) -> list[int]:
+    """Indices of the role's steps in the order in which its phases run."""
+    actors = ACTORS.get((name, role), (ROLES[role],))
+    steps = [(s.spec.phase, i) for i, s in enumerate(PLANS[name].steps) if s.spec.actor in actors]
+    return [index for _, index in sorted(steps)]
+
+
+def good_day(recorder: Recorder, name: str, role: str) -> Record:
+    return recorder.run(PLANS[name], role)
+
+
+@pytest.mark.parametrize(("name", "role"), RUNS)
+def test_each_process_runs_its_steps_in_the_order_of_the_plan(
+    recorder: Recorder, name: str, role: str
+) -> None:
+    record = good_day(recorder, name, role)
+    assert record.steps == expected(name, role)
+    assert record.failures == []
+
+
+@pytest.mark.parametrize(("name", "role"), RUNS)
+def test_no_handler_leaves_a_descriptor_behind_or_open_to_a_program(
+    recorder: Recorder, name: str, role: str
+) -> None:
+    record = good_day(recorder, name, role)
+    assert (record.leaks, record.faults) == ([], [])
+
+
+PATHS = {
+    "openat",
+    "openat2",
+    "open_tree",
+    "chdir",
+    "mkdirat",
+    "mknodat",
+    "symlinkat",
+    "unlinkat",
+    "execve",
+    "fsopen",
+}
+
+
+@pytest.mark.parametrize("name", ["root-v1", "root-v2", "user"])
+def test_taking_the_mapped_id_is_the_first_act_after_the_map(recorder: Recorder, name: str) -> None:
+    """Until then the child of a privileged launch is host root in the kernel's eyes: it follows no path."""
+    names = [c.name for c in good_day(recorder, name, "child").calls]
+    taken = names.index("setresuid")
+    assert names[: taken + 1][-4:] == ["recvmsg", "setgroups", "setresgid", "setresuid"]
+    assert PATHS.isdisjoint(names[:taken])
+
+
+@pytest.mark.parametrize(("name", "role"), [("root-v1", "workload"), ("user", "workload"), ("join", "child")])
+def test_between_filter_and_program_stand_only_the_proof_and_what_exec_needs(
+    recorder: Recorder, name: str, role: str
+) -> None:
+    names = [c.name for c in good_day(recorder, name, role).calls]
+    after = names[names.index("seccomp") + 1 :]
+    handshake = [] if name == "join" else ["recvmsg"]
+    proof = ["capget", "prctl", "prctl"]
+    assert after == [*proof, "pread64", "pread64", *handshake, "chdir", "close_range", "execve"]
+
+
+@pytest.mark.parametrize("name", [n for n in PLANS if n != "join"])
+def test_no_capability_and_no_dump_remains_when_init_is_executed(recorder: Recorder, name: str) -> None:
+    record = good_day(recorder, name, "child")
+    last = record.during(record.steps[-1])
+    assert last[0] == "sendmsg" and "capset" in last and last[-1] == "execveat"
+    assert record.ending == "exec nucleus-init"
+
+
+@pytest.mark.parametrize("role", ["monitor", "child", "workload"])
+def test_the_monitor_alone_removes_and_records(recorder: Recorder, role: str) -> None:
+    names = {c.name for c in good_day(recorder, "root-v2", role).calls}
+    assert ("unlinkat" in names) == ("renameat" in names) == (role == "monitor")
+
+
+# What the kernel is asked for by steps that are a call or a few.
+CALLS = {
+    "create-cgroup": ("mkdirat openat", "mkdirat openat openat"),
+    "set-cgroup": ("openat write close",),
+    "enter-cgroup": ("write close",),
+    "unshare-cgroup": ("unshare",),
+    "join-cgroup": ("openat write close",),
+    "join-namespaces": ("setns",),
+    "no-new-privileges": ("prctl", "prctl rt_sigprocmask"),
+    "set-hostname": ("sethostname",),
+    "unshare-network": ("unshare",),
+    "join-network": ("setns",),
+    "loopback-up": ("socket ioctl ioctl close",),
+    "detach-host": ("recvmsg umount2 sendmsg",),
+    "pivot-root": ("fchdir pivot_root sendmsg",),
+    "set-rlimit": ("prlimit64",),
+    "set-umask": ("umask",),
+    "set-groups": ("setgroups",),
+    "set-ids": ("setresgid setresuid prctl",),
+    "set-capabilities": ("prctl capset",),
+    "landlock-ruleset": ("landlock_create_ruleset",),
+    "landlock-path": ("openat landlock_add_rule close",),
+    "landlock-restrict": ("landlock_restrict_self close",),
+    "set-seccomp": ("seccomp",),
+    "assert-locked": ("capget prctl prctl",),
+    "remove-tree": ("unlinkat",),
+}
+
+
+@pytest.mark.parametrize(("name", "role"), RUNS)
+def test_simple_steps_make_exactly_their_calls(recorder: Recorder, name: str, role: str) -> None:
+    record, plan = good_day(recorder, name, role), PLANS[name]
+    for index in record.steps:
+        wanted = CALLS.get(plan.steps[index].name)
+        assert wanted is None or " ".join(record.during(index)) in wanted, plan.steps[index].name
+
+
+# Calls whose failure does not end the launch, by step; what becomes of it instead.
+TOLERATED = {
+    "start": {
+        **dict.fromkeys(("fcntl", "statx", "mmap", "close_range", "signalfd4"), "refused before any step"),
+        **dict.fromkeys(("rt_sigaction", "rt_sigprocmask"), "cannot fail with these arguments"),
+        "clock_gettime": "a time of 0 is recorded",
+    },
+    "no-new-privileges": {"rt_sigprocmask": "cannot fail with these arguments"},
+    "become-mapped": {"recvfrom": "looks whether the monitor is gone: no answer is the good one"},
+    "make-root": {"umask": "cannot fail"},
+    "set-umask": {"umask": "cannot fail"},
+    "become-init": {"close_range": "streams stay open"},
+    "make-userns": {"wait4": "the kernel collects what nobody waits for"},
+    "write-init-record": {"getpid": "cannot fail"},
+    "read-counter": dict.fromkeys(("openat", "read"), "marked dirty"),
+    "remove-cgroup": {
+        **dict.fromkeys(("openat", "write"), "older kernels have no cgroup.kill"),
+        "unlinkat": "marked dirty",
+    },
+    "write-exit-record": dict.fromkeys(("openat", "write", "renameat"), "marked dirty"),
+    "remove-tree": {"unlinkat": "marked dirty"},
+    "supervise": {
+        **dict.fromkeys(("clock_gettime", "close_range"), "cannot fail with these arguments"),
+        **dict.fromkeys(("ppoll", "read", "recvmsg", "wait4"), "watched again, or the end is seen otherwise"),
+    },
+}
+# Closing never fails to close; what the owner or the child is told, it may be past hearing.
+ALWAYS_TOLERATED = {"close", "sendmsg"}
+MUST_TELL_PEER = {"pivot-root", "detach-host", "become-init", "spawn-workload"}
+
+
+def verdict(plan: LaunchPlan, record: Record, call: int) -> str:
+    """What is wrong with a run in which that call failed with EDOM; "" when all is as it must be."""
+    failed = next(c for c in record.calls if c.number == call)
+    step = plan.steps[failed.step] if failed.step is not None else None
+    name = step.name if step else "start"
+    where = f"{name}: {failed.name}"
+    if record.faults:
+        return f"{where}: {record.faults}"
+    if not record.failures:
+        always = failed.name in ALWAYS_TOLERATED and (failed.name != "sendmsg" or name not in MUST_TELL_PEER)
+        return "" if always or failed.name in TOLERATED.get(name, {}) else f"{where}: its failure is not seen"
+    actor, opcode, index, error = record.failures[0]
+    proof = name == "assert-locked" and error == errno.ENOTRECOVERABLE
+    if (
+        step is None
+        or (opcode, index) != (step.spec.opcode, failed.step)
+        or not (error == errno.EDOM or proof)
+    ):
+        return f"{where}: reported as step {index}, opcode {opcode}, errno {error}"
+    if actor != step.spec.actor or record.ending != "exit 125":
+        return f"{where}: actor {actor}, {record.ending}"
+    return f"{where}: {record.leaks}" if record.leaks and name not in CLOSED_BY_EXEC else ""
+
+
+def test_every_call_that_fails_ends_in_a_record_of_its_step_and_leaves_no_descriptor(
+    recorder: Recorder,
+) -> None:
+    """Each call of each handler, of each process, failing once with an errno that nobody treats specially."""
+    wrong, tried = [], set()
+    for name, role in RUNS:
+        position: dict[int | None, int] = {}
+        for call in good_day(recorder, name, role).calls:
+            position[call.step] = position.get(call.step, 0) + 1
+            step = PLANS[name].steps[call.step].name if call.step is not None else ""
+            if (role, step, call.name, position[call.step]) in tried:
+                continue
+            tried.add((role, step, call.name, position[call.step]))
+            record = recorder.run(PLANS[name], role, call.number, errno.EDOM)
+            wrong += [w for w in [verdict(PLANS[name], record, call.number)] if w]
+    assert wrong == []
+    assert len(tried) > 400
+
+
+@pytest.mark.parametrize(
+    ("step", "call", "error", "goes_on"),
+    [
+        pytest.param("become-mapped", "recvmsg", errno.EINTR, True, id="an interrupted wait goes on"),
+        pytest.param("write-file", "write", errno.EINTR, True, id="an interrupted write goes on"),
+        pytest.param("mask-file", "openat2", errno.ENOENT, True, id="a file that this kernel has not"),
+        pytest.param("mask-file", "openat2", errno.EACCES, False, id="a file that cannot be opened"),
+        pytest.param(
+            "mask-directory", "openat2", errno.ENOENT, True, id="a directory that this kernel has not"
+        ),
+        pytest.param("make-directory", "mkdirat", errno.EEXIST, True, id="a directory that is there"),
+        pytest.param("make-symlink", "symlinkat", errno.EEXIST, True, id="a link that is there"),
+        pytest.param("make-symlink", "symlinkat", errno.EROFS, False, id="a link that cannot be made"),
+        pytest.param(
+            "write-file", "openat", errno.EEXIST, False, id="a file that is there is not overwritten"
+        ),
+        pytest.param("open-tree", "openat2", errno.ELOOP, False, id="a source that became a link"),
+        pytest.param("create-cgroup", "mkdirat", errno.EEXIST, False, id="a cgroup of that name"),
+        pytest.param("protect-path", "openat2", errno.ENOENT, True, id="a path that need not be protected"),
+        pytest.param(
+            "drop-bounding", "prctl", errno.EINVAL, False, id="not even the first capability is known"
+        ),
+        pytest.param("await-detached", "recvmsg", errno.ECONNRESET, False, id="the other process is gone"),
+    ],
+)
+def test_errors_with_a_meaning(recorder: Recorder, step: str, call: str, error: int, goes_on: bool) -> None:
+    spec = schema.BY_NAME[step]
+    role = next(name for name, actor in ROLES.items() if actor == spec.actor)
+    plan = PLANS["root-v2"]
+    calls = [c for c in good_day(recorder, "root-v2", role).calls if c.name == call and c.step is not None]
+    number = next(c.number for c in calls if plan.steps[c.step].name == step)  # type: ignore[index]
+    record = recorder.run(plan, role, number, error)
+    assert (record.failures == []) == goes_on
+    if not goes_on:
+        assert [(f[1], f[3]) for f in record.failures[:1]] == [(spec.opcode, error)]
+
+
+def test_a_busy_cgroup_is_tried_for_a_while_and_then_marked(recorder: Recorder) -> None:
+    record = good_day(recorder, "root-v2", "monitor")
+    number = next(c.number for c in record.calls if c.name == "unlinkat")
+    once = recorder.run(PLANS["root-v2"], "monitor", number, errno.EBUSY)
+    again = recorder.run(PLANS["root-v2"], "monitor", number, errno.EBUSY, "every")
+    assert [c.name for c in once.calls].count("nanosleep") == 1
+    assert [c.name for c in again.calls].count("nanosleep") == 500
+
+
+def test_a_directory_is_emptied_before_it_is_removed(recorder: Recorder) -> None:
+    record, plan = good_day(recorder, "user-alone", "monitor"), PLANS["user-alone"]
+    number = next(c.number for c in record.calls if c.name == "unlinkat")
+    index = next(i for i, s in enumerate(plan.steps) if s.name == "remove-tree")
+    emptied = recorder.run(plan, "monitor", number, errno.EISDIR)
+    assert " ".join(emptied.during(index)[:5]) == "unlinkat openat getdents64 close unlinkat"
