@@ -160,13 +160,16 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
     else:
         meaning = _MEANINGS.get((name, word)) or _MEANINGS.get((name, "")) or ("", "run `nucleus doctor`")
     values: dict[str, str] = {}
+    described = f"carry out {name}"
     if step is not None:
+        from ..plan.explain import sentence
+
         values = {k: _text(v) for k, v in zip(step.spec.names, step.values, strict=True)}
         values["command"] = values.get("arguments", "").split(" ")[0]
-        described = step.spec.text.split(" {")[0]
-    else:
-        described = name
+        described = sentence(step)
     text = meaning[0].format_map(_Named(values)) if meaning[0] else f"cannot {described}"
+    if len(text) > _MAX_TEXT:
+        text = text[: _MAX_TEXT - 3] + "..."
     if word != "ENOENT" or name != "exec":
         text += f" ({strerror(failure.errno).lower()})"
     where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
@@ -179,6 +182,9 @@ _OPTION_WORDS = frozenset((
     "workspace", "volume", "toolchain", "context", "secret", "tmpfs", "memory", "cpus", "pids", "io_limit", "ulimit",
     "memlock", "memory_high", "memory_swap", "cpu_weight", "rootfs", "shm_size", "userns", "seccomp_profile",
 ))  # fmt: skip
+
+
+_MAX_TEXT = 400  # an argument or a path may be far longer
 
 
 class _Named(dict[str, str]):
