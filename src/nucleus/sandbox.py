@@ -46,7 +46,9 @@ def run(
     """
     wanted = spec if isinstance(spec, ContainerSpec) else from_mapping({"command": list(spec), **options})
     if isinstance(spec, ContainerSpec) and options:
-        raise SpecError("options beside a ContainerSpec", remedy="use spec.replace(...) to change fields")
+        raise SpecError(
+            "options beside a ContainerSpec", where="run", remedy="use spec.replace(...) to change fields"
+        )
     prepared = prepare(wanted.replace(rm=True), owner=_OWNER_KILLS, warm=_WARM)
     watched = _launch(prepared, stdin, (on_stdout, on_stderr))
     result = _result(prepared, watched)
