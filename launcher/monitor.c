@@ -363,11 +363,12 @@ int monitor(struct env *env)
 	exit->started_ns = clock_ns(0 /* CLOCK_REALTIME */);
 	if (!result)
 		result = start(env);
+	if (!result)
+		result = run_phase(env, PHASE_WAIT);
 	if (result) {
 		env->exit_flags |= EXIT_FAILED;
 		(void)kill_child(env);
 	} else {
-		(void)run_phase(env, PHASE_WAIT);
 		/* Whoever reads the workload's streams waits for the workload's end of file, not for the monitor's. */
 		K(__NR_close_range, 0, env->control >= 0 ? 2 : 1, 0);
 		watch(env, env->supervise, &state);
@@ -376,8 +377,7 @@ int monitor(struct env *env)
 	conclude(env, &state, exit);
 	/* Counters first, then what removes the cgroup, then the record: the plan has them in that order. */
 	exit->flags = env->exit_flags;
-	if (run_phase_to_end(env, PHASE_FINISH))
-		env->exit_flags |= EXIT_DIRTY; /* what could not be removed or recorded, the sweep finds */
+	(void)run_phase_to_end(env, PHASE_FINISH);
 	take_counters(env, exit);
 	message.exit = *exit;
 	tell_owner(env, &message, -1);

@@ -101,12 +101,16 @@ static int remove_at(int directory, const char *name, unsigned depth)
 	return result ? result : (int)K(__NR_unlinkat, directory, name, AT_REMOVEDIR);
 }
 
-/* An empty name means the container's own directory, whose name is its id. */
+/* An empty name means the container's own directory, whose name is its id.  It stays when something else could not be
+ * removed: the sweep reads there what to look for. */
 int run_remove_tree(const struct step *step, struct env *env)
 {
 	const char *name = step->field[1].number ? step->field[1].bytes : env->id;
-	int result = remove_at(slot(env, &step->field[0]), name, 0);
+	int result;
 
+	if (!step->field[1].number && env->exit_flags & EXIT_DIRTY)
+		return 0;
+	result = remove_at(slot(env, &step->field[0]), name, 0);
 	if (result)
 		env->exit_flags |= EXIT_DIRTY;
 	return result;

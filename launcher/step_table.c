@@ -109,7 +109,10 @@ int run_phase_to_end(struct env *env, enum phase phase)
 			continue;
 		int result = run_step(env, &step);
 
-		if (result && !first)
+		if (!result)
+			continue;
+		env->exit_flags |= EXIT_DIRTY; /* what could not be removed or recorded, the sweep finds */
+		if (!first)
 			first = result;
 	}
 	return first;

@@ -1,0 +1,172 @@
+"""At every step of a launch somebody fails or is killed: nothing stays behind.
+
+Without a further command no process is left; after the next command nothing at all is: no cgroup, mount,
+directory or name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fault_launcher import ACTIONS, FaultLauncher
+from sandboxes import Boxes, descendants, mount_points, reap_orphans
+
+from nucleus import sandbox
+from nucleus.base.errors import LaunchError, NucleusError
+from nucleus.cli.parser import parse_run
+from nucleus.container.prepare import prepare
+from nucleus.launch import launcher as installed
+from nucleus.plan.steps import LaunchPlan
+from nucleus.spec.container import ContainerSpec
+
+pytestmark = pytest.mark.identity("root", "user")
+
+# Init and workload are long gone, or the record is written: what fails now is only cleaned up later.
+AFTERWARDS = "finish"
+PATIENCE_S = 2.0
+_OWN_CGROUP = re.compile(r"nucleus-[0-9a-f]{32}")
+
+
+@pytest.fixture(scope="module")
+def fault_launcher(tmp_path_factory: pytest.TempPathFactory) -> FaultLauncher:
+    folder = tmp_path_factory.mktemp("fault-launcher")
+    folder.chmod(0o755)
+    return FaultLauncher(folder)
+
+
+@pytest.fixture
+def spec(boxes: Boxes) -> ContainerSpec:
+    """A container with a workspace, limits where they can be had, a tmpfs and a name."""
+    owner = (1000, 1000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    workspace = boxes.directory("workspace", owner)
+    (workspace / ".git").mkdir()
+    words = [
+        "--root",
+        str(boxes.root),
+        "--name",
+        "faulty",
+        "--workspace",
+        str(workspace),
+        "--tmpfs",
+        "/scratch",
+    ]
+    return parse_run([*words, "--", "/bin/sh", "-c", "exit 7"]).replace(rm=True)
+
+
+def plan_of(spec: ContainerSpec) -> LaunchPlan:
+    """The plan that `sandbox.run` makes of the spec."""
+    prepared = prepare(spec, owner=1)
+    plan = prepared.plan
+    prepared.discard()
+    assert plan is not None
+    return plan
+
+
+def cgroups_of(spec: ContainerSpec) -> list[Path]:
+    """The directories in which the container's cgroups are made."""
+    prepared = prepare(spec, owner=1)
+    assert prepared.record is not None
+    parents = [Path(path).parent for path in prepared.record.cgroups]
+    prepared.discard()
+    return parents
+
+
+def run_here(spec: ContainerSpec) -> str:
+    """Run it in this process; the outcome in a word."""
+    try:
+        return f"exit {sandbox.run(spec).exit_code}"
+    except LaunchError as error:
+        return f"failed at {error.step}: {error.opcode} errno {error.errno}"
+    except NucleusError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def run_in_child(spec: ContainerSpec) -> str:
+    """Run it in a process that may be killed, and wait for that one only."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sandbox.run(spec)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return f"owner status {status}"
+
+
+class Aftermath:
+    """What was there before, and what is there now that was not."""
+
+    def __init__(self, root: Path, parents: list[Path]) -> None:
+        self._root, self._parents = root, parents
+        self._processes, self._mounts = set(descendants()), len(mount_points())
+        self._cgroups = set(self._all_cgroups())
+
+    def _all_cgroups(self) -> list[Path]:
+        return [Path(p, n) for p in self._parents for n in os.listdir(p) if _OWN_CGROUP.fullmatch(n)]
+
+    def processes(self) -> list[str]:
+        """Names of those that are still there after a while, without any command."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            reap_orphans()
+            left = [name for pid, name in descendants().items() if pid not in self._processes]
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.002)
+
+    def cgroups(self) -> list[Path]:
+        """New ones since the last time; other programs may have theirs there."""
+        left = [p for p in self._all_cgroups() if p not in self._cgroups]
+        self._cgroups.update(left)
+        return left
+
+    def things(self) -> list[str]:
+        """Directories, names and mounts that are left."""
+        kept = [str(p) for d in ("containers", "names") for p in (self._root / d).iterdir()]
+        return kept + (["a mount"] if len(mount_points()) != self._mounts else [])
+
+
+def verdict(aftermath: Aftermath, next_command: Callable[[], str]) -> list[str]:
+    """Everything that is left, and that must not be."""
+    found = [f"process {name} is left" for name in aftermath.processes()]
+    following = next_command()
+    if following != "exit 0":
+        found.append(f"the next command: {following}")
+    found += [f"{thing} is left after the next command" for thing in aftermath.things()]
+    return found
+
+
+def expected(action: str, step: int, plan: LaunchPlan, outcome: str) -> bool:
+    """Whether the outcome is one that this fault may have."""
+    spec = plan.steps[step].spec
+    if action != "error":
+        return True
+    if spec.phase_name in (AFTERWARDS, "wait"):
+        return outcome == "exit 7" or outcome.startswith(f"failed at {step}: {spec.name} ")
+    return outcome == f"failed at {step}: {spec.name} errno 5"
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_fault_at_any_step_leaves_nothing_behind(
+    action: str, spec: ContainerSpec, fault_launcher: FaultLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, empty = plan_of(spec), spec.replace(name="", workspace="", tmpfs=(), command=("/bin/true",))
+    aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec))
+    run = run_in_child if action == "kill Python" else run_here
+    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
+    problems, suspects = [], set()
+    for step, entry in enumerate(plan.steps):
+        where = f"step {step} {entry.name}"
+        with fault_launcher.fault(step, action):
+            outcome = run(spec)
+        if not expected(action, step, plan, outcome):
+            problems.append(f"{where}: {outcome}")
+        problems += [f"{where}: {left}" for left in verdict(aftermath, lambda: run_here(empty))]
+        suspects |= {(where, path) for path in aftermath.cgroups()}
+    problems += [f"{where}: {path} is left" for where, path in sorted(suspects) if path.exists()]
+    assert "\n".join(problems) == ""
