@@ -125,7 +125,11 @@ _V1_REMEDY = "leave the option out, or boot with systemd.unified_cgroup_hierarch
 
 
 def derived_high(memory_bytes: int) -> int:
-    """memory.high: a tenth below the limit, where the kernel begins to reclaim and to slow down."""
+    """memory.high: a tenth below the limit, where the kernel begins to reclaim and to slow down.
+
+    Only beside swap: without it a process of anonymous memory has nothing to reclaim, and is slowed down for ever between
+    the two limits instead of being ended at the second.
+    """
     return memory_bytes - memory_bytes // 10
 
 
@@ -148,7 +152,7 @@ def _memory_v2(draft: _Draft) -> None:
     if maximum:
         draft.write("memory", "memory.max", maximum, "memory")
     high, origin = limits.memory_high_bytes, "memory_high"
-    if not high and maximum:
+    if not high and maximum and limits.swap_bytes:
         high, origin = derived_high(maximum), "memory"
     if high:
         draft.write("memory", "memory.high", high, origin)

@@ -238,7 +238,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="memory_high", field="memory_high_bytes", kind="size", group="limits", metavar="SIZE",
-        unit="bytes", default="90 % of --memory", example="400M",
+        unit="bytes", default="90 % of --memory where there is swap", example="400M",
         help="from here on memory is reclaimed hard",
     ),
     Option(

@@ -32,12 +32,9 @@ def written(plan: LimitPlan) -> list[tuple[str, str]]:
     [
         pytest.param(
             Limits(memory_bytes=100 * MIB),
-            [
-                ("memory.max", "104857600"), ("memory.high", "94371840"), ("memory.swap.max", "0"),
-                ("memory.oom.group", "1"),
-            ],
+            [("memory.max", "104857600"), ("memory.swap.max", "0"), ("memory.oom.group", "1")],
             [("memory.limit_in_bytes", "104857600"), ("memory.memsw.limit_in_bytes", "104857600")],
-            id="memory alone derives the rest",
+            id="memory alone: no swap, and nothing to slow down at",
         ),
         pytest.param(
             Limits(memory_bytes=100 * MIB, swap_bytes=28 * MIB),
