@@ -114,10 +114,12 @@ static int make_target(const struct env *env, const char *path, bool file)
 	if (length >= 4096)
 		return -ENAMETOOLONG;
 	result = make_last(env, path, length, file);
-	for (size_t i = 1; result == -ENOENT && i < length; i++)
+	if (result != -ENOENT)
+		return result;
+	for (size_t i = 1; i < length; i++)
 		if (path[i] == '/' && (result = make_last(env, path, i, false)))
 			return result;
-	return result == -ENOENT || !result ? make_last(env, path, length, file) : result;
+	return make_last(env, path, length, file);
 }
 
 /* Attaches a detached mount at a path of the new root, making the path where it is missing. */
