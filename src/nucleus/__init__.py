@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Result": "container.result",
     "Sandbox": "sandbox",
+    "SavedPlan": "container.saved",
     "run": "sandbox",
     "ContainerSpec": "spec.container",
     "NucleusError": "base.errors",

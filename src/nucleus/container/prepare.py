@@ -14,7 +14,6 @@ from ..base.jsontext import dumps
 from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
 from ..host import ids, probe
-from ..launch import launcher
 from ..plan.request import CgroupParent, Identity, Request, VolumeSource
 from ..plan.reuse import compiled
 from ..plan.workload import PATH, candidates
@@ -22,6 +21,7 @@ from ..policy import environment as policy_environment
 from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
 from . import accounts, identity, ranges
+from .slots import open_slots
 from .sources import SourceFinder, judge, protected_paths, root_entries, volume_sources
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ HOME = "/home/agent"
 class Prepared:
     """A launch that is ready to go.  `slots` are the plan's descriptors in order; `held` stay open beside them."""
 
-    __slots__ = ("encoded", "held", "id", "plan", "record", "request", "slots", "state", "store")
+    __slots__ = ("encoded", "held", "id", "parents", "plan", "record", "request", "slots", "state", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -50,6 +50,7 @@ class Prepared:
         self.record: ContainerRecord | None = None
         self.request: Request | None = None
         self.plan: LaunchPlan | None = None
+        self.parents: tuple[CgroupDirectory, ...] = ()
         self.encoded = b""
         self.slots: list[int] = []
         self.held: list[int] = []
@@ -110,13 +111,14 @@ def _fill(
     who = _identity(prepared, spec, facts, volumes)
     limit_plan, parents = _limits(spec, facts)
     prepared.held += [fd for _, fd in parents]
+    prepared.parents = tuple([d for d, _ in parents])
     prepared.state = prepared.store.create(prepared.id)
     if spec.name:
         prepared.store.take_name(spec.name, prepared.id)
     # From here on `discard` gives the name back.
     prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
     volumes += _context(prepared, spec, finder)
-    variables = _environment(spec)
+    variables = environment(spec)
     workdir = spec.workdir
     if not spec.wrote("workdir") and not spec.workspace:
         workdir = HOME
@@ -146,7 +148,7 @@ def _fill(
     done = warm.compiled(prepared.request) if warm else compiled(prepared.request)
     prepared.plan, prepared.encoded = done.plan, done.encoded()
     write_file(prepared.state.fd, "state.json", prepared.record.to_json())
-    _open_slots(prepared, spec, variables, [fd for _, fd in parents])
+    open_slots(prepared, spec, facts, variables, [fd for _, fd in parents])
 
 
 def _identity(
@@ -284,7 +286,7 @@ def _resolv_conf(spec: ContainerSpec, finder: SourceFinder) -> Source | None:
     return finder.find("/etc/resolv.conf", "--network")
 
 
-def _environment(spec: ContainerSpec) -> dict[str, str]:
+def environment(spec: ContainerSpec) -> dict[str, str]:
     """The base, then the user's own; what came by descriptor is in no spec and no record."""
     given = dict(spec.env)
     if spec.env_fd is not None:
@@ -293,54 +295,3 @@ def _environment(spec: ContainerSpec) -> dict[str, str]:
         with os.fdopen(spec.env_fd, "rb", closefd=False) as file:
             given.update(variables_of_descriptor(file.read()))
     return policy_environment.merge(given, home=HOME)
-
-
-def _open_slots(prepared: Prepared, spec: ContainerSpec, variables: dict[str, str], parents: list[int]) -> None:
-    assert prepared.plan is not None and prepared.state is not None
-    for name in prepared.plan.slots:
-        prepared.slots.append(_open_slot(name, prepared, spec, variables, parents))
-    # The directory's lock is held by whoever has the descriptor, also where no step uses it.
-    prepared.held = [fd for fd in [*prepared.held, prepared.state.fd] if fd not in prepared.slots]
-
-
-def _open_slot(
-    name: str, prepared: Prepared, spec: ContainerSpec, variables: dict[str, str], parents: list[int]
-) -> int:
-    """One descriptor that the plan refers to by name."""
-    assert prepared.plan is not None and prepared.state is not None
-    kind, _, number = name.partition(":")
-    if kind == "environment":
-        return launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
-    if kind == "state":
-        return prepared.state.fd
-    if kind == "state-root":
-        return os.dup(prepared.store.containers_fd)
-    if kind == "names":
-        return os.dup(prepared.store.names_fd)
-    if kind == "cgroup":
-        return parents[int(number)]
-    if kind == "origins":
-        lines = [spec.log_format, spec.log_path, *[s.origin for s in prepared.plan.steps]]
-        return launcher.sealed("nucleus-origins", "\n".join(lines).encode("utf-8", "surrogateescape"))
-    if kind == "secret":
-        return _open_secret(spec.secrets[int(number)].source)
-    subordinate = prepared.request.facts.subordinate if prepared.request else None
-    helper = getattr(subordinate, kind, None)  # newuidmap, newgidmap
-    if helper is None:
-        raise HostUnsupported(f"{kind} is missing", where="--userns", remedy="install it: package uidmap")
-    return os.open(helper.path, os.O_PATH | os.O_CLOEXEC)
-
-
-def _open_secret(path: str) -> int:
-    """A regular file, opened once; the launcher reads it into the sandbox's memory."""
-    from stat import S_ISREG
-
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        reason = (error.strerror or "").lower()
-        raise SpecError(f"{path}: {reason}", where="--secret", remedy="name a readable regular file") from None
-    if not S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise SpecError(f"{path} is not a regular file", where="--secret", remedy="name a regular file")
-    return fd

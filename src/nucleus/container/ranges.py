@@ -15,6 +15,8 @@ from ..base.errors import HostUnsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..host.facts import IdRange
 
 BLOCK = 65536
@@ -22,8 +24,17 @@ _FIRST, _LAST = 524288, 1879048191
 _DIRECTORY = "/run/nucleus/ranges"
 
 
-def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY) -> tuple[int, int]:
-    """(first host id, descriptor that holds the block).  Raises HostUnsupported when every block is in use."""
+def _bases(wish: int) -> Iterator[int]:
+    if wish:
+        yield wish
+    yield from range(_FIRST, _LAST - BLOCK, BLOCK)
+
+
+def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int = 0) -> tuple[int, int]:
+    """(first host id, descriptor that holds the block).  Raises HostUnsupported when every block is in use.
+
+    wish: the block to take if nobody has it.
+    """
     try:
         os.makedirs(directory, 0o700, exist_ok=True)
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -34,7 +45,7 @@ def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY) -> tuple[int, 
             remedy="make /run writable for root",
         ) from None
     try:
-        for base in range(_FIRST, _LAST - BLOCK, BLOCK):
+        for base in _bases(wish):
             if any(base < r.start + r.count and r.start < base + BLOCK for r in taken):
                 continue
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,7 +1,7 @@
 """What a process that starts many sandboxes keeps from one launch to the next: facts, root entries, plans.
 
 Everything that belongs to one container alone is still made anew; what is kept is checked before it is used.
-The command line does not come here: it starts one sandbox and is gone.
+✗ the command line does not come here: it starts one sandbox and is gone.
 """
 
 from __future__ import annotations
@@ -51,3 +51,6 @@ class Warm:
         done = reuse.compiled(request)
         self._plans = (done, *self._plans[: _KINDS - 1])
         return done
+
+
+WARM = Warm()  # of this process

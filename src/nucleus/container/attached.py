@@ -1,0 +1,107 @@
+"""A container that lives as long as the call: the launcher beside this process, its streams.  ✗ plans."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from ..base.errors import LaunchError
+from ..launch import launcher, report, supervise
+from .result import Result, result_of
+from .sweep import sweep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket
+
+    from ..launch.supervise import Watched
+    from .prepare import Prepared
+
+    OnData = tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None]
+
+OWNER_KILLS = 1  # supervise.owner: the container ends with whoever called
+
+
+def run_attached(
+    prepared: Prepared, stdin: bytes | None = None, on_data: OnData = (None, None)
+) -> Result:
+    """Start the launcher and wait for the end.  Raises LaunchError when the sandbox could not be had."""
+    return _result(prepared, _launch(prepared, stdin, on_data))
+
+
+def checked(result: Result, command: tuple[str, ...]) -> Result:
+    """The result, or LaunchError when the exit code is not 0."""
+    if result.ok:
+        return result
+    raise LaunchError(
+        f"exit code {result.exit_code} ({result.reason}): {result.err.strip()[-500:]}",
+        where=" ".join(command[:3]), remedy="see Result.stdout and Result.stderr without check=True",
+        exit_code=result.exit_code,
+    )  # fmt: skip
+
+
+def _launch(prepared: Prepared, stdin: bytes | None, on_data: OnData) -> Watched:
+    """Start the launcher with pipes, read until it has ended."""
+    ours, theirs = supervise.control_pair()
+    out_read, out_write = os.pipe2(os.O_CLOEXEC)
+    err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    source = _input(stdin)
+    try:
+        process: subprocess.Popen[bytes] = launcher.spawn(
+            prepared.encoded, prepared.id, prepared.slots, prepared.held, theirs.fileno(),
+            (source, out_write, err_write),
+        )  # fmt: skip
+    except BaseException:
+        prepared.discard()
+        for fd in (out_read, err_read):
+            os.close(fd)
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        for fd in (source, out_write, err_write):
+            os.close(fd)
+    try:
+        _meanwhile(prepared, ours)
+        return supervise.watch(process, ours, (out_read, err_read), on_data)
+    finally:
+        os.close(out_read)
+        os.close(err_read)
+
+
+def _input(stdin: bytes | None) -> int:
+    if not stdin:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    source = launcher.sealed("nucleus-stdin", stdin)
+    os.lseek(source, 0, os.SEEK_SET)
+    return source
+
+
+def _meanwhile(prepared: Prepared, ours: socket) -> None:
+    """What nobody needs before the workload runs."""
+    try:
+        sweep(prepared.store)
+        prepared.close()
+    except BaseException:
+        ours.close()  # nobody would listen any more: the monitor ends the container
+        raise
+
+
+def _result(prepared: Prepared, watched: Watched) -> Result:
+    record, plan = watched.exit, prepared.plan
+    assert plan is not None and prepared.record is not None
+    if record is None:
+        raise LaunchError(
+            "the monitor ended without a word", where=prepared.id[:12],
+            remedy="it was killed from outside; run it again",
+        )  # fmt: skip
+    if record.failure is not None and record.flags & report.FAILED:
+        known = record.failure.step < len(plan.steps)
+        step = plan.steps[record.failure.step] if known else None
+        raise report.launch_error(record.failure, step, step.origin if step else "", record.exit_code)
+    return result_of(record, prepared.id).replace(
+        stdout=watched.stdout.data, stderr=watched.stderr.data,
+        truncated=watched.stdout.dropped + watched.stderr.dropped,
+        degraded=prepared.record.degraded, pids_by=prepared.record.pids_by,
+    )  # fmt: skip

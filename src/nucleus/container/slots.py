@@ -1,0 +1,76 @@
+"""The descriptors that a plan refers to by name, opened for one launch.  ✗ what for: the plan says."""
+
+from __future__ import annotations
+
+import os
+
+from ..base.errors import HostUnsupported, SpecError
+from ..launch import launcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..host.facts import HostFacts
+    from ..plan.steps import LaunchPlan
+    from ..spec.container import ContainerSpec
+    from .prepare import Prepared
+
+
+def open_slots(
+    prepared: Prepared,
+    spec: ContainerSpec,
+    facts: HostFacts,
+    variables: dict[str, str],
+    parents: list[int],
+) -> None:
+    """Open what the plan refers to by name, in its order; secrets are read from where the spec says."""
+    assert prepared.plan is not None and prepared.state is not None
+    for name in prepared.plan.slots:
+        kind, _, number = name.partition(":")
+        if kind == "environment":
+            fd = launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
+        elif kind == "cgroup":
+            fd = parents[int(number)]
+        elif kind == "secret":
+            fd = _open_secret(spec.secrets[int(number)].source)
+        elif kind == "origins":
+            fd = _origins(spec, prepared.plan)
+        else:
+            fd = _open_other(kind, prepared, facts)
+        prepared.slots.append(fd)
+    # The directory's lock is held by whoever has the descriptor, also where no step uses it.
+    prepared.held = [fd for fd in [*prepared.held, prepared.state.fd] if fd not in prepared.slots]
+
+
+def _origins(spec: ContainerSpec, plan: LaunchPlan) -> int:
+    """For the program that explains a failure: where to, and the option behind each step."""
+    lines = [spec.log_format, spec.log_path, *[s.origin for s in plan.steps]]
+    return launcher.sealed("nucleus-origins", "\n".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
+    """Directories of the state root, and the programs that write id maps."""
+    if kind == "state" and prepared.state is not None:
+        return prepared.state.fd
+    if kind == "state-root":
+        return os.dup(prepared.store.containers_fd)
+    if kind == "names":
+        return os.dup(prepared.store.names_fd)
+    helper = getattr(facts.subordinate, kind, None)  # newuidmap, newgidmap
+    if helper is None:
+        raise HostUnsupported(f"{kind} is missing", where="--userns", remedy="install it: package uidmap")
+    return os.open(helper.path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _open_secret(path: str) -> int:
+    """A regular file, opened once; the launcher reads it into the sandbox's memory."""
+    from stat import S_ISREG
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        reason = f"{path}: {(error.strerror or '').lower()}"
+        raise SpecError(reason, where="--secret", remedy="name a readable regular file") from None
+    if not S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise SpecError(f"{path} is not a regular file", where="--secret", remedy="name a regular file")
+    return fd
