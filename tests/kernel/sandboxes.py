@@ -83,14 +83,21 @@ def cgroup_mounts() -> list[Path]:
 
 
 def container_cgroups() -> set[Path]:
-    """Every directory of a container in any hierarchy."""
+    """Every directory of a container of this user, in any hierarchy."""
     found = set()
     for mount in cgroup_mounts():
         for parent, names, _ in os.walk(mount):
-            found |= {Path(parent, name) for name in names if _CGROUP_NAME.match(name)}
+            found |= {Path(parent, name) for name in names if _CGROUP_NAME.match(name) and _own(parent, name)}
             if len(Path(parent).relative_to(mount).parts) > 6:
                 names.clear()
     return found
+
+
+def _own(parent: str, name: str) -> bool:
+    try:
+        return os.stat(f"{parent}/{name}").st_uid == os.geteuid()
+    except OSError:  # gone meanwhile
+        return False
 
 
 def mount_points() -> list[str]:
