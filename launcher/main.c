@@ -17,10 +17,12 @@ static void complain(const char *text)
 }
 
 /* A plan that is not the launcher's: no step ran, nothing has to be undone. */
-static int refuse(const char *why)
+static int refuse(const char *why, const char *remedy)
 {
-	complain("nucleus-launch: ");
+	complain("nucleus: launcher: ");
 	complain(why);
+	complain("\n  remedy: ");
+	complain(remedy);
 	complain("\n");
 	return 125;
 }
@@ -87,7 +89,7 @@ static const char *read_plan(struct env *env, struct plan *plan)
 	if (bytes < 0 && bytes > -4096)
 		return "the plan cannot be mapped";
 	if (plan_check(plan, (const void *)bytes, stat.stx_size, env->slot_count))
-		return "the plan is not one of this version; reinstall nucleus";
+		return "the plan is not one of this version";
 	env->plan = plan;
 	return NULL;
 }
@@ -105,7 +107,7 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 
 	(void)environment; /* the workload's environment comes in a slot, the launcher's own is ignored */
 	if (secure_execution(auxiliary))
-		return refuse("never setuid: refused");
+		return refuse("it is setuid or has file capabilities", "reinstall nucleus");
 	open_streams();
 	if (argc == 2 && text_equal(argv[1], "probe"))
 		return probe();
@@ -117,9 +119,9 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	if (!why)
 		why = read_plan(&env, &plan);
 	if (why)
-		return refuse(why);
+		return refuse(why, "reinstall nucleus; only nucleus itself starts the launcher");
 	if (K(__NR_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		return refuse("close_range is missing: Linux 5.11 or newer is needed");
+		return refuse("close_range is missing", "Linux 5.11 or newer is needed");
 	code = monitor(&env);
 	if (env.exit_flags & EXIT_FAILED && env.control < 0)
 		while (plan_next(&plan, &cursor, &step))

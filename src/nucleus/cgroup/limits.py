@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PERIOD_US = 100_000
+MIN_MEMORY = 1 << 20
 _MIN_SHARES, _MAX_SHARES = 2, 262_144
 
 
@@ -141,6 +142,10 @@ def _memory(draft: _Draft) -> None:
     )  # fmt: skip
     first = next((origin for origin, value in asked if value), "")
     version = draft.version("memory", first) if first else 0
+    for origin, value in asked[:2]:
+        if value and value < MIN_MEMORY:
+            message = "is too little memory for a process to start"
+            draft.problems.append(Problem(message=message, where=_flag(origin), remedy="at least 1M"))
     if version == 2:
         _memory_v2(draft)
     elif version == 1:

@@ -13,10 +13,17 @@ def error_text(error: NucleusError) -> str:
     lines = []
     for problem in error.problems_list():
         where = f"{problem.where}: " if problem.where else ""
-        lines.append(f"nucleus: {where}{problem.message}")
+        lines.append(printable(f"nucleus: {where}{problem.message}"))
         if problem.remedy:
-            lines.append(f"  remedy: {problem.remedy}")
+            lines.append(printable(f"  remedy: {problem.remedy}"))
     return "\n".join(lines) + "\n"
+
+
+def printable(text: str) -> str:
+    """Names and values are others' words: what would steer a terminal, or is no character, is shown as \\x1b."""
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text])
 
 
 def error_json(error: NucleusError) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..base.errors import NucleusError, SpecError
+from ..base.errors import HostUnsupported, NucleusError, SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def main(argv: list[str]) -> int:
         # Nobody reads: leave without a word, and let the interpreter's own flush find nothing amiss.
         os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
         return _BROKEN_PIPE
+    except OSError as error:
+        return _exhausted(error, form, log)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is reported as one
         return _bug(error, form)
 
@@ -154,6 +156,30 @@ def _function(verb: str) -> Callable[[list[str]], int]:
     __import__(f"nucleus.cli.{module}")
     found: Callable[[list[str]], int] = sys.modules[f"nucleus.cli.{module}"].main
     return found
+
+
+# What any call may meet on a machine that is full, and what mends it.
+_EXHAUSTED = {
+    12: "free some memory",
+    23: "raise fs.file-max, or end other programs",
+    24: "raise the limit of open files: ulimit -n 1024",
+    28: "free some space there",
+    30: "name another place: this file system is read-only",
+    122: "free some of your quota there",
+}
+
+
+def _exhausted(error: OSError, form: str, log: str) -> int:
+    """ENOMEM, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT are the machine's; any other is a bug."""
+    remedy = _EXHAUSTED.get(error.errno or 0)
+    if remedy is None:
+        return _bug(error, form)
+    from .errors import render_error
+
+    where = str(error.filename) if isinstance(error.filename, str | bytes) else "this machine"
+    message = (error.strerror or "no resources").lower()
+    render_error(HostUnsupported(message, where=where, remedy=remedy), log_format=form, log_path=log)
+    return EXIT_USAGE
 
 
 def _bug(error: Exception, form: str) -> int:

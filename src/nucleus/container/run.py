@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def run_in_place(spec: ContainerSpec) -> NoReturn:
     """Replace this process by the container's monitor; its exit code is the container's.  Raises NucleusError."""
     refuse_directory_streams()
+    refuse_unusable_channels(spec)
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
     prepared = prepare(spec, reporter=reporter)
     sweep(prepared.store)
@@ -43,3 +44,25 @@ def refuse_directory_streams() -> None:
             raise SpecError(
                 f"descriptor {fd} is a directory", where=f"stream {fd}", remedy="redirect it from a file or /dev/null"
             )
+
+
+def refuse_unusable_channels(spec: ContainerSpec) -> None:
+    """--log and --env-fd are tried before anything is made for the launch.  Raises SpecError."""
+    if spec.log_path:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            os.close(os.open(spec.log_path, flags, 0o600))
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise SpecError(
+                f"{spec.log_path} cannot be written: {reason}", where="--log", remedy="name a file that you may write"
+            ) from None
+    if spec.env_fd is not None:
+        try:
+            os.fstat(spec.env_fd)
+        except OSError:
+            raise SpecError(
+                f"descriptor {spec.env_fd} is not open",
+                where="--env-fd",
+                remedy=f"open it for the command, such as {spec.env_fd}<variables.env",
+            ) from None

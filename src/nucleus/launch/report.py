@@ -172,7 +172,10 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         text = text[: _MAX_TEXT - 3] + "..."
     if word != "ENOENT" or name != "exec":
         text += f" ({strerror(failure.errno).lower()})"
-    where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
+    if name == "exec":
+        where = "--workdir" if failure.detail else "command"
+    else:
+        where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
     return LaunchError(
         text, where=where, remedy=meaning[1], step=failure.step, opcode=name, errno=failure.errno, exit_code=exit_code
     )

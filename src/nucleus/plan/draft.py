@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..base.errors import SpecError
+from . import schema
 from .steps import Step, step
 
 TYPE_CHECKING = False
@@ -28,10 +30,24 @@ class Draft:
     def slot(self, name: str) -> int:
         """The number of a descriptor slot."""
         if name not in self.slots:
+            if len(self.slots) > schema.MAX_SLOTS:
+                raise SpecError(
+                    "more descriptors than a launch can take along", where=_option(name),
+                    remedy=f"at most {schema.MAX_SLOTS + 1} together: put several secrets into one file",
+                )  # fmt: skip
             self.slots.append(name)
         return self.slots.index(name)
 
     def mount(self) -> int:
         """A fresh mount number."""
+        if self._mounts > schema.MAX_MOUNTS:
+            raise SpecError(
+                f"more than {schema.MAX_MOUNTS + 1} mounts of the host", where="--volume",
+                remedy="mount a directory above them instead of each by itself",
+            )  # fmt: skip
         self._mounts += 1
         return self._mounts - 1
+
+
+def _option(slot: str) -> str:
+    return "--secret" if slot.startswith("secret:") else "launch plan"

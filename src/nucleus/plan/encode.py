@@ -51,6 +51,7 @@ def join(kind: int, steps: list[bytes]) -> bytes:
     if size > schema.MAX_BYTES or len(steps) > schema.MAX_STEPS:
         raise SpecError(
             f"the launch plan is too large ({size} bytes, {len(steps)} steps)",
+            where="launch plan",
             remedy=f"stay below {schema.MAX_BYTES} bytes and {schema.MAX_STEPS} steps: fewer volumes, a shorter command",
         )
     return _HEADER.pack(MAGIC, schema.VERSION, kind, len(steps), len(body), schema.SCHEMA_HASH) + body
@@ -81,5 +82,5 @@ def decode(data: bytes) -> LaunchPlan:
             values.append(raw.decode("utf-8", "surrogateescape") if field.kind == "s" else raw)
         steps.append(Step(spec, tuple(values), ""))
     if at != len(data) or at != _HEADER.size + length:
-        raise SpecError("the launch plan is cut short or has a tail", remedy="save the plan again")
+        raise SpecError("the launch plan is cut short or has a tail", where="launch plan", remedy="save the plan again")
     return LaunchPlan(kind=kind, steps=tuple(steps), slots=tuple(f"slot {i}" for i in range(slots)))

@@ -73,7 +73,7 @@ def test_each_limit_on_both_hierarchies(
 
 
 def test_every_write_names_its_option() -> None:
-    limits = Limits(memory_bytes=MIB, swap_bytes=0, memory_high_bytes=1000, cpu_weight=1, pids=5)
+    limits = Limits(memory_bytes=MIB, swap_bytes=0, memory_high_bytes=MIB, cpu_weight=1, pids=5)
     assert [(w.file, w.origin) for w in plan_limits(limits, V2).writes] == [
         ("memory.max", "memory"), ("memory.high", "memory_high"), ("memory.swap.max", "memory_swap"),
         ("memory.oom.group", "memory"), ("cpu.weight", "cpu_weight"), ("pids.max", "pids"),
@@ -88,7 +88,7 @@ def test_v1_names_what_was_derived_and_cannot_hold() -> None:
 
 def test_a_default_that_v1_cannot_hold_does_not_stop_the_launch() -> None:
     limits = Limits(
-        memory_bytes=MIB, memory_high_bytes=1, oom_group=True, defaulted=("oom_group", "memory_high_bytes")
+        memory_bytes=MIB, memory_high_bytes=MIB, oom_group=True, defaulted=("oom_group", "memory_high_bytes")
     )
     assert not plan_limits(limits, V1).problems
 
@@ -96,7 +96,7 @@ def test_a_default_that_v1_cannot_hold_does_not_stop_the_launch() -> None:
 @pytest.mark.parametrize(
     ("limits", "where"),
     [
-        pytest.param(Limits(memory_bytes=MIB, memory_high_bytes=1000), "--memory-high", id="memory.high"),
+        pytest.param(Limits(memory_bytes=MIB, memory_high_bytes=MIB), "--memory-high", id="memory.high"),
         pytest.param(Limits(memory_bytes=MIB, oom_group=True), "--oom-group", id="oom.group"),
         pytest.param(Limits(swap_bytes=0), "--memory-swap", id="swap without memory"),
     ],
@@ -164,3 +164,10 @@ def test_the_soft_limit_is_never_above_the_hard_one(memory: int) -> None:
 @given(st.builds(IoLimit, major=st.integers(0, 4095), minor=st.integers(0, 99), rbps=st.integers(1, 1 << 40)))
 def test_an_io_line_has_device_and_given_keys_only(limit: IoLimit) -> None:
     assert io_max(limit) == f"{limit.major}:{limit.minor} rbps={limit.rbps}"
+
+
+def test_memory_in_which_no_process_starts_is_refused() -> None:
+    plan = plan_limits(Limits(memory_bytes=MIB - 1, memory_high_bytes=4096), V2)
+    assert [(p.where, p.remedy) for p in plan.problems] == [
+        ("--memory", "at least 1M"), ("--memory-high", "at least 1M"),
+    ]  # fmt: skip
