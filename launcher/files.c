@@ -115,7 +115,7 @@ int receive_letter(int socket, char letter, int *fd)
 	char got = 0;
 	long result = receive_record(socket, &got, 1, fd, 0);
 
-	if (result == 0)
+	if (result == 0 || result == -ECONNRESET) /* the latter when it ended with something unread */
 		return -EOWNERDEAD;
 	if (result < 0)
 		return (int)result;

@@ -100,7 +100,7 @@ def run_in_child(spec: ContainerSpec) -> str:
 
 @pytest.fixture
 def known_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with the ids of the containers that are made here, or in a child: others may run on this machine."""
+    """A file with the ids of the containers made here or in a child: others may run on this machine."""
     ids = tmp_path / "ids"
     ids.touch()
     make = Prepared.__init__
