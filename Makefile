@@ -30,7 +30,7 @@ build: ## compile the launcher into the package
 
 bench: build ## measure start-up against the other runtimes of this machine
 	@tools/setup-peers.sh
-	@$(PYTHON) bench/compare.py
+	@$(PYTHON) -m bench.compare --memory --page docs
 
 fuzz: build ## mutate launch plans under sanitizers
 	@tools/setup-test.sh

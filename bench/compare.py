@@ -13,16 +13,22 @@ import os
 import platform
 import random
 import statistics
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import report
 from bench.contestants import CannotStart, Contestant
+from bench.own import OWN
 from bench.peers import PEERS, PROGRAMS, version
+from bench.proof import prove
 from bench.workers import Worker
 
-CONTESTANTS: tuple[Contestant, ...] = PEERS
+CONTESTANTS: tuple[Contestant, ...] = (*OWN, *PEERS)
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=100, help="runs of each contestant (default: 100)")
+    parser.add_argument("--memory", action="store_true", help="also the memory of a hundred containers")
+    parser.add_argument("--page", type=Path, metavar="FOLDER", help="write benchmarks.md and its plot there")
+    parser.add_argument("--enforce", action="store_true", help="1 when a budget is not kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="this contestant; may be repeated")
     parser.add_argument("--baseline", default="bwrap", metavar="NAME", help="compared with (default: bwrap)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time there as well")
@@ -146,7 +155,31 @@ def main(arguments: list[str] | None = None) -> int:
         record = {"versions": versions(), "baseline": given.baseline, "absent": absent}
         record |= {"rows": [asdict(row) for row in rows], "nanoseconds": times}
         given.json.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+    proof = proven(times)
+    figures = report.Figures(
+        contestants=wanted, times=times, absent=absent, versions=versions(), proof=proof,
+        memory=memory() if given.memory else {},
+    )  # fmt: skip
+    print("\n".join(["", *proof, "", *(lines := report.budget_lines(figures))]))
+    if given.page:
+        report.write(figures, given.page)
+    return 1 if given.enforce and any("over" in line for line in lines) else 0
+
+
+def proven(times: dict[str, list[int]]) -> list[str]:
+    """What the timed sandboxes of Nucleus are made of; raises CannotStart when one is not hardened."""
+    names = [contestant.name for contestant in OWN if contestant.name in times]
+    if not names:
+        return []
+    with tempfile.TemporaryDirectory(prefix="nucleus-bench-") as scratch:
+        return prove(names, Path(scratch))
+
+
+def memory() -> dict[str, float]:
+    """In a process of its own, whose memory is nobody's share."""
+    argv = [sys.executable, "-m", "bench.memory", "--json"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return dict(json.loads(done.stdout))
 
 
 if __name__ == "__main__":

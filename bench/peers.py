@@ -19,10 +19,13 @@ CLONE_NEWCGROUP = 0x02000000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 
-BWRAP = (
-    "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev",
-    "--tmpfs", "/tmp",
+BWRAP = ("--unshare-all", "--die-with-parent", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp")
+# A root of its own with the host's /usr, as Nucleus makes one; and the host's whole root, read-only.
+MINIMAL_ROOT = (
+    "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
+    "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
 )  # fmt: skip
+WHOLE_ROOT = ("--ro-bind", "/", "/")
 
 
 def cache_folder() -> Path:
@@ -43,12 +46,13 @@ def _bare(scratch: Path) -> Run:
     return program([*PAYLOAD])
 
 
-def _bwrap(scratch: Path) -> Run:
-    return program([_find("bwrap"), *BWRAP, "--", *PAYLOAD])
+def _bwrap(*flags: str) -> Run:
+    # The root first: what is mounted later lies above it.
+    return program([_find("bwrap"), *flags, *BWRAP, "--", *PAYLOAD])
 
 
-def _bwrap_host_network(scratch: Path) -> Run:
-    return program([_find("bwrap"), *BWRAP, "--share-net", "--", *PAYLOAD])
+def _bwrap_host_network(*flags: str) -> Run:
+    return program([_find("bwrap"), *flags, *BWRAP, "--share-net", "--", *PAYLOAD])
 
 
 def write_bundle(folder: Path, *, network: bool = True) -> None:
@@ -149,15 +153,26 @@ def version(name: str) -> str:
     return (said.stdout or said.stderr).splitlines()[0]
 
 
-ALL_BUT_USER = "pid mount ipc uts cgroup net"
+BWRAP_ALL = "user pid mount ipc uts cgroup net; no seccomp, no Landlock, no limits"
+BWRAP_NO_NET = "user pid mount ipc uts cgroup; no seccomp, no Landlock, no limits"
+ALL_BUT_USER = "pid mount ipc uts cgroup net, cgroup; no seccomp"
+BUT_USER_AND_NET = "pid mount ipc uts cgroup, cgroup; no seccomp"
 PEERS = (
     Contestant(name="bare", isolation="none: the floor", prepare=_bare),
-    Contestant(name="bwrap", isolation="user pid mount ipc uts cgroup net", prepare=_bwrap),
-    Contestant(name="bwrap-hostnet", isolation="user pid mount ipc uts cgroup", prepare=_bwrap_host_network),
+    Contestant(name="bwrap", isolation=BWRAP_ALL, prepare=lambda s: _bwrap(*MINIMAL_ROOT)),
+    Contestant(
+        name="bwrap-hostnet", isolation=BWRAP_NO_NET, prepare=lambda s: _bwrap_host_network(*MINIMAL_ROOT)
+    ),
+    Contestant(name="bwrap-whole-root", isolation=BWRAP_ALL, prepare=lambda s: _bwrap(*WHOLE_ROOT)),
+    Contestant(
+        name="bwrap-whole-root-hostnet",
+        isolation=BWRAP_NO_NET,
+        prepare=lambda s: _bwrap_host_network(*WHOLE_ROOT),
+    ),
     Contestant(name="crun", isolation=ALL_BUT_USER, prepare=_crun),
-    Contestant(name="crun-hostnet", isolation="pid mount ipc uts cgroup", prepare=_crun_host_network),
+    Contestant(name="crun-hostnet", isolation=BUT_USER_AND_NET, prepare=_crun_host_network),
     Contestant(name="runc", isolation=ALL_BUT_USER, prepare=_runc),
-    Contestant(name="runc-hostnet", isolation="pid mount ipc uts cgroup", prepare=_runc_host_network),
+    Contestant(name="runc-hostnet", isolation=BUT_USER_AND_NET, prepare=_runc_host_network),
     Contestant(name="runsc", isolation="gVisor: a kernel of its own", prepare=_runsc),
 )
 PROGRAMS = ("bwrap", "crun", "runc", "runsc")

@@ -1,0 +1,140 @@
+"""The page docs/benchmarks.md and its plot, from one run's figures.  ✗ measures nothing.
+
+Ratios only: the times of a shared machine are of no use to anybody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.budgets import MEMORY_KIB, Ratio, ratio, verdicts
+from bench.contestants import Contestant
+from bench.plot import Bar, svg
+
+BASELINE = "bwrap"
+PAGE = """\
+# Benchmarks
+
+How long a sandbox takes from the call to the end of a static `true`, compared with the other sandboxes of a Debian
+machine; and what a running container costs in memory. Made by `make bench`; nothing here is written by hand.
+
+{conditions}
+
+## Start-up
+
+Each round runs every contestant once, in random order, and a figure is the median over {rounds} rounds of the ratio
+*within* a round, with the quartiles beside it. The machine was shared with other work: its noise moves both sides of a
+ratio, and the quartiles show what is left of it. All keep their state in memory, and none of Nucleus' layers is
+switched off: see the proof below.
+
+![Start-up times relative to bwrap, logarithmic]({plot})
+
+{table}
+
+- **SDK**: `nucleus.run([...])` in a Python process that has started one before; each run has another command line.
+- **saved**: `SavedPlan.load(path).run()`, the plan compiled once.
+- **cli**: `bin/nucleus run --rm -- true`, the interpreter's start included.
+- **-hostnet**: without a network namespace of its own.
+- **bwrap** makes a minimal root out of the host's /usr, as Nucleus does; **bwrap-whole-root** binds the whole host
+  root. Neither has seccomp, Landlock, resource limits, or a private range of user ids.
+
+| Budget | measured | allowed | |
+| --- | ---: | ---: | --- |
+{budgets}
+
+## The timed sandbox is the hardened one
+
+The same start with a payload that looks at itself: the five capability sets (inheritable, permitted, effective, bounding,
+ambient), `/proc/self/status`, and the inodes of its namespaces; the last row is the host.
+
+{proof}
+
+## Memory of a running container
+
+{memory_text}
+
+{memory}
+"""
+MEMORY_TEXT = """\
+A hundred containers at once, each with a static sleeper; counted is what is there beyond the same sleeper started bare:
+proportional share of monitor, init and workload, shared memory, and the kernel's memory by `/proc/meminfo`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """All of one run. memory: KiB by kind, or nothing when it was not measured."""
+
+    contestants: Sequence[Contestant]
+    times: Mapping[str, Sequence[int]]
+    absent: Mapping[str, str]
+    versions: Mapping[str, str]
+    proof: Sequence[str]
+    memory: Mapping[str, float]
+
+    def ratios(self) -> dict[str, Ratio]:
+        base = self.times[BASELINE]
+        return {c.name: ratio(self.times[c.name], base) for c in self.contestants if c.name in self.times}
+
+
+def _table(figures: Figures) -> str:
+    rows = [f"| Contestant | × {BASELINE} | quartiles | Isolation |", "| --- | ---: | :---: | --- |"]
+    for contestant in figures.contestants:
+        found = figures.ratios().get(contestant.name)
+        if found is None:
+            why = figures.absent.get(contestant.name, "left out").splitlines()[0]
+            rows.append(f"| {contestant.name} | | | does not start here: {why} |")
+            continue
+        rows.append(
+            f"| {contestant.name} | {found.median:.2f} | {found.low:.2f} – {found.high:.2f}"
+            f" | {contestant.isolation} |"
+        )
+    return "\n".join(rows)
+
+
+def budget_lines(figures: Figures) -> list[str]:
+    """Each budget with what was measured."""
+    lines = [
+        f"| {budget.name} / {budget.against} | {found.median:.2f} | {budget.limit:.2f} | {_word(kept)} |"
+        for budget, found, kept in verdicts(figures.times)
+    ]
+    if figures.memory:
+        total = figures.memory["sum"]
+        kept = total <= MEMORY_KIB
+        lines.append(f"| memory of a container, KiB | {total:.0f} | {MEMORY_KIB:.0f} | {_word(kept)} |")
+    return lines
+
+
+def _word(kept: bool) -> str:
+    return "kept" if kept else "**over**"
+
+
+def _memory(memory: Mapping[str, float]) -> str:
+    rows = ["| Kind | KiB per container |", "| --- | ---: |"]
+    rows += [f"| {name} | {size:.0f} |" for name, size in memory.items() if name not in ("sum", "MemAvailable")]
+    return "\n".join([*rows, f"| **sum** | **{memory['sum']:.0f}** |"])
+
+
+def page(figures: Figures, plot: str) -> str:
+    rounds = len(figures.times[BASELINE])
+    return PAGE.format(
+        conditions="; ".join(f"{name} {version}" for name, version in figures.versions.items()) + ".",
+        rounds=rounds,
+        plot=plot,
+        table=_table(figures),
+        budgets="\n".join(budget_lines(figures)),
+        proof="\n".join(figures.proof) or "Not taken in this run.",
+        memory_text=MEMORY_TEXT,
+        memory=_memory(figures.memory) if figures.memory else "Not measured in this run.",
+    )
+
+
+def write(figures: Figures, folder: Path) -> None:
+    """benchmarks.md and benchmarks.svg."""
+    bars = [
+        Bar(name=name, low=found.low, value=found.median, high=found.high, own=name.startswith("nucleus"))
+        for name, found in figures.ratios().items()
+    ]
+    (folder / "benchmarks.svg").write_text(svg(f"Start-up time relative to {BASELINE}", bars))
+    (folder / "benchmarks.md").write_text(page(figures, "benchmarks.svg"))
