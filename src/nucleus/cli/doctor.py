@@ -9,7 +9,7 @@ import sys
 
 from ..base.errors import SpecError
 from ..cgroup.parent import CONTROLLERS, choose_parent
-from ..host.doctor import CgroupOutlook, Finding, apparmor_profile, findings, ready
+from ..host.doctor import MISSING, CgroupOutlook, Finding, apparmor_profile, findings, ready
 from ..host.probe import probe
 from ..host.slow import launcher_path
 from ..host.tools import probe_tools
@@ -66,11 +66,12 @@ def cgroup_outlook(facts: HostFacts) -> CgroupOutlook:
 
 
 def report_text(report: tuple[Finding, ...], facts: HostFacts) -> str:
-    """A line per finding, its remedy below it."""
+    """A line per finding, its remedy below it.  A program that only some features need is optional, not missing."""
     width = max(len(f.name) for f in report)
     lines = []
     for finding in report:
-        lines.append(f"{finding.status:<8}  {finding.name:<{width}}  {finding.detail}")
+        status = "optional" if finding.status == MISSING and not finding.required else finding.status
+        lines.append(f"{status:<8}  {finding.name:<{width}}  {finding.detail}")
         if finding.remedy:
             lines.append(f"{'':<8}  {'':<{width}}  remedy: {finding.remedy}")
     who = "root" if facts.identity.is_host_root else facts.identity.name or f"uid {facts.identity.uid}"
