@@ -47,13 +47,16 @@ def open_directory(wanted: CgroupDirectory) -> int:
     except OSError as error:
         remedy = "create it, or leave --cgroup-parent out" if error.errno == ENOENT else "nucleus doctor"
         raise HostUnsupported(
-            f"the cgroup {wanted.path} cannot be used: {os.strerror(error.errno or 0)}", remedy=remedy
+            f"the cgroup {wanted.path} cannot be used: {os.strerror(error.errno or 0)}",
+            where="cgroup",
+            remedy=remedy,
         ) from error
     device = os.fstat(fd).st_dev
     if (os.major(device), os.minor(device)) != (0, wanted.device):
         os.close(fd)
         raise HostUnsupported(
             f"{wanted.path} is not in the cgroup v{wanted.version} hierarchy",
+            where="cgroup",
             remedy="give a directory of the mounted cgroup tree",
         )
     return fd
@@ -92,6 +95,7 @@ def _step_aside(base: int, placement: Placement) -> None:
     if not _may_move(pids):
         raise HostUnsupported(
             "the delegated cgroup holds processes of others, so its controllers cannot be handed on",
+            where=placement.directories[0].path,
             remedy=placement.remedy,
         )
     try:

@@ -40,7 +40,8 @@ class Arguments:
                     raise SpecError("a value is missing", where=name, remedy=f"write {name} VALUE")
                 self.values[name] = value if equals else left.pop(0)
             elif word.startswith("-") and word != "-":
-                raise SpecError(f"unknown option {name!r}", remedy="see --help")
+                verb = " ".join(help_text.split()[1:3])
+                raise SpecError(f"unknown option {ascii(name)}", where=verb, remedy=f"see {verb} --help")
             else:
                 self.words.append(word)
 

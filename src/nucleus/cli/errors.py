@@ -44,7 +44,9 @@ def render_error(error: NucleusError, *, log_format: str = "text", log_path: str
         try:
             fd = os.open(log_path, flags, 0o600)
         except OSError as reason:
-            sys.stderr.write(f"nucleus: --log {log_path}: {(reason.strerror or '').lower()}\n")
+            if all(p.where != "--log" for p in error.problems_list()):
+                text = printable(f"nucleus: --log: {log_path} cannot be written: {(reason.strerror or '').lower()}")
+                sys.stderr.write(f"{text}\n  remedy: name a file that you may write\n")
             return
         with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)

@@ -110,7 +110,9 @@ def _verb(argv: list[str]) -> tuple[str, list[str]]:
             return "version", rest
         elif word.startswith("-"):
             raise SpecError(
-                f"unknown option {ascii(name)}", remedy="options stand after the verb; see `nucleus --help`"
+                f"unknown option {ascii(name)}",
+                where="nucleus",
+                remedy="options stand after the verb; see `nucleus --help`",
             )
         elif word in VERBS:
             return word, _accepted(before, _ACCEPTS.get(word, ())) + rest
@@ -134,7 +136,9 @@ def _accepted(before: list[str], flags: tuple[str, ...]) -> list[str]:
 def _unknown_verb(word: str) -> SpecError:
     from ..spec.suggest import hint
 
-    return SpecError(f"unknown verb {ascii(word)}", remedy=f"`nucleus --help` lists them{hint(word, VERBS)}")
+    return SpecError(
+        f"unknown verb {ascii(word)}", where="nucleus", remedy=f"`nucleus --help` lists them{hint(word, VERBS)}"
+    )
 
 
 def _call(verb: str, arguments: list[str]) -> int:
@@ -194,5 +198,5 @@ def _bug(error: Exception, form: str) -> int:
         code = "bug"
 
     message = f"this is a bug: {type(error).__name__}: {error}".replace("\n", " ")
-    render_error(Bug(message, remedy="set NUCLEUS_DEBUG=1 for the traceback, and report it"), log_format=form)
+    render_error(Bug(message, where="nucleus", remedy="set NUCLEUS_DEBUG=1 for the traceback, and report it"), log_format=form)
     return EXIT_USAGE

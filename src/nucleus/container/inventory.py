@@ -101,5 +101,5 @@ def _end(fd: int, container_id: str, record: ContainerRecord | None, force: bool
     deadline = time.monotonic() + _KILL_WAIT_S
     while not owner_is_gone(fd):
         if time.monotonic() > deadline:
-            raise Conflict(f"container {container_id[:12]} did not end", remedy="try again")
+            raise Conflict(f"container {container_id[:12]} did not end", where="nucleus rm", remedy="try again")
         time.sleep(0.01)

@@ -107,6 +107,12 @@ def read_init(data: bytes) -> InitRecord | None:
     return InitRecord(monitor_pid=monitor, init_pid=init, monitor_ticks=monitor_ticks, init_ticks=init_ticks)
 
 
+# What any step may meet on a machine that is full.
+_ANYWHERE = {
+    "EMFILE": "raise the limit of open files: ulimit -n 1024",
+    "ENFILE": "raise fs.file-max, or end other programs",
+    "ENOMEM": "free some memory, or raise --memory",
+}
 _DELEGATION = "run `nucleus doctor`: it says which cgroups this user may use and how to get one delegated"
 _USERNS = "run `nucleus doctor`: it says what forbids user namespaces here and the command that allows them"
 # (step, errno name or "") → (what it means, what to do).  "" stands for any errno of the step.
@@ -159,6 +165,8 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         meaning = ("the working directory cannot be entered: {directory}", "choose an existing one with --workdir")
     else:
         meaning = _MEANINGS.get((name, word)) or _MEANINGS.get((name, "")) or ("", "run `nucleus doctor`")
+        if (name, word) not in _MEANINGS and word in _ANYWHERE:
+            meaning = (meaning[0], _ANYWHERE[word])
     values: dict[str, str] = {}
     described = f"carry out {name}"
     if step is not None:

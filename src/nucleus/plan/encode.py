@@ -31,7 +31,7 @@ def encode_step(step: Step) -> bytes:
         elif isinstance(value, str):
             if "\0" in value:
                 field = step.spec.names[len(parts)]
-                raise SpecError(f"{step.name}: {field} contains a NUL byte", where=step.origin)
+                raise SpecError(f"{step.name}: {field} contains a NUL byte", where=step.origin, remedy="remove it")
             parts.append(_framed(value.encode("utf-8", "surrogateescape")))
         else:
             parts.append(_framed(value))
@@ -62,7 +62,9 @@ def decode(data: bytes) -> LaunchPlan:
     magic, version, kind, count, length, schema_hash = _HEADER.unpack_from(data)
     if (magic, version, schema_hash) != (MAGIC, schema.VERSION, schema.SCHEMA_HASH):
         raise SpecError(
-            "not a launch plan of this version", remedy="save the plan again with this version of nucleus"
+            "not a launch plan of this version",
+            where="launch plan",
+            remedy="save the plan again with this version of nucleus",
         )
     at, steps, slots = _HEADER.size, [], 0
     for _ in range(count):
