@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base.errors import SpecError
+from .base.errors import LaunchError, SpecError
 from .container.attached import OWNER_KILLS, checked, run_attached
 from .container.prepare import prepare
 from .container.warm import WARM
@@ -42,7 +42,11 @@ def run(
             "options beside a ContainerSpec", where="run", remedy="use spec.replace(...) to change fields"
         )
     prepared = prepare(wanted.replace(rm=True), owner=OWNER_KILLS, warm=WARM)
-    result = run_attached(prepared, stdin, (on_stdout, on_stderr))
+    try:
+        result = run_attached(prepared, stdin, (on_stdout, on_stderr))
+    except LaunchError:
+        WARM.facts.forget()  # the machine may have changed in a way that no look at it shows
+        raise
     return checked(result, wanted.command) if check else result
 
 

@@ -28,13 +28,13 @@ _VARIABLES = ("XDG_RUNTIME_DIR", "NUCLEUS_SCOPE")
 class CurrentFacts:
     """`get()` answers with the same object for as long as nothing was seen to change."""
 
-    __slots__ = ("_changes", "_facts", "_file", "_fd", "_pid", "_seen", "_until")
+    __slots__ = ("_facts", "_fd", "_file", "_mounts", "_pid", "_seen", "_until")
 
     def __init__(self) -> None:
         self._facts: HostFacts | None = None
         self._seen: tuple[object, ...] = ()
         self._until = 0.0
-        self._changes = 0
+        self._mounts = b""
         self._fd = self._pid = -1
         self._file = (0, 0)
 
@@ -55,9 +55,10 @@ class CurrentFacts:
 
     def _look(self) -> tuple[object, ...]:
         if self._mounts_changed():
-            self._changes += 1
+            # The change may be undone already: some runtimes mount in the host's table for a moment.
+            self._mounts = _text("/proc/self/mountinfo")
         return (
-            self._changes,
+            self._mounts,
             os.getpid(),
             [os.environ.get(name) for name in _VARIABLES],
             [_text(path) for path in _READ[:2]],
@@ -109,6 +110,9 @@ def _text(path: str) -> bytes:
     except OSError:
         return b""
     try:
-        return os.read(fd, 1 << 16)
+        parts = []
+        while part := os.read(fd, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
     finally:
         os.close(fd)
