@@ -66,7 +66,7 @@ def cgroup_outlook(facts: HostFacts) -> CgroupOutlook:
 
 
 def report_text(report: tuple[Finding, ...], facts: HostFacts) -> str:
-    """A line per finding, its remedy below it.  A program that only some features need is optional, not missing."""
+    """A line per finding, its remedy below it.  What only some features need is optional, not missing."""
     width = max(len(f.name) for f in report)
     lines = []
     for finding in report:
