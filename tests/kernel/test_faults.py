@@ -19,7 +19,9 @@ from sandboxes import Boxes, descendants, mount_points, reap_orphans
 from nucleus import sandbox
 from nucleus.base.errors import LaunchError, NucleusError
 from nucleus.cli.parser import parse_run
+from nucleus.container import inventory
 from nucleus.container.prepare import Prepared, prepare
+from nucleus.container.run import run_in_place
 from nucleus.launch import launcher as installed
 from nucleus.plan.schema import CHILD, WORKLOAD
 from nucleus.plan.steps import LaunchPlan
@@ -189,3 +191,43 @@ def test_a_fault_at_any_step_leaves_nothing_behind(
             problems.append(f"{where}: {outcome}")
         problems += [f"{where}: {left}" for left in verdict(aftermath, lambda: run_here(empty))]
     assert "\n".join(problems) == ""
+
+
+def run_in_place_of_a_child(spec: ContainerSpec) -> None:
+    """As `nucleus run` does: the process becomes the launcher, and its record stays."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run_in_place(spec)
+        finally:
+            os._exit(99)
+    os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("how", ["the next run", "rm"])
+def test_what_could_not_be_removed_at_the_end_is_removed_by(
+    how: str,
+    spec: ContainerSpec,
+    fault_launcher: FaultLauncher,
+    known_ids: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where an exit record says how the container ended: it says as well that something is left."""
+    kept = spec.replace(rm=False, name="")
+    prepared = prepare(kept, owner=0, reporter=("/bin/true",))
+    plan = prepared.plan
+    prepared.discard()
+    assert plan is not None
+    parents = cgroups_of(spec)
+    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
+    for step in [i for i, s in enumerate(plan.steps) if s.spec.phase_name == AFTERWARDS]:
+        aftermath = Aftermath(Path(spec.state_root), parents, known_ids)
+        with fault_launcher.fault(step, "error"):
+            run_in_place_of_a_child(kept)
+        assert aftermath.processes() == []
+        if how == "the next run":
+            assert run_here(spec.replace(name="")) == "exit 7"
+            assert aftermath.cgroups() == [], plan.steps[step].name
+        for known in inventory.list_containers(spec.state_root):
+            inventory.remove(str(known["id"]), root=spec.state_root, force=False)
+        assert aftermath.cgroups() + aftermath.things() == [], plan.steps[step].name

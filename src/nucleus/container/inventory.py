@@ -9,7 +9,7 @@ from ..base.errors import Conflict, NotFound
 from ..launch.report import read_exit, read_init
 from ..state.record import from_json
 from ..state.store import Store, default_root, owner_is_gone, read_file
-from .sweep import bury, kill_left_over, remove_directory, sweep
+from .sweep import bury, kill_left_over, remove_directory, settled, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def remove(reference: str, *, root: str, force: bool) -> str:
             record = from_json(read_file(fd, "state.json") or b"")
             if not owner_is_gone(fd):
                 _end(fd, container_id, record, force)
-            if read_exit(read_file(fd, "exit") or b"") is None:
+            if not settled(read_file(fd, "exit") or b""):
                 bury(store, container_id, fd, record)
             remove_directory(store, container_id, record)
         finally:

@@ -11,7 +11,7 @@ import time
 from errno import EBUSY, ENOENT
 
 from ..base.errors import NotFound
-from ..launch.report import EXIT, INIT_KILLED, read_exit, read_init
+from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
 
@@ -42,13 +42,13 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
 
 
 def _sweep_one(store: Store, container_id: str) -> int:
-    if _has_exit_record(store, container_id):
-        return 0
+    if settled(files.read_file(store.containers_fd, f"{container_id}/exit") or b""):
+        return 0  # ended containers are what most of a state root is: every launch passes by them
     fd = store.open(container_id)
     try:
-        if read_exit(files.read_file(fd, "exit") or b"") is not None or not files.owner_is_gone(fd):
+        if settled(files.read_file(fd, "exit") or b"") or not files.owner_is_gone(fd):
             return 0
-        if read_exit(files.read_file(fd, "exit") or b"") is not None:
+        if settled(files.read_file(fd, "exit") or b""):
             return 0  # it ended between the two looks
         record = from_json(files.read_file(fd, "state.json") or b"")
         bury(store, container_id, fd, record)
@@ -57,13 +57,14 @@ def _sweep_one(store: Store, container_id: str) -> int:
         os.close(fd)
 
 
-def _has_exit_record(store: Store, container_id: str) -> bool:
-    """Ended containers are what most of a state root is, and every launch passes by them: no more than one file."""
-    return read_exit(files.read_file(store.containers_fd, f"{container_id}/exit") or b"") is not None
+def settled(exit_record: bytes) -> bool:
+    """Whether the container ended, and whoever ended it could remove all that had to go."""
+    ended = read_exit(exit_record)
+    return ended is not None and not ended.flags & DIRTY
 
 
 def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | None) -> None:
-    """Clean up behind a killed owner; the caller holds the container's lock."""
+    """Clean up behind an owner that was killed, or could not do it; the caller holds the container's lock."""
     kill_left_over(fd, record)
     for directory in record.cgroups if record is not None else ():
         # Only what the launcher names so: a damaged record must not lead to another directory.
@@ -72,12 +73,18 @@ def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | Non
     if record is None or record.remove:
         remove_directory(store, container_id, record)
         return
-    now = time.time_ns()
-    data = EXIT.pack(
-        b"NUCEXIT\0", 1, INIT_KILLED, 128 + _SIGKILL, _SIGKILL, record.created_ns, now, *[0] * 7, bytes(32)
-    )
     remove_tree(fd, "context")
-    files.write_file(fd, "exit", data)
+    files.write_file(fd, "exit", _final_exit_record(files.read_file(fd, "exit") or b"", record.created_ns))
+
+
+def _final_exit_record(written: bytes, created_ns: int) -> bytes:
+    """The owner's own record, now that all is clean; where it left none, one that says that it was killed."""
+    ended = read_exit(written)
+    if ended is not None:
+        magic, version, flags, *rest = EXIT.unpack(written)
+        return EXIT.pack(magic, version, flags & ~DIRTY, *rest)
+    killed = (INIT_KILLED, 128 + _SIGKILL, _SIGKILL, created_ns, time.time_ns())
+    return EXIT.pack(b"NUCEXIT\0", 1, *killed, *[0] * 7, bytes(32))
 
 
 def kill_left_over(fd: int, record: ContainerRecord | None) -> None:
