@@ -22,9 +22,7 @@ from source_tree import ROOT, shown
 
 PAGES = [
     page
-    for page in sorted(
-        [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
-    )
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
     if any(block.language in (*RUN, *FILES) for block in blocks_of(page))
 ]
 TEST_USER = "nucleus-test"
