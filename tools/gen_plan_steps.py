@@ -16,9 +16,9 @@ sys.path.insert(0, str(ROOT / "src"))
 from nucleus.plan import schema  # noqa: E402
 
 CHECKS = {
-    "": "CHECK_NONE", "max": "CHECK_MAX", "mask": "CHECK_MASK", "absolute": "CHECK_ABSOLUTE", "name": "CHECK_NAME",
-    "multiple": "CHECK_MULTIPLE", "list": "CHECK_LIST", "list?": "CHECK_LIST_OR_EMPTY", "sysctl": "CHECK_SYSCTL",
-    "slot": "CHECK_SLOT",
+    "": "CHECK_NONE", "max": "CHECK_MAX", "mask": "CHECK_MASK", "absolute": "CHECK_ABSOLUTE",
+    "name": "CHECK_NAME", "multiple": "CHECK_MULTIPLE", "list": "CHECK_LIST", "list?": "CHECK_LIST_OR_EMPTY",
+    "sysctl": "CHECK_SYSCTL", "slot": "CHECK_SLOT",
 }  # fmt: skip
 COUNTS = {"*": "COUNT_ANY", "?": "COUNT_OPTIONAL", "1": "COUNT_REQUIRED", "-": "COUNT_NEVER"}
 
