@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/explain/plan-format.md from the step table.  `--check` only says whether it is stale (exit 1)."""
+"""Writes docs/explain/plan-format.md from the step table.  `--check` only says if it is stale (exit 1)."""
 
 from __future__ import annotations
 
