@@ -3,7 +3,8 @@
 ```sh [root|user|cgroup …]    shell, run with `set -e`
 ```python                     a program of its own
 ```toml NAME, ```json NAME    a file that the examples after it find under that name
-```text                       after an example: what it prints; … stands for any text, alone on its line for any lines
+```text                       after an example: what it prints; … stands for any text, and alone on its
+                              line for any lines
 """
 
 from __future__ import annotations

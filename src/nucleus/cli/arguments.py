@@ -1,4 +1,7 @@
-"""Flags and words of the small verbs.  The options of `run` come from the table instead (`parser.py`)."""
+"""Flags and words of the small verbs.  The options of `run` come from the table instead (`parser.py`).
+
+✗ no verb's own flags, ✗ no meaning.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`nucleus explain [--format text|json] [--raw] [OPTION…] -- COMMAND`: the plan of a run, without running it."""
+"""`nucleus explain [--format text|json] [--raw] [OPTION…] -- COMMAND`: the plan of a run, without running it.
+
+✗ words of steps (`plan/explain.py`), ✗ options (`parser.py`).
+"""
 
 from __future__ import annotations
 

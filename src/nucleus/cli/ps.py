@@ -1,4 +1,7 @@
-"""`nucleus ps [-a] [-q] [--format table|json]`: the containers of this state root."""
+"""`nucleus ps [-a] [-q] [--format table|json]`: the containers of this state root.
+
+✗ which there are (`container/inventory.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`nucleus rm [-f] CONTAINER…`: remove ended containers, with -f running ones too."""
+"""`nucleus rm [-f] CONTAINER…`: remove ended containers, with -f running ones too.
+
+✗ how (`container/inventory.py`).
+"""
 
 from __future__ import annotations
 

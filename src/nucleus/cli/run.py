@@ -1,4 +1,4 @@
-"""`nucleus run [OPTION…] -- COMMAND`: parse, prepare, become the launcher."""
+"""`nucleus run [OPTION…] -- COMMAND`: parse, prepare, become the launcher.  ✗ options (`parser.py`)."""
 
 from __future__ import annotations
 
