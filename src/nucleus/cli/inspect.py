@@ -1,4 +1,7 @@
-"""`nucleus inspect CONTAINER…`: all that is known of a container, as JSON.  ✗ what is known (`container/inventory.py`)."""
+"""`nucleus inspect CONTAINER…`: all that is known of a container, as JSON.
+
+✗ what is known (`container/inventory.py`).
+"""
 
 from __future__ import annotations
 

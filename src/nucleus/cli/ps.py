@@ -36,11 +36,17 @@ def main(argv: list[str]) -> int:
     if given.done:
         return 0
     if given.words:
-        raise SpecError(f"unexpected argument {given.words[0]!r}", where="nucleus ps", remedy="nucleus ps --help")
+        raise SpecError(
+            f"unexpected argument {given.words[0]!r}", where="nucleus ps", remedy="nucleus ps --help"
+        )
     form = given.values.get("--format", "table")
     if form not in ("table", "json"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use table or json")
-    rows = [r for r in list_containers(given.values.get("--root", "")) if given.has("all") or r["status"] == "running"]
+    rows = [
+        r
+        for r in list_containers(given.values.get("--root", ""))
+        if given.has("all") or r["status"] == "running"
+    ]
     if given.has("quiet"):
         sys.stdout.write("".join(f"{r['id']}\n" for r in rows))
     elif form == "json":

@@ -32,7 +32,9 @@ def main(argv: list[str]) -> int:
     code = 0
     for reference in given.words:
         try:
-            sys.stdout.write(remove(reference, root=given.values.get("--root", ""), force=given.has("force")) + "\n")
+            sys.stdout.write(
+                remove(reference, root=given.values.get("--root", ""), force=given.has("force")) + "\n"
+            )
         except NucleusError as error:
             render_error(error)
             code = error.exit_code
