@@ -198,5 +198,6 @@ def _bug(error: Exception, form: str) -> int:
         code = "bug"
 
     message = f"this is a bug: {type(error).__name__}: {error}".replace("\n", " ")
-    render_error(Bug(message, where="nucleus", remedy="set NUCLEUS_DEBUG=1 for the traceback, and report it"), log_format=form)
+    bug = Bug(message, where="nucleus", remedy="set NUCLEUS_DEBUG=1 for the traceback, and report it")
+    render_error(bug, log_format=form)
     return EXIT_USAGE

@@ -11,7 +11,7 @@ from stat import S_ISDIR, S_ISREG
 
 from ..base.errors import SpecError
 from ..plan.request import RootEntry, Source, VolumeSource
-from ..spec.paths import foreign_home, forbidden_source
+from ..spec.paths import forbidden_source, foreign_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

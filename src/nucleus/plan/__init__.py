@@ -1,1 +1,1 @@
-"""What the launcher will do, as data: (spec, policy, facts) → LaunchPlan → bytes.  Pure.  ✗ no I/O, no clock, no randomness."""
+"""What the launcher will do, as data: (spec, policy, facts) → LaunchPlan → bytes.  Pure.  ✗ no I/O, clock, randomness."""
