@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from plan_requests import realistic_plans
 from plan_strategies import plans, replaced, sample_plans, without
 
+from nucleus.base.errors import LaunchError
 from nucleus.plan import invariants, schema
 from nucleus.plan.steps import LaunchPlan, Step, step
 
@@ -239,3 +240,9 @@ def test_a_mount_that_is_sealed_later_counts_as_sealed() -> None:
     steps = (*good().steps[:at], sealed, *good().steps[at:])
     plan = LaunchPlan(kind=schema.KIND_CREATE, steps=steps, slots=good().slots)
     assert invariants.check(plan, writable_executable=frozenset()) == ()
+
+
+def test_an_unsafe_plan_is_not_launched() -> None:
+    invariants.require(good())
+    with pytest.raises(LaunchError, match="the private root stays writable"):
+        invariants.require(changed(good(), "seal-root", attributes=0))

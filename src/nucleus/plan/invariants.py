@@ -7,7 +7,7 @@ judge that.
 
 from __future__ import annotations
 
-from ..base.errors import Problem
+from ..base.errors import LaunchError, Problem
 from . import schema
 
 TYPE_CHECKING = False
@@ -41,6 +41,17 @@ def check(
 ) -> tuple[Problem, ...]:
     """All problems; policy is judged only where the structure holds."""
     return structural(plan) or policy(plan, writable_executable=writable_executable)
+
+
+def require(plan: LaunchPlan, *, writable_executable: frozenset[str] = WRITABLE_EXECUTABLE) -> None:
+    """Raises LaunchError with all problems of policy.  The launcher itself refuses what is ill-formed."""
+    problems = policy(plan, writable_executable=writable_executable)
+    if problems:
+        raise LaunchError(
+            "the launch plan is not safe: " + "; ".join([p.message for p in problems]),
+            where=problems[0].where,
+            remedy=_REMEDY,
+        )
 
 
 # ---- structure: the decoder's predicate ----------------------------------------------------------
@@ -163,7 +174,7 @@ def policy(
 
 
 def _named(plan: LaunchPlan, actor: int) -> list[str]:
-    return [s.name for s in plan.steps if s.spec.actor == actor]
+    return [s.spec.name for s in plan.steps if s.spec.phase >> 4 == actor]
 
 
 def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
@@ -206,41 +217,43 @@ def _capability_sets(plan: LaunchPlan) -> Iterator[str]:
         yield "the read-back expects other capabilities than the plan sets"
 
 
-# Which steps make, use and end a numbered thing.
-_LIFE: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
-    (
-        "cgroup",
-        ("create-cgroup",),
-        ("set-cgroup", "enter-cgroup", "read-counter", "spawn"),
-        ("remove-cgroup",),
-    ),
-    ("mount", ("open-tree", "open-tree-inside"), ("map-mount",), ("attach-mount",)),
-    ("userns", ("make-userns",), ("map-mount",), ()),
-)
+# Which steps make, use and end a numbered thing: (field, what the step does with it).
+_MAKE, _USE, _END = 0, 1, 2
+_LIFE: Mapping[str, tuple[tuple[str, int], ...]] = {
+    "create-cgroup": (("cgroup", _MAKE),),
+    **dict.fromkeys(("set-cgroup", "enter-cgroup", "read-counter", "spawn"), (("cgroup", _USE),)),
+    "remove-cgroup": (("cgroup", _END),),
+    **dict.fromkeys(("open-tree", "open-tree-inside"), (("mount", _MAKE),)),
+    "attach-mount": (("mount", _END),),
+    "make-userns": (("userns", _MAKE),),
+    "map-mount": (("mount", _USE), ("userns", _USE)),
+}
 _NONE = {"cgroup": schema.NO_CGROUP, "userns": schema.CHILD_USERNS, "mount": -1}
 
 
-def _numbered_things(plan: LaunchPlan) -> Iterator[str]:
+def _when(step: Step) -> int:
     # The monitor works up to `release` before the child attaches anything, so its steps count as earlier.
-    ordered = sorted(plan.steps, key=lambda s: 9 if s.spec.phase_name == "finish" else s.spec.actor)
-    for field, made_by, used_by, ended_by in _LIFE:
-        alive: set[int] = set()
-        made: set[int] = set()
-        for step in ordered:
-            if step.name not in made_by + used_by + ended_by:
-                continue
+    return 9 if step.spec.phase_name == "finish" else step.spec.phase >> 4
+
+
+def _numbered_things(plan: LaunchPlan) -> Iterator[str]:
+    made: dict[str, set[int]] = {"cgroup": set(), "mount": set(), "userns": set()}
+    ended: dict[str, set[int]] = {"cgroup": set(), "mount": set(), "userns": set()}
+    for step in sorted([s for s in plan.steps if s.spec.name in _LIFE], key=_when):
+        for field, deed in _LIFE[step.spec.name]:
             number = _number(step, field)
-            if step.name in made_by:
-                if number in made:
+            if deed == _MAKE:
+                if number in made[field]:
                     yield f"{field} {number} is made twice"
-                alive.add(number)
-                made.add(number)
-            elif number not in alive and number != _NONE[field]:
+                made[field].add(number)
+            elif number != _NONE[field] and (number not in made[field] or number in ended[field]):
                 yield f"{step.name} uses {field} {number}, which is not there"
-            if step.name in ended_by:
-                alive.discard(number)
-        if ended_by and alive:
-            yield f"{field} {min(alive)} is made and never comes to its end"
+            if deed == _END:
+                ended[field].add(number)
+    for field in ("cgroup", "mount"):
+        left = made[field] - ended[field]
+        if left:
+            yield f"{field} {min(left)} is made and never comes to its end"
 
 
 def _child_order(plan: LaunchPlan) -> Iterator[str]:
@@ -276,6 +289,8 @@ def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:
     mapped = {_number(s, "mount") for s in plan.steps_of("map-mount")}
     detached = False
     for step in plan.steps:
+        if step.spec.phase >> 4 != schema.CHILD:
+            continue
         if step.name == "await-host-mounts":
             mapped.clear()
         detached = detached or step.name == "await-detached"
