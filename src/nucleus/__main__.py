@@ -1,5 +1,6 @@
 """`python -m nucleus`, and what bin/nucleus starts with `-I -S`.  ✗ nothing but cli.main."""
 
+import gc
 import sys
 
 
@@ -20,6 +21,7 @@ def _start() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may meet an older interpreter
         sys.stderr.write("nucleus: Python 3.11 or newer is needed\n  remedy: run 'make build'\n")
         return 125
+    gc.disable()  # a command is over, or the launcher, before anything is worth collecting
     if not __package__:
         _extend_path()
     from nucleus.cli.main import main

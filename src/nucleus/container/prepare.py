@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from hashlib import sha256
 
+from ..base.digest import digest
 from ..base.errors import HostUnsupported, SpecError
 from ..base.jsontext import dumps
 from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
 from ..host import ids, probe
+from ..plan.compile import compile_plan
+from ..plan.encode import encode
 from ..plan.request import CgroupParent, Identity, Request, VolumeSource
-from ..plan.reuse import compiled
 from ..plan.workload import PATH, candidates
 from ..policy import environment as policy_environment
 from ..state.record import ContainerRecord
@@ -105,6 +106,7 @@ def _fill(
     prepared: Prepared, spec: ContainerSpec, owner: int, reporter: tuple[str, ...], warm: Warm | None
 ) -> None:
     facts = warm.facts.get() if warm else facts_for(spec)
+    _refuse_missing_layers(spec, facts)
     finder = SourceFinder()
     volumes = volume_sources(spec, finder)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
@@ -145,10 +147,25 @@ def _fill(
         keep_record=not spec.rm,
         degraded=spec.degraded,
     )  # fmt: skip
-    done = warm.compiled(prepared.request) if warm else compiled(prepared.request)
-    prepared.plan, prepared.encoded = done.plan, done.encoded()
+    if warm:
+        done = warm.compiled(prepared.request)
+        prepared.plan, prepared.encoded = done.plan, done.encoded()
+    else:
+        prepared.plan = compile_plan(prepared.request)
+        prepared.encoded = encode(prepared.plan)
     write_file(prepared.state.fd, "state.json", prepared.record.to_json())
     open_slots(prepared, spec, facts, variables, [fd for _, fd in parents])
+
+
+def _refuse_missing_layers(spec: ContainerSpec, facts: HostFacts) -> None:
+    """No layer is left out in silence: a kernel without Landlock runs nothing unless the user gave it up by name."""
+    if facts.kernel.landlock_abi < 1 and "landlock" not in spec.degraded:
+        raise HostUnsupported(
+            "this kernel offers no Landlock",
+            where="landlock",
+            remedy="boot with lsm=landlock,… (Linux 5.13 or newer), or give the layer up: "
+            "--allow-degraded-security=landlock",
+        )
 
 
 def _identity(
@@ -251,7 +268,7 @@ def _record(
         pids_by="none" if not spec.pids else "rlimit" if limit_plan.nproc else "cgroup",
         degraded=spec.degraded,
         cgroups=tuple([f"{d.path}/nucleus-{prepared.id}" for d, _ in parents]),
-        spec_hash=sha256(dumps(written).encode()).hexdigest(),
+        spec_hash=digest(dumps(written).encode()),
         config_hash="",
         spec=written,
     )

@@ -9,7 +9,6 @@ from stat import S_ISDIR
 from ..base.errors import SpecError
 from ..launch import launcher
 from .prepare import prepare
-from .sweep import sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,10 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
     refuse_unusable_channels(spec)
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
     prepared = prepare(spec, reporter=reporter)
-    sweep(prepared.store)
+    if prepared.store.ids() != [prepared.id] or prepared.store.names():
+        from .sweep import sweep
+
+        sweep(prepared.store)
     try:
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)
     except BaseException:

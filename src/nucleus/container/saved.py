@@ -14,6 +14,7 @@ import time
 from stat import S_ISREG
 from struct import error as StructError
 
+from ..base.digest import digest
 from ..base.errors import PermissionRefused, SpecError
 from ..base.jsontext import dumps
 from ..cgroup import tree
@@ -225,13 +226,11 @@ def _taken(facts: HostFacts) -> tuple[Any, ...]:
 
 def _digest(facts: HostFacts) -> str:
     """Of the facts that a plan may rest on."""
-    from hashlib import sha256
-
     known = (
         facts.kernel, facts.identity, facts.cgroup, facts.files, facts.rlimits, facts.boot_id,
         facts.pid_namespace, facts.subordinate,
     )  # fmt: skip
-    return sha256(repr(known).encode("utf-8", "surrogateescape")).hexdigest()
+    return digest(repr(known).encode("utf-8", "surrogateescape"))
 
 
 def _parts(
