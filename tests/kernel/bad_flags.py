@@ -13,7 +13,7 @@ value of a later release | --network bridge | --network | not in this release | 
 forgotten value | --memory | --memory | needs a value | such as --memory 512M
 no size | --memory 12Q | --memory | '12Q' is not a size | 512M
 size of nothing | --memory 0 | --memory | 0 leaves nothing | such as
-size beyond all memory | --memory 99999999999T | --memory | more than a machine can have | at most
+size beyond all memory | --memory 99999999999T | --memory | more than a machine | at most
 no duration | --timeout soon | --timeout | 'soon' is not a duration | 90s
 no number of processors | --cpus -1 | --cpus | '-1' is not a number of processors | 2 or 0.5
 no variable | --env 1X=2 | --env | name of the variable | write KEY=VALUE
