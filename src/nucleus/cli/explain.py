@@ -16,19 +16,8 @@ def main(argv: list[str]) -> int:
     from ..plan import explain
     from .parser import parse_run
 
-    form, rest = "text", []
-    left = list(argv)
-    while left and left[0] != "--" and left[0].startswith("-"):
-        word = left.pop(0)
-        name, equals, value = word.partition("=")
-        if name == "--raw":
-            form = "raw"
-        elif name == "--format":
-            form = value if equals else left.pop(0) if left else ""
-        else:
-            left.insert(0, word)
-            break
-    rest = left[1:] if left[:1] == ["run"] else left  # `explain run …` reads as it is said
+    form, rest = _form(argv)
+    rest = rest[1:] if rest[:1] == ["run"] else rest  # `explain run …` reads as it is said
     if form not in ("text", "json", "raw"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
     prepared = prepare(parse_run(rest))
@@ -39,3 +28,23 @@ def main(argv: list[str]) -> int:
     finally:
         prepared.discard()
     return 0
+
+
+def _form(argv: list[str]) -> tuple[str, list[str]]:
+    """--format and --raw, wherever they stand among the options, and the words that are `run`'s."""
+    from ..spec.options import BY_FLAG, BY_SHORT
+
+    form, rest, left = "text", [], list(argv)
+    while left and left[0] != "--" and left[0].startswith("-"):
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if name == "--raw":
+            form = "raw"
+        elif name == "--format":
+            form = value if equals else left.pop(0) if left else ""
+        else:
+            option = BY_FLAG.get(name) or (BY_SHORT.get(word) if not equals else None)
+            rest.append(word)
+            if option is not None and option.bare is None and not equals and left:
+                rest.append(left.pop(0))
+    return form, rest + left
