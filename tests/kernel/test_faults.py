@@ -43,10 +43,12 @@ def fault_launcher(tmp_path_factory: pytest.TempPathFactory) -> FaultLauncher:
 
 @pytest.fixture
 def spec(boxes: Boxes) -> ContainerSpec:
-    """A container with a workspace, limits where they can be had, a tmpfs and a name."""
+    """A container with a bit of everything; limits where they can be had."""
     owner = (1000, 1000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-    workspace = boxes.directory("workspace", owner)
-    (workspace / ".git").mkdir()
+    workspace, context = boxes.directory("workspace", owner), boxes.directory("context")
+    (workspace / ".git" / "hooks").mkdir(parents=True)
+    token = context / "token"
+    token.write_text("hush")
     words = [
         "--root",
         str(boxes.root),
@@ -57,7 +59,15 @@ def spec(boxes: Boxes) -> ContainerSpec:
         "--tmpfs",
         "/scratch",
     ]
+    words += ["--context", str(context), "--secret", f"token={token}", "--volume", f"{token}:/data:ro"]
     return parse_run([*words, "--", "/bin/sh", "-c", "exit 7"]).replace(rm=True)
+
+
+def bare(spec: ContainerSpec) -> ContainerSpec:
+    """The next command: as little as there can be, on the same state root."""
+    return spec.replace(
+        name="", workspace="", tmpfs=(), context="", secrets=(), volumes=(), command=("/bin/true",)
+    )
 
 
 def plan_of(spec: ContainerSpec) -> LaunchPlan:
@@ -178,7 +188,7 @@ def test_a_fault_at_any_step_leaves_nothing_behind(
     known_ids: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plan, empty = plan_of(spec), spec.replace(name="", workspace="", tmpfs=(), command=("/bin/true",))
+    plan, empty = plan_of(spec), bare(spec)
     aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
     run = run_in_child if action == "kill Python" else run_here
     monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
