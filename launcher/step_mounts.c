@@ -7,9 +7,10 @@
 #include <linux/openat2.h>
 #include <linux/stat.h>
 
+/* Private: a clone of a shared mount is its peer, so that what is mounted below it inside would appear on the host. */
 static int set_attributes(int fd, u64 set, u64 userns, bool recursive)
 {
-	struct mount_attr attr = { .attr_set = set, .userns_fd = userns };
+	struct mount_attr attr = { .attr_set = set, .propagation = MS_PRIVATE, .userns_fd = userns };
 
 	return (int)K(__NR_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr));
 }
@@ -303,7 +304,7 @@ int run_make_root(const struct step *step, struct env *env)
 	const char *entries[] = { append_decimal(size, sizeof(size), "size=", step->field[0].number),
 				  append_decimal(inodes, sizeof(inodes), "nr_inodes=", step->field[1].number), mode };
 	char options[96], *at = options;
-	struct mount_attr private = { .propagation = 1U << 18 /* MS_PRIVATE */ };
+	struct mount_attr private = { .propagation = MS_PRIVATE };
 	int result;
 
 	mode[5] = (char)('0' + (step->field[2].number >> 6 & 7));
