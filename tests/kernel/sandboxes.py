@@ -105,6 +105,15 @@ def mount_points() -> list[str]:
     return [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
+def host_mounts_below(directory: str) -> list[str]:
+    """What is mounted below a directory of the host, as paths that begin with it left out."""
+    return [
+        point.removeprefix(directory)
+        for point in mount_points()
+        if directory and point.startswith(f"{directory}/")
+    ]
+
+
 def wait_until(condition: Any, seconds: float = PATIENCE_S) -> Any:
     """The condition's value once it is true; fails after that many seconds."""
     deadline = time.monotonic() + seconds
@@ -228,7 +237,8 @@ class Boxes:
             left = sorted(os.listdir(self.root / "containers")) + sorted(os.listdir(self.root / "names"))
             assert left == []
         _wait_for_none(cgroups)
-        assert [m for m in mount_points() if m not in self._mounts] == []
+        mounts = [point for point in mount_points() if point not in self._mounts]
+        assert mounts == [], mounts
 
 
 def _members(cgroup: Path) -> list[str]:

@@ -225,6 +225,7 @@ def test_a_volume_may_be_a_single_file(boxes: Boxes) -> None:
     )
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 @pytest.mark.parametrize("source", ["/etc", "/etc/passwd", "/proc", "/dev", "/run", "/sys", "/var/log", "/"])
 def test_the_host_s_own_places_never_come_in(boxes: Boxes, source: str) -> None:
     ran = boxes.cli("run", "--volume", f"{source}:/data", "--", "true")
@@ -232,6 +233,7 @@ def test_the_host_s_own_places_never_come_in(boxes: Boxes, source: str) -> None:
     assert "--volume" in ran.err and "remedy" in ran.err
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 def test_a_link_does_not_bring_them_in_either(boxes: Boxes) -> None:
     link = boxes.folder / "harmless"
     link.symlink_to("/etc")
@@ -322,5 +324,6 @@ def test_a_rootfs_is_read_only(boxes: Boxes, rootfs: Path) -> None:
     assert not (rootfs / "bin" / "new").exists()
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 def test_the_whole_host_is_no_rootfs(boxes: Boxes) -> None:
     assert boxes.cli("run", "--rootfs", "/", "--", "true").code == 125

@@ -14,6 +14,10 @@ import pytest
 from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
 
 
+# Where every kernel does the same, the slow guests of the virtual machine need not show it again.
+NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
+
+
 def started(process: subprocess.Popen[str]) -> None:
     """Waits for the first line of the workload."""
     assert process.stdout is not None
@@ -26,6 +30,7 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, out
 
 
+@NOT_IN_GUESTS
 @pytest.mark.parametrize(
     ("flags", "command", "code"),
     [
@@ -48,8 +53,7 @@ def test_exit_codes(boxes: Boxes, flags: tuple[str, ...], command: tuple[str, ..
     ran = boxes.cli("run", "--rm", *flags, "--", *command)
     assert ran.code == code, ran.err
     assert "Traceback" not in ran.err
-    failed_in_nucleus = code in (125, 126, 127)
-    assert ("remedy:" in ran.err) == failed_in_nucleus, ran.err
+    assert ("remedy:" in ran.err) == (code in (124, 125, 126, 127)), ran.err
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,7 @@ def test_a_signal_to_the_monitor_ends_the_workload(boxes: Boxes, name: str, code
     assert (known["reason"], known["signal"]) == ("signal", code - 128)
 
 
+@NOT_IN_GUESTS
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "WINCH"])
 def test_a_workload_may_handle_what_is_forwarded(boxes: Boxes, name: str) -> None:
     script = f"trap 'echo got {name}; exit 7' {name}; echo ready; while :; do sleep 0.05; done"
@@ -150,6 +155,7 @@ def test_streams_are_the_caller_s(boxes: Boxes) -> None:
     assert (ran.code, ran.out, ran.err) == (0, "from outside\n", "to stderr\n")
 
 
+@NOT_IN_GUESTS
 def test_a_reader_that_is_gone_is_a_broken_pipe(boxes: Boxes) -> None:
     ran = boxes.run("--", "sh", "-c", "yes | head -n 1; echo ${PIPESTATUS:-done}")
     assert ran.out.startswith("y\n") and "Broken pipe" not in ran.err
@@ -219,10 +225,11 @@ def test_ctrl_z_stops_and_fg_continues(boxes: Boxes, shell: Terminal) -> None:
 
 
 def test_bash_has_job_control_inside(boxes: Boxes, shell: Terminal) -> None:
-    shell.send(f"{COMMAND} run --rm -e 'PS1=inside> ' -- bash --norc --noprofile -i\n")
+    # What is typed is echoed: it must not look like what is waited for.
+    shell.send(f"{COMMAND} run --rm -e 'PS1=in''side> ' -- bash --norc --noprofile -i\n")
     shell.expect("inside> ")
-    shell.send("sleep 300\n")
-    time.sleep(0.3)
+    shell.send("sh -c 'echo u''p; exec sleep 300'\n")
+    shell.expect("up\r\n")
     shell.send("\x1a")
     shell.expect("Stopped")
     shell.send("bg; jobs\n")
@@ -263,6 +270,7 @@ def test_ps_inspect_and_rm_tell_a_life(boxes: Boxes) -> None:
     assert boxes.cli("ps", "-a").out.count("web") == 0
 
 
+@NOT_IN_GUESTS
 def test_rm_by_force_ends_a_running_container(boxes: Boxes) -> None:
     process = boxes.start("--name", "web", "--", "sh", "-c", "echo ready; sleep 600")
     started(process)
@@ -270,6 +278,7 @@ def test_rm_by_force_ends_a_running_container(boxes: Boxes) -> None:
     assert finished(process)[0] == 137
 
 
+@NOT_IN_GUESTS
 def test_a_name_is_taken_once(boxes: Boxes) -> None:
     assert boxes.cli("run", "--name", "one", "--", "true").code == 0
     second = boxes.cli("run", "--name", "one", "--", "true")

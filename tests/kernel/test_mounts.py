@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from typing import Any
 
 import pytest
-from sandboxes import Boxes
+from sandboxes import COMMAND, Boxes, host_mounts_below
 
 FEATURES = ("--workspace", "--context", "--tmpfs")
 MASKS = ("mask-file", "mask-directory")
 
 
 def plan_targets(steps: list[dict[str, Any]]) -> tuple[set[str], set[str]]:
-    """The mount points that the plan makes for certain, and those where there is something to hide."""
+    """The mount points that the plan makes for certain, and those where there is something to hide.
+
+    What the host has mounted below a directory comes in with it.
+    """
+    sources = {s["fields"]["mount"]: s["fields"]["path"] for s in steps if s["step"].startswith("open-tree")}
     certain, possible = {"/"}, set()
     for step in steps:
         fields = step["fields"]
         if step["step"] in ("mount-filesystem", "mount-proc", "attach-mount"):
             certain.add(fields["target"])
+            for below in host_mounts_below(sources.get(fields.get("mount"), "")):
+                possible.add(fields["target"] + below)
         elif step["step"] in MASKS:
             possible.add(fields["path"])
         elif step["step"] == "protect-path":
@@ -50,6 +57,47 @@ def test_every_mount_is_one_of_the_plan_s(boxes: Boxes, rich: tuple[str, ...], p
     shown = {line.split(" ")[4] for line in boxes.answers(ran.out, 1)[0]}
     assert shown - certain - possible == set()
     assert certain - shown == set()
+
+
+@pytest.mark.identity("root", "user", "nosub", "nested", "vm-root")
+def test_no_mount_travels_between_the_host_and_the_sandbox(boxes: Boxes) -> None:
+    """On a host whose mounts are shared, as systemd makes them; here in a namespace that ends with the test."""
+    workspace = boxes.directory("work")
+    for name in (".git", "late"):
+        (workspace / name).mkdir()
+    (workspace / ".git" / "config").write_text("[core]\n")
+    (boxes.folder / "data").mkdir()
+    run = [
+        "run",
+        "--root",
+        str(boxes.root),
+        "--rm",
+        "--workspace",
+        str(workspace),
+        "--volume",
+        f"{boxes.folder}/data:/data",
+    ]
+    script = """
+work=$1; shift
+"$@" -- sh -c 'echo ready; read x; ls /workspace/late' <"$work/../gate" &
+exec 9>"$work/../gate"
+while ! [ -s "$work/../out" ]; do sleep 0.05; done
+mount -t tmpfs none "$work/late" && : >"$work/late/of-the-host"
+grep -F "$work" /proc/self/mountinfo | cut -d' ' -f5 >&2
+echo go >&9
+wait
+"""
+    os.mkfifo(boxes.folder / "gate")
+    become = ["unshare", "--mount", "--propagation", "shared"]
+    if os.geteuid():
+        become = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "shared"]
+    with open(boxes.folder / "out", "wb") as out:
+        done = subprocess.run(
+            [*become, "sh", "-c", script, "sh", str(workspace), str(COMMAND), *run],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=boxes.environment, timeout=60, check=False,
+        )  # fmt: skip
+    assert (boxes.folder / "out").read_text() == "ready\n", done.stderr
+    assert done.stderr.decode().split() == [str(workspace / "late")]
 
 
 def test_no_mount_lets_set_user_id_or_devices_through(boxes: Boxes, rich: tuple[str, ...]) -> None:

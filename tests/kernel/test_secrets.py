@@ -76,6 +76,7 @@ def test_while_it_runs_a_secret_stands_nowhere_else(boxes: Boxes, token: Path) -
     assert len(seen) > 6
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 def test_a_secret_is_not_in_the_plan(boxes: Boxes, token: Path) -> None:
     words = ["--root", str(boxes.root), "--secret", f"token={token}", "--", "true"]
     for form in (["--format", "text"], ["--format", "json"], ["--raw"]):
@@ -85,6 +86,7 @@ def test_a_secret_is_not_in_the_plan(boxes: Boxes, token: Path) -> None:
         assert VALUE.encode() not in shown and b"/run/secrets/token" in shown
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 def test_a_secret_that_is_a_link_or_no_file_is_refused(boxes: Boxes, token: Path) -> None:
     link = boxes.folder / "link"
     link.symlink_to(token)
@@ -135,6 +137,7 @@ def test_variables_come_from_flags_files_and_the_caller(boxes: Boxes) -> None:
     assert {"FROM_FILE=f", "BOTH=flag", "FROM_CALLER=c", "EMPTY="} <= set(lines)
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 def test_values_of_variables_are_not_in_the_record(boxes: Boxes) -> None:
     assert boxes.cli("run", "--name", "quiet", "--env", f"TOKEN={VALUE}", "--", "true").code == 0
     state = b"".join(path.read_bytes() for path in boxes.root.rglob("*") if path.is_file())
@@ -142,6 +145,7 @@ def test_values_of_variables_are_not_in_the_record(boxes: Boxes) -> None:
     assert b"TOKEN" in state
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"])
 def test_what_the_loader_obeys_is_refused(boxes: Boxes, name: str) -> None:
     ran = boxes.cli("run", "--env", f"{name}=/x", "--", "true")
