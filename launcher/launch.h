@@ -83,7 +83,7 @@ int tell_peer(struct env *env, char letter);
 int become_init(struct env *env);
 int drop_all_capabilities(void);
 /* monitor.c */
-int monitor(struct env *env);
+const struct exit_record *monitor(struct env *env);
 int kill_child(struct env *env);
 int start_ticks(int pid, u64 *ticks);
 
@@ -102,6 +102,6 @@ step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_r
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
 step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;
 step_handler run_set_seccomp, run_assert_locked, run_exec;
-_Noreturn void report_failure(struct env *env, const struct step *step);
+_Noreturn void report_end(struct env *env, const struct step *step, const struct exit_record *exit);
 
 #endif

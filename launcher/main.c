@@ -103,7 +103,7 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	const char *why;
 	u64 cursor = 0;
 	struct step step;
-	int code;
+	const struct exit_record *exit;
 
 	(void)environment; /* the workload's environment comes in a slot, the launcher's own is ignored */
 	if (secure_execution(auxiliary))
@@ -122,10 +122,11 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 		return refuse(why, "reinstall nucleus; only nucleus itself starts the launcher");
 	if (K(__NR_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return refuse("close_range is missing", "Linux 5.11 or newer is needed");
-	code = monitor(&env);
-	if (env.exit_flags & EXIT_FAILED && env.control < 0)
+	exit = monitor(&env);
+	/* Where nobody listens, what the exit code does not tell is said on the terminal. */
+	if (exit->flags & (EXIT_FAILED | EXIT_OOM | EXIT_TIMEOUT) && exit->exit_code && env.control < 0)
 		while (plan_next(&plan, &cursor, &step))
 			if (step.opcode == STEP_REPORT_FAILURE)
-				report_failure(&env, &step);
-	return code;
+				report_end(&env, &step, exit);
+	return exit->exit_code;
 }

@@ -353,7 +353,7 @@ int run_write_exit_record(const struct step *step, struct env *env)
 	return result ? result : (int)K(__NR_renameat, directory, "exit.new", directory, "exit");
 }
 
-int monitor(struct env *env)
+const struct exit_record *monitor(struct env *env)
 {
 	struct wait_state state = { .deadline_ns = NONE };
 	struct exit_record *exit = the_exit();
@@ -381,5 +381,5 @@ int monitor(struct env *env)
 	take_counters(env, exit);
 	message.exit = *exit;
 	tell_owner(env, &message, -1);
-	return exit->exit_code;
+	return exit;
 }

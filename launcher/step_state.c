@@ -134,18 +134,18 @@ static char *put_hex(char *at, const void *bytes, size_t size)
 	return at;
 }
 
-/* Replaces the monitor by the program that turns the record into a sentence; only when that fails it returns. */
-_Noreturn void report_failure(struct env *env, const struct step *step)
+/* Replaces the monitor by the program that turns the exit record into a sentence; its exit code is the record's. */
+_Noreturn void report_end(struct env *env, const struct step *step, const struct exit_record *exit)
 {
 	static const char *argv[16], *none[] = { NULL };
-	char record[2 * sizeof(struct failure) + 1], number[16], plan[16];
+	char record[2 * sizeof(*exit) + 1], number[16], plan[16];
 	const char *list = step->field[1].bytes;
 	int origins = slot(env, &step->field[0]);
 	unsigned n = 0;
 
 	for (u64 at = 0; at < step->field[1].number && n < 12; at += text_length(list + at) + 1)
 		argv[n++] = list + at;
-	put_hex(record, &env->failure, sizeof(env->failure));
+	put_hex(record, exit, sizeof(*exit));
 	put_number(number, number + 15, (u64)origins);
 	argv[n++] = record;
 	argv[n++] = number;
@@ -157,5 +157,5 @@ _Noreturn void report_failure(struct env *env, const struct step *step)
 	for (int i = 0; i < 2; i++)
 		K(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
 	K(__NR_execve, argv[0], argv, none);
-	sys_exit(125);
+	sys_exit(exit->exit_code);
 }

@@ -6,6 +6,7 @@ from .base.errors import LaunchError, SpecError
 from .container.attached import OWNER_KILLS, checked, run_attached
 from .container.prepare import prepare
 from .container.warm import WARM
+from .spec import rules
 from .spec.container import ContainerSpec
 from .spec.parse import from_mapping
 
@@ -36,11 +37,14 @@ def run(
     Raises SpecError, HostUnsupported or LaunchError when the sandbox could not be had; a workload that fails is a Result.
     The container ends with the calling process, and its record goes with it.
     """
-    wanted = spec if isinstance(spec, ContainerSpec) else from_mapping({"command": list(spec), **options})
-    if isinstance(spec, ContainerSpec) and options:
+    if not isinstance(spec, ContainerSpec):
+        wanted = from_mapping({"command": list(spec), **options})
+    elif options:
         raise SpecError(
             "options beside a ContainerSpec", where="run", remedy="use spec.replace(...) to change fields"
         )
+    else:
+        wanted = rules.require(spec)
     prepared = prepare(wanted.replace(rm=True), owner=OWNER_KILLS, warm=WARM)
     try:
         result = run_attached(prepared, stdin, (on_stdout, on_stderr))

@@ -5,6 +5,7 @@
     │     └── .problems          all of them at once
     ├── HostUnsupported          fix the machine: `nucleus doctor` says how (125)
     ├── LaunchError              a launcher step failed: step, opcode, errno (125, 126, 127)
+    ├── LimitReached             time or memory ran out; only the command line says it so, a Result has `reason`
     ├── NotFound                 no such container             (125)
     ├── Conflict                 the name is taken, the container is running … (125)
     └── PermissionRefused        not yours                     (125)
@@ -90,6 +91,16 @@ class LaunchError(NucleusError):
         self.step = step
         self.opcode = opcode
         self.errno = errno
+        self.exit_code = exit_code
+
+
+class LimitReached(NucleusError):
+    """The workload ran into a limit that ended it.  `exit_code` is the container's."""
+
+    code = "limit"
+
+    def __init__(self, message: str, *, where: str = "", remedy: str = "", exit_code: int = 125) -> None:
+        super().__init__(message, where=where, remedy=remedy)
         self.exit_code = exit_code
 
 

@@ -95,7 +95,7 @@ def remove(reference: str, *, root: str, force: bool) -> str:
 def _end(fd: int, container_id: str, record: ContainerRecord | None, force: bool) -> None:
     if not force:
         raise Conflict(
-            f"container {container_id[:12]} is running", where="nucleus rm", remedy="stop it first, or use rm -f"
+            f"container {container_id[:12]} is running", where="nucleus rm", remedy="use rm -f, which kills it"
         )
     kill_left_over(fd, record)
     deadline = time.monotonic() + _KILL_WAIT_S

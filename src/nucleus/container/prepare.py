@@ -77,7 +77,7 @@ class Prepared:
 
 def open_store(spec: ContainerSpec) -> Store:
     """The state root that the spec, the environment or the caller's identity says."""
-    return Store(spec.state_root or default_root(os.geteuid(), dict(os.environ)))
+    return Store(spec.state_root or default_root(os.geteuid(), os.environ))
 
 
 def facts_for(spec: ContainerSpec) -> HostFacts:

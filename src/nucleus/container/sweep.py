@@ -24,13 +24,18 @@ _SIGKILL = 9
 
 
 def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
-    """Look at the oldest `at_most` containers (0: all) and clean up behind dead owners; returns how many were cleaned.
+    """Look at the oldest `at_most` unsettled containers (0: all) and clean up behind dead owners; returns how many.
 
     Never raises for a single container: what cannot be removed now is left for the next sweep.
     """
-    cleaned = 0
-    ids = store.ids()
-    for container_id in ids[:at_most] if at_most else ids:
+    cleaned = looked_at = 0
+    for container_id in store.ids():
+        # Records that were kept do not count: behind any number of them a dead owner must still be found.
+        if settled(files.read_file(store.containers_fd, f"{container_id}/exit") or b""):
+            continue
+        looked_at += 1
+        if at_most and looked_at > at_most:
+            break
         try:
             cleaned += _sweep_one(store, container_id)
         except (OSError, NotFound):
@@ -42,8 +47,6 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
 
 
 def _sweep_one(store: Store, container_id: str) -> int:
-    if settled(files.read_file(store.containers_fd, f"{container_id}/exit") or b""):
-        return 0  # ended containers are what most of a state root is: every launch passes by them
     fd = store.open(container_id)
     try:
         if settled(files.read_file(fd, "exit") or b"") or not files.owner_is_gone(fd):

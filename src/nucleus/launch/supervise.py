@@ -87,7 +87,8 @@ def watch(
                     ended = _exit_of(data) or ended
                 else:
                     data = os.read(fd, _CHUNK)
-                    kept[fd].add(data)
+                    if data:
+                        kept[fd].add(data)
                 if not data:
                     poller.unregister(fd)
                     open_fds.discard(fd)

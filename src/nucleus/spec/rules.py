@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..base.errors import Problem
+from ..base.errors import Problem, SpecError
 from .options import BY_KEY
 
 TYPE_CHECKING = False
@@ -40,6 +40,14 @@ def check(spec: ContainerSpec, places: Mapping[str, str] | None = None) -> tuple
     """All problems of that spec.  `places`: where each option was written."""
     where = _Where(places or {})
     return tuple([problem for rule in RULES for problem in rule(spec, where)])
+
+
+def require(spec: ContainerSpec) -> ContainerSpec:
+    """The spec, for one that was made by hand and that no parser has judged.  Raises SpecError with all problems."""
+    problems = check(spec)
+    if problems:
+        raise SpecError(problems=problems)
+    return spec
 
 
 def _problem(where: str, message: str, remedy: str) -> Problem:
