@@ -16,8 +16,8 @@ def main(argv: list[str]) -> int:
     from ..plan import explain
     from .parser import parse_run
 
-    form, rest = _form(argv)
-    rest = rest[1:] if rest[:1] == ["run"] else rest  # `explain run …` reads as it is said
+    form, rest = _form(_without_run(argv))
+    rest = _without_run(rest)
     if form not in ("text", "json", "raw"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
     prepared = prepare(parse_run(rest))
@@ -28,6 +28,11 @@ def main(argv: list[str]) -> int:
     finally:
         prepared.discard()
     return 0
+
+
+def _without_run(words: list[str]) -> list[str]:
+    """`explain run …` reads as it is said."""
+    return words[1:] if words[:1] == ["run"] else words
 
 
 def _form(argv: list[str]) -> tuple[str, list[str]]:
