@@ -125,7 +125,7 @@ def holds(condition: Condition, arguments: tuple[int, ...]) -> bool:
 
 def decide(filter_: Filter, arch: str, number: int, arguments: tuple[int, ...]) -> int:
     """The answer to one call, straight from the rules."""
-    if arch == "x86_64" and number & X32_BIT:
+    if arch == "x86_64" and number >= X32_BIT:
         return filter_.x32
     decision = decisions(filter_, arch).get(number)
     if decision is None:
