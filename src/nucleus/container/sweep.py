@@ -30,13 +30,13 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
     """
     cleaned = looked_at = 0
     for container_id in store.ids():
-        # Records that were kept do not count: behind any number of them a dead owner must still be found.
-        if settled(files.read_file(store.containers_fd, f"{container_id}/exit") or b""):
-            continue
-        looked_at += 1
-        if at_most and looked_at > at_most:
-            break
         try:
+            # Records that were kept do not count: behind any number of them a dead owner must still be found.
+            if settled(files.read_file(store.containers_fd, f"{container_id}/exit") or b""):
+                continue
+            looked_at += 1
+            if at_most and looked_at > at_most:
+                break
             cleaned += _sweep_one(store, container_id)
         except (OSError, NotFound):
             continue  # another sweep was faster, or the cgroup is still busy
