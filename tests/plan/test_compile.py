@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compile_machines import BASE, MACHINES, Machine, request_of, root_machine
+from compile_machines import BASE, MACHINES, Machine, kernel, request_of, root_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -269,3 +269,14 @@ def test_without_id_mapped_mounts_root_maps_the_owner_himself() -> None:
     (maps,) = plan.steps_of("write-id-map")
     assert maps["uid_map"] == f"0 {BASE} 1000\n1000 1001 1\n1001 {BASE + 1001} 64535\n"
     assert not plan.steps_of("map-mount") and not plan.steps_of("await-host-mounts")
+
+
+def test_both_architectures_have_their_filters() -> None:
+    programs = []
+    for arch in ("x86_64", "aarch64"):
+        machine = root_machine()
+        facts = machine.facts.replace(kernel=kernel(arch=arch))
+        for profile in ("builtin:default", "builtin:strict"):
+            plan = compile_plan(request_of({"seccomp_profile": profile}, machine.replace(facts=facts)))
+            programs.append(plan.steps_of("set-seccomp")[0]["program"])
+    assert len(set(programs)) == 4 and all(isinstance(p, bytes) and len(p) > 80 for p in programs)
