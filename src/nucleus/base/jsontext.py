@@ -8,9 +8,20 @@ from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     Plain = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"] | Value
+
+
+# Most of what is written: looked up by type, since a record has a hundred of them.
+_SCALARS: dict[type, Callable[[Any], str]] = {
+    str: _quote,
+    int: repr,
+    float: repr,
+    bool: {True: "true", False: "false"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
 
 
 def dumps(value: Plain, indent: int = 0) -> str:
@@ -18,19 +29,18 @@ def dumps(value: Plain, indent: int = 0) -> str:
     return _dump(value, indent, "\n" if indent else "")
 
 
-def _dump(value: Plain, indent: int, newline: str) -> str:
-    if isinstance(value, str):
-        return _quote(value)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int | float):
-        return repr(value)
+def _dump(value: Any, indent: int, newline: str) -> str:
+    scalar = _SCALARS.get(type(value))
+    if scalar is not None:
+        return scalar(value)
     if isinstance(value, Value):
         value = value.as_dict()
+    if not value:
+        return "{}" if isinstance(value, dict) else "[]"
     inner = newline + " " * indent if newline else ""
     separator = "," + inner if inner else ", "
     if isinstance(value, dict):
         parts = [f"{_quote(k)}: {_dump(v, indent, inner)}" for k, v in value.items()]
-        return "{" + inner + separator.join(parts) + newline + "}" if parts else "{}"
+        return "{" + inner + separator.join(parts) + newline + "}"
     parts = [_dump(v, indent, inner) for v in value]
-    return "[" + inner + separator.join(parts) + newline + "]" if parts else "[]"
+    return "[" + inner + separator.join(parts) + newline + "]"

@@ -18,6 +18,10 @@ from stat import S_ISREG
 from ..base.errors import Conflict, HostUnsupported, NotFound, PermissionRefused
 from ..base.value import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _PRIVATE = 0o700
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -34,7 +38,7 @@ class StateDirectory(Value):
     fd: int
 
 
-def default_root(uid: int, environment: dict[str, str]) -> str:
+def default_root(uid: int, environment: Mapping[str, str]) -> str:
     """Where state lives when --root does not say: NUCLEUS_STATE_DIR, /run/nucleus, or the user's runtime directory."""
     if chosen := environment.get("NUCLEUS_STATE_DIR"):
         return chosen
