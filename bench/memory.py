@@ -1,8 +1,8 @@
 """`python -m bench.memory`: what a live container costs in memory, measured with a hundred of them.
 
-Each runs a static sleeper, started by the command line with all defaults, and what is counted is what is there
-beyond the same sleeper started bare: the proportional share (Pss) of monitor, init and workload, shared memory,
-and the kernel's own memory.  ✗ measures no time.
+Each runs a static sleeper, started by the command line with all defaults.  Counted is what is there beyond the
+same sleeper started bare: the proportional share (Pss) of monitor, init and workload, shared memory, and the
+kernel's own memory.  ✗ measures no time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.workers import scratch_base
 SLEEPER = (PAYLOAD[0], "sleep", "1000")
 COUNT = 100
 ROUNDS = 3
-# Of /proc/meminfo; KernelStack and PageTables are no slabs, Percpu is where counters of mounts and networks live.
+# Of /proc/meminfo; KernelStack and PageTables are no slabs, Percpu holds counters of mounts and networks.
 KERNEL = ("Slab", "KernelStack", "PageTables", "Percpu")
 SHARED = ("Shmem",)
 

@@ -1,7 +1,7 @@
 """Nucleus as contestants: from a warm SDK, from a saved plan, from the command line.  ✗ measures nothing.
 
-All get the default hardening, and nothing is switched off to be faster.  Every SDK run has another command line,
-so that no run is a repetition of the one before.
+All get the default hardening, and nothing is switched off to be faster.  Every SDK run has another command
+line, so that no run is a repetition of the one before.
 """
 
 from __future__ import annotations

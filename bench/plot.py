@@ -42,10 +42,10 @@ def _ticks(height: int) -> list[str]:
 
 def _bar(bar: Bar, y: int) -> list[str]:
     colour = OWN_COLOUR if bar.own else PEER_COLOUR
-    middle = y + ROW / 2
+    middle, width = y + ROW / 2, _x(bar.value) - LEFT
     return [
         f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">{escape(bar.name)}</text>',
-        f'<rect x="{LEFT}" y="{y + 4}" width="{_x(bar.value) - LEFT:.1f}" height="{ROW - 8}" fill="{colour}"/>',
+        f'<rect x="{LEFT}" y="{y + 4}" width="{width:.1f}" height="{ROW - 8}" fill="{colour}"/>',
         f'<line x1="{_x(bar.low):.1f}" y1="{middle}" x2="{_x(bar.high):.1f}" y2="{middle}" stroke="#111"/>',
         f'<text x="{_x(bar.high) + 6:.1f}" y="{middle + 4}">{bar.value:.2f}</text>',
     ]

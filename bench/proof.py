@@ -19,7 +19,8 @@ from bench.own import COMMAND, HOST_NETWORK, HOST_NETWORK_FLAGS, load_library
 NAMESPACES = ("user", "pid", "mnt", "ipc", "uts", "cgroup", "net")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 FACTS = (*SETS, "NoNewPrivs", "Seccomp", "Uid")
-SCRIPT = f"cat /proc/self/status; for n in {' '.join(NAMESPACES)}; do echo ns-$n:$(readlink /proc/self/ns/$n); done"
+LOOK = "echo ns-$n:$(readlink /proc/self/ns/$n)"
+SCRIPT = f"cat /proc/self/status; for n in {' '.join(NAMESPACES)}; do {LOOK}; done"
 ASK = [PAYLOAD[0], "sh", "-c", SCRIPT]
 
 

@@ -17,28 +17,28 @@ BASELINE = "bwrap"
 PAGE = """\
 # Benchmarks
 
-How long a sandbox takes from the call to the end of a static `true`, compared with the other sandboxes of a Debian
-machine; and what a running container costs in memory. Made by `make bench`; nothing here is written by hand.
+How long a sandbox takes from the call to the end of a static `true`, compared with the other sandboxes of a
+Debian machine; and what a running container costs in memory. Made by `make bench`, not by hand.
 
 {conditions}
 
 ## Start-up
 
-Each round runs every contestant once, in random order, and a figure is the median over {rounds} rounds of the ratio
-*within* a round, with the quartiles beside it. The machine was shared with other work: its noise moves both sides of a
-ratio, and the quartiles show what is left of it. All keep their state in memory, and none of Nucleus' layers is
-switched off: see the proof below.
+Each round runs every contestant once, in random order, and a figure is the median over {rounds} rounds of the
+ratio *within* a round, with the quartiles beside it. The machine was shared with other work: its noise moves both
+sides of a ratio, and the quartiles show what is left of it. All keep their state in memory, and none of Nucleus'
+layers is switched off: see the proof below.
 
 ![Start-up times relative to bwrap, logarithmic]({plot})
 
 {table}
 
-- **SDK**: `nucleus.run([...])` in a Python process that has started one before; each run has another command line.
+- **sdk**: `nucleus.run([...])` in a Python process that has run one before; every run has another command line.
 - **saved**: `SavedPlan.load(path).run()`, the plan compiled once.
 - **cli**: `bin/nucleus run --rm -- true`, the interpreter's start included.
 - **-hostnet**: without a network namespace of its own.
-- **bwrap** makes a minimal root out of the host's /usr, as Nucleus does; **bwrap-whole-root** binds the whole host
-  root. Neither has seccomp, Landlock, resource limits, or a private range of user ids.
+- **bwrap** makes a minimal root out of the host's /usr, as Nucleus does; **bwrap-whole-root** binds the whole
+  host root. Neither has seccomp, Landlock, resource limits, or a private range of user ids.
 
 | Budget | measured | allowed | |
 | --- | ---: | ---: | --- |
@@ -46,8 +46,8 @@ switched off: see the proof below.
 
 ## The timed sandbox is the hardened one
 
-The same start with a payload that looks at itself: the five capability sets (inheritable, permitted, effective, bounding,
-ambient), `/proc/self/status`, and the inodes of its namespaces; the last row is the host.
+The same start with a payload that looks at itself: the five capability sets (inheritable, permitted, effective,
+bounding, ambient), `/proc/self/status`, and the inodes of its namespaces; the last row is the host.
 
 {proof}
 
@@ -58,8 +58,8 @@ ambient), `/proc/self/status`, and the inodes of its namespaces; the last row is
 {memory}
 """
 MEMORY_TEXT = """\
-A hundred containers at once, each with a static sleeper; counted is what is there beyond the same sleeper started bare:
-proportional share of monitor, init and workload, shared memory, and the kernel's memory by `/proc/meminfo`."""
+A hundred containers at once, each with a static sleeper; counted is what is there beyond the same sleeper started
+bare: proportional share of monitor, init and workload, shared memory, the kernel's memory by `/proc/meminfo`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,8 @@ def _word(kept: bool) -> str:
 
 def _memory(memory: Mapping[str, float]) -> str:
     rows = ["| Kind | KiB per container |", "| --- | ---: |"]
-    rows += [f"| {name} | {size:.0f} |" for name, size in memory.items() if name not in ("sum", "MemAvailable")]
+    parts = {name: size for name, size in memory.items() if name not in ("sum", "MemAvailable")}
+    rows += [f"| {name} | {size:.0f} |" for name, size in parts.items()]
     return "\n".join([*rows, f"| **sum** | **{memory['sum']:.0f}** |"])
 
 
