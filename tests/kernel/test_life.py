@@ -13,7 +13,6 @@ import time
 import pytest
 from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
 
-
 # Where every kernel does the same, the slow guests of the virtual machine need not show it again.
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 
