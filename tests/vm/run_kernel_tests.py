@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from xml.etree import ElementTree
 from tests.vm.guest import GuestDied, GuestTimeout, Machine
 from tests.vm.images import KERNELS, GuestUnavailable
 from tests.vm.session import USERS, Command, run_in_guest
-from tests.vm.staging import stage
+from tests.vm.staging import PROJECT, stage
 
 TESTS = ("tests/kernel", "tests/vm/test_guest_smoke.py")
 # Debian's interpreter looks here for what did not come from its packages, with and without isolation.
@@ -164,6 +165,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nucleus-vm-tests-") as name:
         staged, results = Path(name) / "project", given.results or Path(name) / "results"
         staged.mkdir()
+        # The guest has no compiler; what lies in tests/probe/build travels with the tests.
+        subprocess.run([sys.executable, str(PROJECT / "tests/probe/compile_probe.py")], check=True, stdout=sys.stderr)
         stage(staged, given.also)
         results.mkdir(parents=True, exist_ok=True)
         for kernel in given.kernel or KERNELS:
