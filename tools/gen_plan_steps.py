@@ -56,7 +56,7 @@ def main() -> int:
     """Write or check both files."""
     target, table = ROOT / "launcher/plan_steps.def", ROOT / "src/nucleus/plan/schema.py"
     text = table.read_text()
-    fresh = re.sub(r"^SCHEMA_HASH = .*$", f"SCHEMA_HASH = {schema.schema_hash():#018x}", text, flags=re.M)
+    fresh = re.sub(r"^SCHEMA_HASH = .*$", f"SCHEMA_HASH = 0x{schema.schema_hash():016X}", text, flags=re.M)
     stale = [
         p
         for p, wanted in ((target, definitions()), (table, fresh))

@@ -136,7 +136,7 @@ def _requests() -> st.SearchStrategy[Request]:
 
 
 @given(request=_requests())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_valid_request_comes_to_a_plan_that_is_whole_safe_and_survives_its_encoding(
     request: Request,
 ) -> None:
@@ -179,7 +179,7 @@ def test_an_id_that_is_not_mapped_is_refused_where_it_was_asked_for(
 
 
 @given(request=_requests())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_who_joins_is_locked_down_by_the_same_steps_as_who_runs(request: Request) -> None:
     run, join = compile_plan(request), compile_join(request)
     shared = ("limits", "identity", "landlock", "seccomp", "exec")

@@ -153,7 +153,7 @@ def test_each_line_of_the_text_ends_with_the_option_it_comes_from() -> None:
 
 
 @given(plan=plans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_any_plan_can_be_told_without_control_characters(plan: LaunchPlan) -> None:
     text = explain.as_text(plan)
     assert all(c.isprintable() or c == "\n" for c in text)
@@ -161,7 +161,7 @@ def test_any_plan_can_be_told_without_control_characters(plan: LaunchPlan) -> No
 
 
 @given(plan=plans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_json_document_holds_every_step_and_field(plan: LaunchPlan) -> None:
     document = json.loads(explain.as_json(plan))
     assert [s["step"] for s in document["steps"]] == [s.name for s in plan.steps]
