@@ -96,7 +96,7 @@ def _changed(known: Compiled, request: Request) -> list[Step]:
     workload.exec_step(draft, request.spec.workdir)
     if request.hostname != known.request.hostname:
         limits.namespace_steps(draft)
-        rootfs.etc_steps(draft)
+        rootfs.etc_steps(draft, names_only=True)
     if request.identity.uid_map != known.request.identity.uid_map:
         namespaces.id_map_steps(draft)
     return draft.steps

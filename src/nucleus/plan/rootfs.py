@@ -44,10 +44,10 @@ def fill_root_steps(draft: Draft) -> None:
     etc_steps(draft)
 
 
-def etc_steps(draft: Draft) -> None:
-    """The generated files, unless --rootfs brings an /etc."""
+def etc_steps(draft: Draft, *, names_only: bool = False) -> None:
+    """The generated files, or those of them that hold the host name; none where --rootfs brings an /etc."""
     if not any(e.target == "/etc" for e in draft.request.root_entries):
-        for path, content in etc_files(draft).items():
+        for path, content in (_name_files(draft) if names_only else etc_files(draft)).items():
             draft.add("write-file", "rootfs", path=path, mode=0o644, content=content.encode())
 
 
@@ -72,12 +72,16 @@ def etc_files(draft: Draft) -> dict[str, str]:
         "/etc/passwd": "\n".join(passwd) + "\n",
         "/etc/group": "\n".join(group) + "\n",
         "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-        "/etc/hosts": f"127.0.0.1 localhost {request.hostname}\n::1 localhost {request.hostname}\n",
-        "/etc/hostname": f"{request.hostname}\n",
+        **_name_files(draft),
     }
     if request.resolv_conf is None:
         files["/etc/resolv.conf"] = ""
     return files
+
+
+def _name_files(draft: Draft) -> dict[str, str]:
+    name = draft.request.hostname
+    return {"/etc/hosts": f"127.0.0.1 localhost {name}\n::1 localhost {name}\n", "/etc/hostname": f"{name}\n"}
 
 
 def proc_steps(draft: Draft) -> None:

@@ -42,8 +42,8 @@ class ContainerRecord(Value):
     spec: dict[str, Any]
 
     def to_json(self) -> bytes:
-        """Indented JSON with a final newline."""
-        return dumps(self, indent=1).encode() + b"\n"
+        """One line."""
+        return dumps(self).encode() + b"\n"
 
 
 def from_json(data: bytes) -> ContainerRecord | None:
