@@ -13,6 +13,7 @@ from .seccomp_filters import (
     PR_CAPBSET_READ,
     PR_GET_NO_NEW_PRIVS,
     PR_GET_SECCOMP,
+    REFUSED,
     SET_ID_MODES,
     SOCKETS,
     UNKNOWN,
@@ -112,7 +113,6 @@ SOCKET_PAIR = Rule(
     why="only AF_UNIX has pairs",
 )  # fmt: skip
 
-# What a later `--seccomp-allow` adds comes with these conditions.
 CONDITIONAL = (
     *CLONE,
     *SET_ID_MODES,
@@ -127,6 +127,7 @@ CONDITIONAL = (
               Condition(index=1, op=EQ, value=PR_CAP_AMBIENT_IS_SET)),
         why="asks; raising and lowering are refused",
     ),
+    Rule(calls=("sysinfo",), action=REFUSED, why="sorting in the C library asks it for the host's memory"),
     Rule(calls=("prlimit64",), action=ALLOW, when=(_zero(2),), why="asks; no new limit is given"),
     *not_writable_and_executable("mmap", "mprotect"),
     Rule(calls=("preadv2", "pwritev2"), action=ALLOW, when=(_zero(5),), why="no flags"),
