@@ -127,6 +127,17 @@ def test_files_that_configure_the_host_s_tools_are_read_only(boxes: Boxes) -> No
     assert {(workspace / name).read_text() for name in PROTECTED} == {"of the host\n"}
 
 
+def test_no_directory_above_them_can_be_put_aside(boxes: Boxes) -> None:
+    workspace = configured(boxes)
+    flags = ("--workspace", str(workspace))
+    answers = boxes.probe("rename /workspace/.git /workspace/x", "mkdir /workspace/.git/new", flags=flags)
+    assert answers == [["EBUSY"], ["OK"]]
+    script = "git config --global user.name a; git config --global user.email a@b; git add -A && git commit -qm all"
+    (workspace / ".git").rename(workspace / "aside")
+    subprocess.run(["git", "init", "--quiet", str(workspace)], check=True, env=boxes.environment)
+    assert shell(boxes, f"{script}; git log --format=%s; git gc -q && git fsck", *flags) == "all\n"
+
+
 def test_they_can_be_given_free(boxes: Boxes) -> None:
     workspace = configured(boxes)
     flags = ("--workspace", str(workspace), "--allow-workspace-config")
