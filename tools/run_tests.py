@@ -34,13 +34,17 @@ PYTEST = ("-m", "pytest", "-q", "--no-header", "-rfEs", "--durations=5")
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """One run: which tests, as whom, and the seconds after which it is stopped."""
+    """One run: which tests, as whom, and the seconds after which it is stopped.
+
+    budget_s    processor seconds for each of its `workers`: what it takes on a quiet machine, whatever else this one does
+    """
 
     name: str
     identity: str
     paths: tuple[str, ...]
     limit_s: int
     budget_s: int | None = None
+    workers: int = 1
 
 
 @dataclass(kw_only=True)
@@ -53,13 +57,21 @@ class Outcome:
     complaints: list[str] = field(default_factory=list)
     absent: bool = False
     seconds: float = 0.0
+    processor_s: float = 0.0
     names: set[str] = field(default_factory=set)
 
 
 SUITES = (
-    Suite(name="unit", identity="caller", paths=("tests/unit", "tests/plan"), limit_s=120, budget_s=10),
+    Suite(
+        name="unit",
+        identity="caller",
+        paths=("tests/unit", "tests/plan"),
+        limit_s=240,
+        budget_s=10,
+        workers=2,
+    ),
     Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900),
-    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=600),
+    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=900),
     Suite(name="oracle", identity="caller", paths=("tests/policy_oracle",), limit_s=300),
     Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=1200),
     Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1200),
@@ -136,8 +148,11 @@ def _collect(outcome: Outcome, reports: list[Path], status: int | None) -> None:
     if not outcome.passed and not outcome.failed:
         outcome.complaints.append("no test ran")
     budget = outcome.suite.budget_s
-    if budget is not None and outcome.seconds > budget:
-        outcome.complaints.append(f"took {outcome.seconds:.1f} s; at most {budget} s are allowed")
+    each = outcome.processor_s / outcome.suite.workers
+    if budget is not None and each > budget:
+        outcome.complaints.append(
+            f"took {each:.1f} s of each worker's processor; at most {budget} s are allowed"
+        )
 
 
 def run_pytest(suite: Suite, place: Place) -> Outcome:
@@ -158,14 +173,17 @@ def run_pytest(suite: Suite, place: Place) -> Outcome:
             "NUCLEUS_MUST_RUN": suite.identity,
             "NUCLEUS_IDENTITY": suite.identity,
         }
-        started = time.monotonic()
+        workers = ["-n", str(suite.workers)] if suite.workers > 1 else []
+        started, before = time.monotonic(), os.times()
         status = run_limited(
-            [*place.prefix, str(place.python), *PYTEST, f"--junit-xml={report}", *present],
+            [*place.prefix, str(place.python), *PYTEST, *workers, f"--junit-xml={report}", *present],
             limit_s=suite.limit_s,
             cwd=place.folder,
             environment=environment,
         )
+        after = os.times()
         outcome.seconds = time.monotonic() - started
+        outcome.processor_s = sum(after[2:4]) - sum(before[2:4])
         _collect(outcome, [report] if report.exists() else [], status)
     return outcome
 
