@@ -10,7 +10,7 @@ import pytest
 
 from nucleus.base.errors import HostUnsupported, SpecError
 from nucleus.policy import seccomp, seccomp_default, seccomp_strict
-from nucleus.policy.seccomp_allow import NEVER, extend, opt_in_names
+from nucleus.policy.seccomp_allow import NEVER, OPT_IN, extend, opt_in_names
 from nucleus.policy.seccomp_bpf import compile_filter
 from nucleus.policy.seccomp_default import DEFAULT
 from nucleus.policy.seccomp_filters import LAUNCHER_CALLS
@@ -198,3 +198,9 @@ def test_an_added_call_is_allowed_and_nothing_else_changes() -> None:
     }
     assert changed == {TABLES["x86_64"]["sysinfo"], TABLES["x86_64"]["openat2"]}
     assert answer(more, "sysinfo") == answer(more, "openat2") == ALLOW
+
+
+def test_the_page_about_the_filter_lists_what_can_be_added() -> None:
+    page = (SRC.parent / "docs/explain/seccomp.md").read_text(encoding="utf-8")
+    for purpose, calls in OPT_IN.items():
+        assert f"| {purpose} | {calls} |" in page
