@@ -113,11 +113,12 @@ def test_no_descriptor_of_the_caller_gets_inside(boxes: Boxes, by: str) -> None:
     with contextlib.ExitStack() as kept:
         kept.callback(os.close, read)
         kept.callback(os.close, write)
-        # The shell opens 3 to 9 for whatever it executes; the pipe is there under its own numbers.
-        opened = 'exec 3</etc/passwd 4</ 5>/dev/null 6</etc/group 7<&0 8</usr 9</proc; exec "$@"'
+        # The shell opens 3 to 20 for whatever it executes; the pipe is there under its own numbers.
+        places = ("/etc/passwd", "/", "/dev/null", "/etc/group", "/usr", "/proc")
+        opened = "exec " + " ".join(f"{n}<{places[n % len(places)]}" for n in range(3, 21)) + '; exec "$@"'
         program = [str(COMMAND), "run"] if by == "command line" else [sys.executable, "-c", library]
         ran = subprocess.run(
-            ["sh", "-c", opened, "sh", *program, *words], stdin=subprocess.DEVNULL,
+            ["bash", "-c", opened, "bash", *program, *words], stdin=subprocess.DEVNULL,
             capture_output=True, timeout=60, pass_fds=(read, write), check=True, text=True,
             env=boxes.environment | {"PYTHONPATH": str(COMMAND.parents[1] / "src")},
         )  # fmt: skip

@@ -45,13 +45,21 @@ def test_a_secret_may_lie_deeper(boxes: Boxes, token: Path) -> None:
 
 
 def places_of(pid: int) -> dict[str, bytes]:
-    """What anybody could read of a process: arguments, environment."""
+    """What can be read of a process: arguments, environment, and files in memory such as the plan."""
     found = {}
     for name in ("cmdline", "environ"):
         try:
             found[f"{pid}/{name}"] = Path("/proc", str(pid), name).read_bytes()
         except OSError:
             continue
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:  # init is closed to all but root
+        return found
+    for name in names:
+        path = f"/proc/{pid}/fd/{name}"
+        if os.readlink(path).startswith("/memfd:"):
+            found[f"{pid} {os.readlink(path)}"] = Path(path).read_bytes()
     return found
 
 
@@ -73,6 +81,7 @@ def test_while_it_runs_a_secret_stands_nowhere_else(boxes: Boxes, token: Path) -
         if path.is_file():
             seen[str(path)] = path.read_bytes()
     assert {name for name, data in seen.items() if VALUE.encode() in data} == set()
+    assert any("nucleus-plan" in name for name in seen) and any(name.endswith("/state.json") for name in seen)
     assert len(seen) > 6
 
 
@@ -116,7 +125,9 @@ def test_variables_of_a_descriptor_are_in_no_record(boxes: Boxes, variables: int
         arguments = b"".join(Path("/proc", str(pid), "cmdline").read_bytes() for pid in pids)
         own = [pid for pid in pids if Path("/proc", str(pid), "comm").read_text().startswith("nucleus-")]
         assert len(own) == 2  # monitor and init; the workload's own environment has them, of course
-        launcher = b"".join(data for pid in own for data in places_of(pid).values())
+        launcher = b"".join(
+            data for pid in own for name, data in places_of(pid).items() if "nucleus-environment" not in name
+        )
     finally:
         process.terminate()
         process.communicate(timeout=60)
