@@ -102,7 +102,9 @@ def table(rows: Sequence[Row], baseline: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    found = {"kernel": platform.release(), "python": platform.python_version(), "cpus": str(os.cpu_count())}
+    # Of the kernel the part that says something; what a distribution appends is nobody's business.
+    found = {"Linux": platform.release().partition("-")[0], "Python": platform.python_version()}
+    found |= {"CPUs": str(os.cpu_count()), "load average": f"{os.getloadavg()[0]:.1f}"}
     for name in PROGRAMS:
         with contextlib.suppress(CannotStart):
             found[name] = version(name)
@@ -141,6 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = [c for c in CONTESTANTS if not given.only or c.name in (*given.only, given.baseline)]
     if given.check:
         return check(wanted)
+    conditions = versions()
     with contextlib.ExitStack() as stack:
         workers, absent = start_workers(wanted, stack)
         for name, why in absent.items():
@@ -152,12 +155,12 @@ def main(arguments: list[str] | None = None) -> int:
     rows = rows_of(wanted, times, given.baseline)
     print(table(rows, given.baseline))
     if given.json:
-        record = {"versions": versions(), "baseline": given.baseline, "absent": absent}
+        record = {"versions": conditions, "baseline": given.baseline, "absent": absent}
         record |= {"rows": [asdict(row) for row in rows], "nanoseconds": times}
         given.json.write_text(json.dumps(record, indent=1) + "\n")
     proof = proven(times)
     figures = report.Figures(
-        contestants=wanted, times=times, absent=absent, versions=versions(), proof=proof,
+        contestants=wanted, times=times, absent=absent, versions=conditions, proof=proof,
         memory=memory() if given.memory else {},
     )  # fmt: skip
     print("\n".join(["", *proof, "", *(lines := report.budget_lines(figures))]))

@@ -122,7 +122,7 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
                 executable=spec.workspace_exec, origin="workspace",
             )  # fmt: skip
         )
-    home = os.path.realpath(os.path.expanduser("~"))
+    home = os.path.realpath(os.path.expanduser("~")) if spec.volumes else ""
     for volume in spec.volumes:
         source = finder.find(volume.source, "--volume")
         judge(source.path, "--volume", foreign_home(source.path, home))
