@@ -93,11 +93,7 @@ def _problem(profile: Filter, name: str, where: str) -> Problem | None:
     if _allows(profile, name) or name in opt_in_names():
         return None
     if any(name in table for table in TABLES.values()):
-        message = (
-            f"{name} cannot be allowed one by one: it is refused in every built-in profile for its reach"
-        )
-        if profile.name != "default":
-            message = f"{name} is not one of the calls that can be added to the profile {profile.name!r}"
+        message = f"{name} cannot be added to the profile {profile.name!r}"
         return Problem(message=message, where=where, remedy="docs/explain/seccomp.md lists those that can")
     from ..spec.suggest import hint
 
