@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bad_case import Case
+from dataclasses import replace
+
+from bad_case import HERE, Case
 
 
 def _document(
@@ -19,7 +21,7 @@ def _document(
     )
 
 
-DOCUMENTS = (
+_ROWS = (
     _document(
         "misspelt key", 'command = ["true"]\nmemry = "1G"\n', "d.toml:2 $.memry", "unknown key", "memory?"
     ),
@@ -113,3 +115,4 @@ DOCUMENTS = (
         "stay below",
     ),
 )
+DOCUMENTS = tuple([replace(case, identities=HERE) for case in _ROWS])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bad_case import Case
+from dataclasses import replace
+
+from bad_case import HERE, Case
 
 _TABLE = """
 unknown option | --memry 1G | run | unknown option --memry | did you mean --memory?
@@ -62,7 +64,7 @@ def _rows(table: str) -> tuple[Case, ...]:
     return tuple(found)
 
 
-FLAGS = (
+_ROWS = (
     *_rows(_TABLE),
     Case(
         title="no command",
@@ -89,3 +91,4 @@ FLAGS = (
         remedy="ps -a",
     ),
 )
+FLAGS = tuple([replace(case, identities=HERE) for case in _ROWS])

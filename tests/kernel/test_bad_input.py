@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bad_case import EVERYONE, Case
+from bad_case import EVERYONE, HERE, Case
 from bad_input import CASES
 from mutated_documents import VALID, mutants
 from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, Ran
@@ -109,6 +109,7 @@ def test_bad_input_is_answered_with_its_place_and_a_remedy(boxes: Boxes, case: C
         assert left_over(boxes.folder / "F") == []
 
 
+@pytest.mark.identity(*HERE)
 @pytest.mark.parametrize("name", mutants(14))
 def test_a_document_with_one_mistake_is_refused_by_file_and_line(boxes: Boxes, name: str) -> None:
     case = Case(

@@ -1,6 +1,7 @@
 """From a spec to everything a launch needs: found files, taken ids and names, the plan, its descriptors.
 
 What is taken here is given back by `Prepared.discard`, or belongs to the launcher once it runs.
+✗ starts nothing: `run.py`, `attached.py`.
 """
 
 from __future__ import annotations
@@ -159,6 +160,14 @@ def _fill(
 
 def _refuse_missing_layers(spec: ContainerSpec, facts: HostFacts) -> None:
     """No layer is left out in silence: a kernel without Landlock runs nothing unless the user gave it up by name."""
+    if facts.kernel.landlock_abi < 0:  # nobody could ask: that is the launcher's work
+        from ..launch.launcher import PROGRAM
+
+        raise HostUnsupported(
+            "the launcher cannot be executed, or does not answer",
+            where=PROGRAM,
+            remedy="reinstall nucleus, or in a checkout run `make build`",
+        )
     if facts.kernel.landlock_abi < 1 and "landlock" not in spec.degraded:
         raise HostUnsupported(
             "this kernel offers no Landlock",
