@@ -1,4 +1,7 @@
-"""--user, --group and --additional-group → numbers, by the passwd of the root file system that will be in force."""
+"""--user, --group and --additional-group → numbers, by the passwd of the root file system that will be in force.
+
+✗ the caller's own names.
+"""
 
 from __future__ import annotations
 

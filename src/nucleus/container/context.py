@@ -1,4 +1,7 @@
-"""The context: a copy of a directory of input files, without what looks like credentials, in the state directory."""
+"""The context: a copy of a directory of input files, without what looks like credentials, in the state directory.
+
+✗ mounts it: plan/.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which containers there are, what is known of each, and how one is removed."""
+"""Which containers there are, what is known of each, and how one is removed.  ✗ prints: cli/."""
 
 from __future__ import annotations
 

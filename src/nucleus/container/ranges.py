@@ -4,6 +4,7 @@ The blocks come from the range that systemd reserves for containers (524288 to 1
 /etc/subuid, /etc/subgid, passwd or group: the usual 100000 is the first user's own block, and that user could then kill a
 container's processes.  A block is taken by a lock (flock(2)) on a file of its own; the kernel gives it back when the owner
 ends, however it ends.
+✗ maps them: plan/.
 """
 
 from __future__ import annotations

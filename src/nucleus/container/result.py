@@ -1,4 +1,4 @@
-"""Result: how a container ended, and what it wrote.  One class for run, exec and once."""
+"""Result: how a container ended, and what it wrote.  One class for run, exec and once.  ✗ effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nucleus run` without supervision: prepare, then become the launcher."""
+"""`nucleus run` without supervision: prepare, then become the launcher.  ✗ what is prepared: `prepare.py`."""
 
 from __future__ import annotations
 

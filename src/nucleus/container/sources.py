@@ -2,6 +2,7 @@
 
 What comes out is a canonical path with the inode that stood there; the launcher opens that path without following any
 link and refuses another inode.
+✗ mounts: plan/.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 A container whose directory can be locked has no owner any more.  With an exit record it ended in order and stays until
 `rm`; without one its owner was killed: what is left of it goes, and an exit record that says so takes its place.
+✗ ends nothing that has an owner.
 """
 
 from __future__ import annotations

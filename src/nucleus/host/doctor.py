@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from ..base.value import Value
-from .facts import CAP_SYS_ADMIN, HostFacts, IdRange
-from .tools import Tool
+from .facts import CAP_SYS_ADMIN, HostFacts, IdRange, Tool
 
 OK, DEGRADED, MISSING = "ok", "degraded", "missing"
 OLDEST_KERNEL = (5, 13)  # Landlock; mount_setattr and ID-mapped mounts are of 5.12

@@ -242,6 +242,15 @@ class Rlimits(Value):
     nproc: Rlimit = Rlimit()
 
 
+class Tool(Value):
+    """A program: `path` is "" if it was not found."""
+
+    name: str
+    package: str
+    purpose: str
+    path: str = ""
+
+
 class HostFacts(Value):
     """All of it.  `subordinate` is None where nobody has asked (the plain path of root does not need it)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base.value import Value
+from .facts import Tool
 from .machine import Machine
 
 # name, Debian package, what for
@@ -17,15 +17,6 @@ OPTIONAL_TOOLS = (
     ("skopeo", "skopeo", "pulling images"),
 )
 _FOLDERS = ("/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin", "/usr/local/sbin")
-
-
-class Tool(Value):
-    """A program: `path` is "" if it was not found."""
-
-    name: str
-    package: str
-    purpose: str
-    path: str = ""
 
 
 def find_tool(machine: Machine, name: str) -> str:

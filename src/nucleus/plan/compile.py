@@ -1,4 +1,7 @@
-"""(spec, policy, facts) → LaunchPlan: the parts below, in the order in which the launcher runs them."""
+"""(spec, policy, facts) → LaunchPlan: the parts below, in the order in which the launcher runs them.
+
+✗ the steps of any part.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""/dev: the few nodes every program expects, shm, pts.  Binds of the host's nodes: mknod is denied in a user namespace."""
+"""/dev: the few nodes every program expects, shm, pts.  Binds of the host's nodes: mknod is denied in a user namespace.
+
+✗ /proc.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Who the workload is: bounding set, groups, gid, uid, capability sets, in the only order that works."""
+"""Who the workload is: bounding set, groups, gid, uid, capability sets, in the only order that works.
+
+✗ which ids: container/identity.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Entering a running container: its namespaces and cgroups by descriptor, then the lockdown of the run, verbatim."""
+"""Entering a running container: its namespaces and cgroups by descriptor, then the lockdown of the run, verbatim.
+
+✗ a lockdown of its own.
+"""
 
 from __future__ import annotations
 

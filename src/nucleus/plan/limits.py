@@ -1,4 +1,4 @@
-"""What bounds the process itself: rlimits and umask; host name and loopback."""
+"""What bounds the process itself: rlimits and umask; host name and loopback.  ✗ cgroups: namespaces."""
 
 from __future__ import annotations
 

@@ -54,9 +54,10 @@ def lockdown_steps(draft: Draft) -> None:
     abi = request.facts.kernel.landlock_abi
     if abi > 0 and "landlock" not in request.degraded:
         handled = landlock.handled_fs(abi)
-        # A scope only where the network namespace, and with it abstract sockets, is the host's.
+        # The pid namespace does not hold kill(0): below a terminal the process group is the caller's.  Abstract sockets
+        # need a scope only where the network namespace is the host's.
         shared = landlock.SCOPE_ABSTRACT_UNIX_SOCKET if request.spec.network == "host" else 0
-        scopes = landlock.handled_scopes(abi) & shared
+        scopes = landlock.handled_scopes(abi) & (landlock.SCOPE_SIGNAL | shared)
         draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=scopes)
         for path, access, origin, is_file in _rules(draft):
             allowed = landlock.for_kind(access, is_file=is_file) & handled

@@ -1,4 +1,7 @@
-"""The last step: which program, with which arguments, where.  The environment travels as a descriptor."""
+"""The last step: which program, with which arguments, where.  The environment travels as a descriptor.
+
+✗ looks for the program: the launcher tries each path.
+"""
 
 from __future__ import annotations
 
