@@ -164,7 +164,7 @@ def protect_steps(draft: Draft) -> None:
     """Files of a writable workspace that would configure a tool of the host stay as they are."""
     protected = draft.request.protected
     # A directory on the way is a mount point too: else it could be renamed, and another one put in its place.
-    for path in sorted({above for path in protected for above in parents_of(path)[1:]}):
+    for path in sorted({above for below in protected for above in parents_of(below)[1:]}):
         draft.add("protect-path", "allow_workspace_config", path=path, attributes=NOSUID | NODEV)
     for path in protected:
         draft.add(
