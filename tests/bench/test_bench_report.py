@@ -79,7 +79,14 @@ def test_a_hardened_sandbox_has_no_fault() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"CapBnd": "01"}, {"CapAmb": "80"}, {"NoNewPrivs": "0"}, {"Seccomp": "0"}, {"net": "[15]"}, {"user": "[9]"}],
+    [
+        {"CapBnd": "01"},
+        {"CapAmb": "80"},
+        {"NoNewPrivs": "0"},
+        {"Seccomp": "0"},
+        {"net": "[15]"},
+        {"user": "[9]"},
+    ],
 )
 def test_every_missing_layer_is_a_fault(changed: dict[str, str]) -> None:
     assert len(proof.faults(seen("nucleus-sdk", **changed), HOST)) == 1
