@@ -344,7 +344,9 @@ int run_write_exit_record(const struct step *step, struct env *env)
 	int directory = slot(env, &step->field[0]), fd, result;
 
 	take_counters(env, exit);
-	fd = (int)K(__NR_openat, directory, "exit.new", 01 | 0100 | 01000 | 02000000 | 0400000, 0600);
+	/* The mode tells the sweep at a glance: 0400, nothing is left to do; 0600, something could not be removed. */
+	fd = (int)K(__NR_openat, directory, "exit.new", 01 | 0100 | 01000 | 02000000 | 0400000,
+		    env->exit_flags & EXIT_DIRTY ? 0600 : 0400);
 	if (fd < 0)
 		return fd;
 	result = write_all(fd, exit, sizeof(*exit));

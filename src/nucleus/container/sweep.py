@@ -33,7 +33,7 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
     for container_id in store.ids():
         try:
             # Records that were kept do not count: behind any number of them a dead owner must still be found.
-            if settled(files.read_file(store.containers_fd, f"{container_id}/exit") or b""):
+            if store.is_settled(container_id):
                 continue
             looked_at += 1
             if at_most and looked_at > at_most:
@@ -78,7 +78,8 @@ def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | Non
         remove_directory(store, container_id, record)
         return
     remove_tree(fd, "context")
-    files.write_file(fd, "exit", _final_exit_record(files.read_file(fd, "exit") or b"", record.created_ns))
+    final = _final_exit_record(files.read_file(fd, "exit") or b"", record.created_ns)
+    files.write_file(fd, "exit", final, mode=files.SETTLED)
 
 
 def _final_exit_record(written: bytes, created_ns: int) -> bytes:

@@ -42,7 +42,7 @@ def compile_plan(request: Request) -> LaunchPlan:
     draft.add("await-detached", "rootfs")
     if host.mapped:
         draft.add("await-host-mounts", "workspace")
-    mounts.attach_steps(draft, [m for m in taken if not _own_place(m)])
+    mounts.attach_foreign_steps(draft, [m for m in taken if not _own_place(m)])
     rootfs.proc_steps(draft)
     mounts.protect_steps(draft)
     rootfs.handover_steps(draft)

@@ -297,6 +297,8 @@ def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:
         where = _path(step, _BELOW_ROOT[step.name]) if step.name in _BELOW_ROOT else ""
         if where and not detached and any([where.startswith(f"{above}/") for above in attached]):
             yield f"{where} is resolved below a mount from the host while the host's root is in reach"
+        if step.name == "make-symlink":
+            attached.append(where)  # of a rootfs: it may point to "..", where the host's root still lies
         if step.name == "attach-mount":
             attached.append(where.rstrip("/"))
             if _number(step, "mount") in mapped:

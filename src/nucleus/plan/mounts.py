@@ -95,20 +95,14 @@ def take_all(host: HostMounts) -> list[tuple[int, str, bool, str]]:
 
 
 def temporary_steps(draft: Draft, identity: Identity) -> None:
-    """/tmp, home, and the user's own tmpfs, each bounded in bytes and inodes."""
-    spec = draft.request.spec
-    noexec = 0
-    tmpfs = [
-        ("/tmp", _TMP_BYTES, "1777", False, "tmp"),
-        (HOME, _HOME_BYTES, "0700", False, "home"),
-    ] + [(t.target, t.size_bytes, "1777", t.read_only, "tmpfs") for t in spec.tmpfs]
-    for target, size, mode, read_only, origin in tmpfs:
-        attributes = NOSUID | NODEV | noexec | (RDONLY if read_only else 0)
-        options = tmpfs_options(size, mode)
-        if origin == "home":
-            options += f"uid={identity.uid}\0gid={identity.gid}\0".encode()
+    """/tmp and home, each bounded in bytes and inodes."""
+    owner = f"uid={identity.uid}\0gid={identity.gid}\0".encode()
+    for target, options, origin in (
+        ("/tmp", tmpfs_options(_TMP_BYTES, "1777"), "tmp"),
+        (HOME, tmpfs_options(_HOME_BYTES, "0700") + owner, "home"),
+    ):
         draft.add(
-            "mount-filesystem", origin, type="tmpfs", target=target, attributes=attributes, options=options
+            "mount-filesystem", origin, type="tmpfs", target=target, attributes=NOSUID | NODEV, options=options
         )
 
 
@@ -156,8 +150,27 @@ def parents_of(path: str) -> list[str]:
 
 def attach_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
     """Attach in the order of depth, so that no mount hides another."""
-    for number, target, is_file, origin in sorted(taken, key=lambda t: (t[1].count("/"), t[1])):
+    for number, target, is_file, origin in sorted(taken, key=lambda t: _depth(t[1])):
         draft.add("attach-mount", origin, mount=number, target=target, is_file=int(is_file))
+
+
+def attach_foreign_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
+    """What lies where others may have put links: the user's own tmpfs come in among the mounts of the host."""
+    places = [(target, [mount]) for mount in taken for target in mount[1:2]]
+    wanted = {t.target: t for t in draft.request.spec.tmpfs}
+    for target, mounts in sorted([*places, *[(t, []) for t in wanted]], key=lambda p: _depth(p[0])):
+        attach_steps(draft, mounts)
+        if not mounts:
+            tmpfs = wanted[target]
+            draft.add(
+                "mount-filesystem", "tmpfs", type="tmpfs", target=target,
+                attributes=NOSUID | NODEV | (RDONLY if tmpfs.read_only else 0),
+                options=tmpfs_options(tmpfs.size_bytes, "1777"),
+            )  # fmt: skip
+
+
+def _depth(target: str) -> tuple[int, str]:
+    return target.count("/"), target
 
 
 def protect_steps(draft: Draft) -> None:

@@ -97,8 +97,8 @@ def watch_steps(draft: Draft) -> None:
     for number in range(len(request.cgroups)):
         draft.add("remove-cgroup", "cgroup", cgroup=number)
     if request.keep_record:
-        draft.add("write-exit-record", "state", directory=draft.slot("state"))
         draft.add("remove-tree", "state", directory=draft.slot("state"), name="context")
+        draft.add("write-exit-record", "state", directory=draft.slot("state"))
     else:
         # The name first: once the directory is gone another container may have taken it.
         if spec.name:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRIVATE = 0o700
+SETTLED = 0o400  # the mode of an exit record that leaves nothing to do
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -189,6 +190,14 @@ class Store:
             )
         return matches[0]
 
+    def is_settled(self, container_id: str) -> bool:
+        """Whether an exit record says, by its mode, that nothing of the container is left but its records."""
+        try:
+            status = os.stat(f"{container_id}/exit", dir_fd=self.containers_fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return status.st_mode & 0o777 == SETTLED
+
     def open(self, container_id: str) -> int:
         """A descriptor of the container's directory.  Raises NotFound."""
         try:
@@ -244,12 +253,12 @@ def read_file(directory: int, name: str) -> bytes | None:
         os.close(fd)
 
 
-def write_file(directory: int, name: str, data: bytes) -> None:
+def write_file(directory: int, name: str, data: bytes, *, mode: int = 0o600) -> None:
     """Whole or not at all: a new file, renamed over the old one.  Raises HostUnsupported when the disk is full."""
     new = f"{name}.new"
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(new, flags, 0o600, dir_fd=directory)
+        fd = os.open(new, flags, mode, dir_fd=directory)
         with os.fdopen(fd, "wb") as file:
             file.write(data)
         os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
