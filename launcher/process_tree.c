@@ -248,9 +248,12 @@ int run_spawn_workload(const struct step *step, struct env *env)
 {
 	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
 	int pair[2], pidfd = -1, result;
+	int terminal = (int)K(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
 
 	(void)step; /* the step has no fields */
+	if (terminal >= 0)
+		K(__NR_close, terminal);
 	if (pid < 0)
 		return (int)pid;
 	env->peer = pair[0];
@@ -263,6 +266,10 @@ int run_spawn_workload(const struct step *step, struct env *env)
 		K(__NR_close, pair[0]);
 		K(__NR_close, env->parent_socket);
 		env->peer = pair[1];
+		/* kill(0) reaches the whole process group, past every pid namespace.  Only a terminal needs the caller's group:
+		 * a group in its background could not read it, and an interrupt key would not arrive. */
+		if (terminal == -ENXIO)
+			K(__NR_setpgid, 0, 0);
 		workload(env);
 	}
 	K(__NR_close, pair[1]);

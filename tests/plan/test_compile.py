@@ -222,13 +222,14 @@ def test_landlock_handles_every_right_of_the_kernels_abi_and_grants_no_other(abi
         assert not rulesets and not rules and not plan.steps_of("landlock-restrict")
         return
     handled = landlock.handled_fs(abi)
-    assert [(s["fs"], s["net"], s["scoped"]) for s in rulesets] == [(handled, 0, 0)]
+    signals = landlock.SCOPE_SIGNAL if abi >= 6 else 0
+    assert [(s["fs"], s["net"], s["scoped"]) for s in rulesets] == [(handled, 0, signals)]
     assert all(isinstance(r["access"], int) and r["access"] and not r["access"] & ~handled for r in rules)
     writable = {str(r["path"]) for r in rules if int(str(r["access"])) & landlock.MAKE_REG}
     assert writable == {"/tmp", "/home/agent", "/dev/shm", "/dev/pts", "/data", "/scratch"}
 
 
-@pytest.mark.parametrize(("abi", "scoped"), [(5, 0), (6, landlock.SCOPE_ABSTRACT_UNIX_SOCKET)])
+@pytest.mark.parametrize(("abi", "scoped"), [(5, 0), (6, landlock.handled_scopes(6))])
 def test_abstract_sockets_are_scoped_where_the_network_is_the_hosts(abi: int, scoped: int) -> None:
     options = {"network": "host", "allow_host_network": True}
     (ruleset,) = compile_plan(request_of(options, root_machine(abi=abi))).steps_of("landlock-ruleset")
