@@ -156,7 +156,7 @@ def attach_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
 
 def attach_foreign_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
     """What lies where others may have put links: the user's own tmpfs come in among the mounts of the host."""
-    places = [(target, [mount]) for mount in taken for target in mount[1:2]]
+    places = [(mount[1], [mount]) for mount in taken]
     wanted = {t.target: t for t in draft.request.spec.tmpfs}
     for target, mounts in sorted([*places, *[(t, []) for t in wanted]], key=lambda p: _depth(p[0])):
         attach_steps(draft, mounts)
