@@ -32,13 +32,16 @@ def excluded(name: str) -> bool:
     )
 
 
-def copy_context(source: str, destination: int) -> int:
+def copy_context(source: str, destination: int, inode: int = 0) -> int:
     """Copy into the directory behind the descriptor; links and special files are left out.  Returns the bytes.
 
-    Raises SpecError where the tree is too deep, HostUnsupported where the disk is full.
+    inode: what was judged; another directory in its place is refused, since somebody may write above it.
+    Raises SpecError where the tree is too deep or another one, HostUnsupported where the disk is full.
     """
     fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
+        if inode and os.fstat(fd).st_ino != inode:
+            raise SpecError(f"{source} changes", where="--context", remedy="let nobody write above it, and try again")
         return _copy(fd, destination, source, 0)
     finally:
         os.close(fd)

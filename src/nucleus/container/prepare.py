@@ -24,7 +24,7 @@ from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
 from . import accounts, identity, ranges
 from .slots import open_slots
-from .sources import SourceFinder, judge, protected_paths, root_entries, volume_sources
+from .sources import SourceFinder, judge, protected_paths, refuse_state_root, root_entries, volume_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def _fill(
     _refuse_missing_layers(spec, facts)
     finder = SourceFinder()
     volumes = volume_sources(spec, finder)
+    refuse_state_root(volumes, prepared.store.path)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     who = _identity(prepared, spec, facts, volumes)
     limit_plan, parents = _limits(spec, facts)
@@ -295,7 +296,7 @@ def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> t
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         destination = os.open("context", flags, dir_fd=prepared.state.fd)
         try:
-            copy_context(source.path, destination)
+            copy_context(source.path, destination, source.inode)
             os.fchmod(destination, 0o755)
         finally:
             os.close(destination)

@@ -12,7 +12,7 @@ from stat import S_ISDIR, S_ISREG
 
 from ..base.errors import SpecError
 from ..plan.request import RootEntry, Source, VolumeSource
-from ..spec.paths import forbidden_source, foreign_home
+from ..spec.paths import forbidden_source, foreign_home, is_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from ..spec.container import ContainerSpec
 
 _NO_IDMAP = ("overlay", "fuse", "nfs", "nfs4", "9p", "virtiofs", "proc", "sysfs", "devtmpfs")
+# What the kernel tells of the whole host, wherever it is mounted: a mount is taken with all that is mounted below it.
+_KERNEL = (
+    "proc", "sysfs", "devtmpfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "bpf", "configfs", "efivarfs",
+    "pstore",
+)  # fmt: skip
 _ROOT_NAMES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "opt", "srv", "var")
 # Files of a workspace that configure git, editors or agents of the host: what is there stays as it is.
 PROTECTED = (
@@ -29,15 +34,19 @@ PROTECTED = (
 
 
 class SourceFinder:
-    """Finds sources; remembers the mount table, which tells the file systems that take no ID-mapped mounts."""
+    """Finds sources; remembers the mount table: what takes no ID-mapped mounts, and where the kernel's own lie."""
 
-    __slots__ = ("_no_idmap",)
+    __slots__ = ("_kernel", "_no_idmap")
 
     def __init__(self) -> None:
         self._no_idmap: set[int] | None = None
+        self._kernel: list[tuple[int, str]] = []
 
-    def find(self, path: str, where: str, *, directory: bool = False) -> Source:
-        """The source behind a path.  Raises SpecError when it does not exist, or is a socket, a pipe or a device."""
+    def find(self, path: str, where: str, *, directory: bool = False, whole: bool = True) -> Source:
+        """The source behind a path.  Raises SpecError when it does not exist, or is a socket, a pipe or a device.
+
+        whole: all that lies below it comes in, so that nothing of the kernel's may be mounted there.
+        """
         try:
             canonical = os.path.realpath(path, strict=True)
             fd = os.open(canonical, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -53,9 +62,16 @@ class SourceFinder:
             raise SpecError(f"{path} is neither a file nor a directory", where=where, remedy="name a regular file")
         if directory and is_file:
             raise SpecError(f"{path} is not a directory", where=where, remedy="name a directory")
+        idmap = self._takes_idmap(status.st_dev)
+        for device, point in self._kernel if whole else ():
+            if device == status.st_dev or is_below(point, canonical):
+                raise SpecError(
+                    f"{point} is never let in: there the kernel tells of the whole host",
+                    where=where, remedy="unmount it, or name another directory",
+                )  # fmt: skip
         return Source(
             path=canonical, device=os.major(status.st_dev) << 32 | os.minor(status.st_dev), inode=status.st_ino,
-            uid=status.st_uid, gid=status.st_gid, is_file=is_file, idmap=self._takes_idmap(status.st_dev),
+            uid=status.st_uid, gid=status.st_gid, is_file=is_file, idmap=idmap,
         )  # fmt: skip
 
     def _takes_idmap(self, device: int) -> bool:
@@ -63,10 +79,21 @@ class SourceFinder:
             self._no_idmap = set()
             with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
                 for line in file:
-                    major, _, minor = line.split(" ", 3)[2].partition(":")
-                    if line.partition(" - ")[2].startswith(_NO_IDMAP):
-                        self._no_idmap.add(os.makedev(int(major), int(minor)))
+                    words, kind = line.split(" ", 5), line.partition(" - ")[2]
+                    major, _, minor = words[2].partition(":")
+                    device = os.makedev(int(major), int(minor))
+                    if kind.startswith(_NO_IDMAP):
+                        self._no_idmap.add(device)
+                    if kind.partition(" ")[0] in _KERNEL:
+                        self._kernel.append((device, _unescaped(words[4])))
         return device not in self._no_idmap
+
+
+def _unescaped(point: str) -> str:
+    """A mount point as mountinfo writes it: space, tab, newline and backslash are octal numbers."""
+    for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        point = point.replace(escape, character)
+    return point
 
 
 def _system(path: HostPath) -> Source:
@@ -96,14 +123,18 @@ def _host_entries(facts: HostFacts) -> list[RootEntry]:
 
 
 def _rootfs_entries(rootfs: str, finder: SourceFinder) -> list[RootEntry]:
-    top = finder.find(rootfs, "--rootfs", directory=True)
+    top = finder.find(rootfs, "--rootfs", directory=True, whole=False)
+    judge(top.path, "--rootfs")
     entries = []
     for name in _ROOT_NAMES:
         path = f"{top.path.rstrip('/')}/{name}"
         if os.path.islink(path):
             entries.append(RootEntry(target=f"/{name}", link=os.readlink(path)))
         elif os.path.isdir(path):
-            entries.append(RootEntry(target=f"/{name}", source=finder.find(path, "--rootfs", directory=True)))
+            source = finder.find(path, "--rootfs", directory=True)
+            if source.path != path:  # it became a link after the look above: somebody writes there
+                raise SpecError(f"{path} changes", where="--rootfs", remedy="let nobody write to it, and try again")
+            entries.append(RootEntry(target=f"/{name}", source=source))
     if not any(e.target == "/usr" or e.target == "/bin" for e in entries):
         raise SpecError(
             f"{rootfs} has neither usr nor bin", where="--rootfs", remedy="name an unpacked root file system"
@@ -140,6 +171,17 @@ def judge(path: str, where: str, reason: str = "") -> None:
         raise SpecError(
             f"'{path}' is never let in: {reason}", where=where, remedy="copy what is needed to another directory"
         )
+
+
+def refuse_state_root(sources: tuple[VolumeSource, ...], root: str) -> None:
+    """Who writes the records decides what the sweep kills and removes on the host.  Raises SpecError."""
+    root = os.path.realpath(root)
+    for volume in sources:
+        if is_below(root, volume.source.path) or is_below(volume.source.path, root):
+            raise SpecError(
+                f"{volume.source.path} and the state directory {root} lie in each other", where=f"--{volume.origin}",
+                remedy="name a smaller directory, or choose another state directory with --root DIR",
+            )  # fmt: skip
 
 
 def protected_paths(spec: ContainerSpec, volumes: tuple[VolumeSource, ...]) -> tuple[str, ...]:

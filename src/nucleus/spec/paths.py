@@ -42,6 +42,8 @@ def forbidden_source(path: str) -> str:
     for directory in FORBIDDEN_SOURCES:
         if is_below(path, directory):
             return f"{directory} of the host"
+        if is_below(directory, path):
+            return f"{directory} of the host lies in it"
     return ""
 
 
