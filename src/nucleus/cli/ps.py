@@ -71,8 +71,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _status(row: dict[str, Any]) -> str:
-    if row["status"] == "running":
-        return "running"
+    if row["status"] != "stopped":
+        return str(row["status"])
     return f"exited {row['exit_code']} ({row['reason']})"
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from ..base.errors import SpecError
 from .identity import AGENT
@@ -23,7 +24,11 @@ def _lines(rootfs: str, file: str) -> list[list[str]]:
     if not rootfs or os.path.realpath(path) != path:
         return []
     try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
+        # A pipe there would be waited for without end.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, encoding="utf-8", errors="replace") as lines:
+            if not S_ISREG(os.fstat(fd).st_mode):
+                return []
             return [line.rstrip("\n").split(":") for line in lines]
     except OSError:
         return []

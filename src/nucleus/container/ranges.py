@@ -37,7 +37,12 @@ def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int =
     wish: the block to take if nobody has it.
     """
     try:
-        os.makedirs(directory, 0o700, exist_ok=True)
+        # makedirs(3) would make what lies above by the umask alone: whoever may write there holds every lock.
+        for path in (os.path.dirname(directory), directory):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                continue
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise HostUnsupported(
