@@ -39,7 +39,7 @@ struct env {
 	int userns[MAX_USERNS];
 	u64 counters[COUNTERS];
 	const struct step *supervise;
-	bool failed_in_child;
+	bool two_phase;    /* the owner says when to go on, and is told how far it is */
 
 	/* child and workload */
 	int status_write, parent_socket;

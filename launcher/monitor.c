@@ -22,12 +22,12 @@ struct kernel_sigaction {
 
 struct wait_state {
 	struct workload_end end;
-	bool ended, socket_closed, timed_out, owner_open;
+	bool ended, timed_out, owner_open;
 	u64 deadline_ns; /* CLOCK_MONOTONIC, or NONE */
 	u64 stop_signal, grace_ns;
 };
 
-enum watched { STATUS, SOCKET, CHILD, SIGNALS, CONTROL, WATCHED };
+enum watched { CHILD, SIGNALS, CONTROL, STATUS, WATCHED };
 
 static void tell_owner(struct env *env, const struct message *message, int pidfd)
 {
@@ -55,14 +55,22 @@ static int kill_by(int pidfd, u64 signal)
 	return pidfd < 0 ? -ESRCH : (int)K(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
+static void read_child_socket(struct env *env, struct wait_state *state);
+
+/* The workload's pidfd lies in the socket until somebody needs it: a start is no place to be woken up for it. */
+static int kill_workload(struct env *env, struct wait_state *state, u64 signal)
+{
+	if (env->workload_pidfd < 0)
+		read_child_socket(env, state);
+	return kill_by(env->workload_pidfd, signal);
+}
+
 /* The child's socket brings the workload's pidfd, and later the workload's end. */
 static void read_child_socket(struct env *env, struct wait_state *state)
 {
 	int fd = -1;
 	long got = receive_record(env->child_socket, &state->end, sizeof(state->end), &fd, 0x40 /* MSG_DONTWAIT */);
 
-	if (got == 0)
-		state->socket_closed = true;
 	if (got == sizeof(state->end))
 		state->ended = true;
 	else if (got == 1 && env->workload_pidfd < 0)
@@ -76,13 +84,13 @@ static void stop_self(struct env *env)
 }
 
 /* What a process sent is handed on; what the terminal sent to all, the workload has got already. */
-static void forward_signal(struct env *env)
+static void forward_signal(struct env *env, struct wait_state *state)
 {
 	struct signalfd_siginfo info;
 
 	if (K(__NR_read, env->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (SI_FROM_USER(info.ssi_code) && kill_by(env->workload_pidfd, info.ssi_signo) == -ESRCH &&
+	if (SI_FROM_USER(info.ssi_code) && kill_workload(env, state, info.ssi_signo) == -ESRCH &&
 	    env->workload_pidfd < 0 && info.ssi_signo != SIGCONT && info.ssi_signo != SIGTSTP &&
 	    info.ssi_signo != SIGWINCH)
 		(void)kill_by(env->child_pidfd, SIGKILL); /* asked to stop before there was a workload */
@@ -96,7 +104,7 @@ static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
 	long got = K(__NR_recvfrom, env->control, message, sizeof(message), 0x40 /* MSG_DONTWAIT */, NULL, NULL);
 
 	if (got == 2 && message[0] == 's') {
-		(void)kill_by(env->workload_pidfd, message[1]);
+		(void)kill_workload(env, state, message[1]);
 		return;
 	}
 	if (got == -EAGAIN || got == -EINTR || got > 0)
@@ -110,8 +118,7 @@ static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
 
 static void deadline_passed(struct env *env, struct wait_state *state)
 {
-	if (!state->timed_out && state->grace_ns && env->workload_pidfd >= 0) {
-		(void)kill_by(env->workload_pidfd, state->stop_signal);
+	if (!state->timed_out && state->grace_ns && !kill_workload(env, state, state->stop_signal)) {
 		state->deadline_ns = clock_ns(1) + state->grace_ns;
 	} else {
 		(void)kill_by(env->child_pidfd, SIGKILL);
@@ -153,10 +160,23 @@ static void collect(struct env *env, struct wait_state *state)
 	}
 }
 
+/* At the end of the status pipe child and workload have executed; true then. */
+static bool tell_ready(struct env *env)
+{
+	const struct message ready = { .type = MESSAGE_READY };
+	bool at_end = false;
+
+	(void)read_status(env, &at_end);
+	if (at_end && !(env->exit_flags & EXIT_FAILED))
+		tell_owner(env, &ready, -1);
+	return at_end;
+}
+
 static void watch(struct env *env, const struct step *supervise, struct wait_state *state)
 {
 	u64 timeout_ms = supervise->field[0].number;
-	bool status_open = true;
+	/* Whoever starts in two phases is told when both have executed; nobody else is worth being woken up for that. */
+	bool status_open = env->two_phase;
 
 	state->stop_signal = supervise->field[1].number;
 	state->grace_ns = supervise->field[2].number * 1000000U;
@@ -164,11 +184,10 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 	state->owner_open = env->control >= 0 && supervise->field[3].number;
 	for (;;) {
 		struct pollfd fds[WATCHED] = {
-			[STATUS] = { status_open ? env->status_read : -1, POLLIN, 0 },
-			[SOCKET] = { state->socket_closed ? -1 : env->child_socket, POLLIN, 0 },
 			[CHILD] = { env->child_pidfd, POLLIN, 0 },
 			[SIGNALS] = { env->signals, POLLIN, 0 },
 			[CONTROL] = { state->owner_open ? env->control : -1, POLLIN, 0 },
+			[STATUS] = { status_open ? env->status_read : -1, POLLIN, 0 },
 		};
 		long result = poll_until(fds, state->deadline_ns);
 
@@ -176,23 +195,12 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 			deadline_passed(env, state);
 		if (result <= 0)
 			continue; /* -EINTR: a stop and its continuation */
-		if (fds[STATUS].revents) {
-			bool at_end = false;
-
-			(void)read_status(env, &at_end);
-			status_open = !at_end;
-			if (at_end && !(env->exit_flags & EXIT_FAILED)) {
-				const struct message ready = { .type = MESSAGE_READY };
-
-				tell_owner(env, &ready, -1);
-			}
-		}
 		if (fds[CHILD].revents)
 			return collect(env, state);
-		if (fds[SOCKET].revents)
-			read_child_socket(env, state);
+		if (fds[STATUS].revents)
+			status_open = !tell_ready(env);
 		if (fds[SIGNALS].revents)
-			forward_signal(env);
+			forward_signal(env, state);
 		if (fds[CONTROL].revents)
 			read_owner(env, state, supervise->field[3].number);
 	}
@@ -239,33 +247,39 @@ int run_await_proceed(const struct step *step, struct env *env)
 	}
 }
 
+static bool plan_has(const struct plan *plan, u32 opcode)
+{
+	u64 cursor = 0;
+	struct step step;
+
+	while (plan_next(plan, &cursor, &step))
+		if (step.opcode == opcode)
+			return true;
+	return false;
+}
+
 /* Everything up to the moment in which the child can go on by itself. */
 static int start(struct env *env)
 {
-	const struct message created = { .type = MESSAGE_CREATED };
-	struct message message;
-	int result = run_phase(env, PHASE_PREPARE);
+	static const enum phase phases[] = { PHASE_PREPARE, PHASE_SPAWN, PHASE_ID_MAP };
+	struct message created = { .type = MESSAGE_CREATED };
+	int result = 0;
 
-	if (!result)
-		result = run_phase(env, PHASE_SPAWN);
-	if (!result)
-		result = run_phase(env, PHASE_ID_MAP);
+	env->two_phase = plan_has(env->plan, STEP_AWAIT_PROCEED);
+	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++)
+		result = run_phase(env, phases[i]);
 	if (result)
 		return result;
 	/* EPIPE: the child has failed already, and its record says why. */
 	(void)tell_letter(env, 'M');
-	message = created;
-	message.pid = env->child_pid;
-	tell_owner(env, &message, env->child_pidfd);
+	created.pid = env->child_pid;
+	if (env->two_phase)
+		tell_owner(env, &created, env->child_pidfd);
 	result = run_phase(env, PHASE_HOST_MOUNTS);
 	if (result)
 		return result;
-	u64 cursor = 0;
-	struct step step;
-
-	while (plan_next(env->plan, &cursor, &step))
-		if (step.opcode == STEP_AWAIT_HOST_MOUNTS)
-			(void)tell_letter(env, 'H');
+	if (plan_has(env->plan, STEP_AWAIT_HOST_MOUNTS))
+		(void)tell_letter(env, 'H');
 	result = run_phase(env, PHASE_RELEASE);
 	if (!result)
 		(void)tell_letter(env, 'G');

@@ -129,12 +129,9 @@ static int attach(const struct env *env, int mount, const char *path, bool file)
 	int target, result;
 
 	if (!env->foreign) { /* nothing of others stands on the way: see open_parent in step_rootfs.c */
-		result = (int)K(__NR_move_mount, mount, "", env->root, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
-		if (result != -ENOENT)
-			return result;
 		result = file ? (int)K(__NR_mknodat, env->root, path + 1, S_IFREG | 0644, 0)
 			      : (int)K(__NR_mkdirat, env->root, path + 1, 0755);
-		if (!result)
+		if (!result || result == -EEXIST)
 			return (int)K(__NR_move_mount, mount, "", env->root, path + 1, MOVE_MOUNT_F_EMPTY_PATH);
 	}
 	target = open_in_root(env, path, O_PATH);
