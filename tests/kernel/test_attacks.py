@@ -14,15 +14,15 @@ import threading
 from array import array
 from pathlib import Path
 from socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket
+from types import SimpleNamespace
 
 import pytest
 from sandboxes import COMMAND, Boxes, python
 
 from nucleus.base.errors import HostUnsupported, LaunchError, PermissionRefused, SpecError
 from nucleus.cli.parser import parse_run
-from nucleus.container import ranges, sources
+from nucleus.container import context, ranges, sources
 from nucleus.container.attached import run_attached
-from nucleus.container.context import copy_context
 from nucleus.container.prepare import facts_for, prepare
 from nucleus.container.saved import SavedPlan
 from nucleus.container.sweep import sweep
@@ -253,7 +253,32 @@ def test_a_context_that_is_swapped_after_the_look_is_not_copied(boxes: Boxes) ->
     judged.rename(boxes.folder / "away")
     other.rename(judged)
     with pytest.raises(SpecError, match="changes"):
-        copy_context(str(judged), -1, inode)
+        context.copy_context(str(judged), -1, inode)
+
+
+def test_a_context_leaves_room_where_state_lies(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse file is refused before it is copied, not when the disk, or the memory behind /run, is full."""
+    big = boxes.directory("context")
+    (big / "sparse").touch()
+    os.truncate(big / "sparse", 900 << 20)
+    into = os.open(boxes.directory("into"), os.O_RDONLY)
+    room = SimpleNamespace(f_frsize=1, f_blocks=1 << 30, f_bavail=950 << 20, f_files=0, f_favail=0)
+    monkeypatch.setattr(context.os, "fstatvfs", lambda _: room)
+    with pytest.raises(HostUnsupported, match="no space"):
+        context.copy_context(str(big), into)
+    os.close(into)
+
+
+def test_no_sandbox_takes_the_terminals_of_all(boxes: Boxes) -> None:
+    """The kernel counts pseudo-terminals for the whole machine: devpts has a bound of its own."""
+    script = (
+        "import os\n"
+        "fds = []\n"
+        "try:\n"
+        "    while True: fds.append(os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY))\n"
+        "except OSError: print(len(fds))\n"
+    )
+    assert int(inside(boxes, script)) <= 256
 
 
 def test_what_holds_a_forbidden_place_is_refused(boxes: Boxes) -> None:

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.container import ContainerSpec
 
+_MOST = 4 << 20  # characters; a sparse file of a terabyte is one line
 _GENERATED = {"root": (0, 0), "agent": (AGENT, AGENT), "nobody": (65534, 65534)}
 
 
@@ -29,7 +30,7 @@ def _lines(rootfs: str, file: str) -> list[list[str]]:
         with open(fd, encoding="utf-8", errors="replace") as lines:
             if not S_ISREG(os.fstat(fd).st_mode):
                 return []
-            return [line.rstrip("\n").split(":") for line in lines]
+            return [line.split(":") for line in lines.read(_MOST).split("\n")]
     except OSError:
         return []
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from errno import ENOSPC
 from stat import S_ISDIR, S_ISREG
 
 from ..base.errors import HostUnsupported, SpecError
 
 MAX_DEPTH = 128
+# What stays free where state lies: a sparse file costs its author nothing, its copy may fill the memory behind /run.
+_SPARED_BYTES, _SPARED_FILES = 256 << 20, 10_000
 _EXACT = frozenset((
     "target", "node_modules", ".DS_Store", "__pycache__", ".svn", ".env", ".ssh", ".gnupg", ".aws", ".azure",
     ".gcloud", ".docker", ".netrc", ".kube", ".helm",
@@ -64,6 +67,16 @@ def _copy(source: int, destination: int, path: str, depth: int) -> int:
     return copied
 
 
+def _require_room(destination: int, size: int) -> None:
+    """Raises OSError(ENOSPC) where the copy would take what others need."""
+    disk = os.fstatvfs(destination)
+    spared = min(disk.f_blocks // 10 * disk.f_frsize, _SPARED_BYTES)
+    if disk.f_bavail * disk.f_frsize - size < spared:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+    if disk.f_files and disk.f_favail < min(disk.f_files // 10, _SPARED_FILES):
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+
 def _copy_directory(source: int, destination: int, name: str, path: str, depth: int) -> int:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     os.mkdir(name, 0o755, dir_fd=destination)
@@ -81,6 +94,7 @@ def _copy_file(source: int, destination: int, name: str, mode: int, path: str) -
     try:
         reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=source)
         with os.fdopen(reader, "rb") as old:
+            _require_room(destination, os.fstat(reader).st_size)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             # Readable for the workload, whose id is another one; never setuid.
             with os.fdopen(os.open(name, flags, 0o644 | mode & 0o111, dir_fd=destination), "wb") as new:

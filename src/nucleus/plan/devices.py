@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .draft import Draft
 
 NODES = ("full", "null", "random", "tty", "urandom", "zero")
+# The kernel's own bound (4096, of which the host keeps 1024) is one for all sandboxes together.
+_TERMINALS = 256
 _LINKS = (
     ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"),
@@ -46,5 +48,5 @@ def device_steps(draft: Draft) -> None:
     tty = b"gid=5\0" if draft.request.identity.maps_root else b""
     draft.add(
         "mount-filesystem", "devices", type="devpts", target="/dev/pts", attributes=NOSUID | NOEXEC,
-        options=b"newinstance\0ptmxmode=0666\0mode=0620\0" + tty,
+        options=b"newinstance\0ptmxmode=0666\0mode=0620\0max=%d\0" % _TERMINALS + tty,
     )  # fmt: skip
