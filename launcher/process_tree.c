@@ -361,22 +361,22 @@ int become_init(struct env *env)
 	if (result < 0)
 		return result;
 	image = seal_image();
-	if (image == -EACCES) { /* vm.memfd_noexec=2: stay in this image, which is non-dumpable too */
-		K(__NR_close_range, 0, 2, 0);
-		K(__NR_close, env->status_write);
-		init_main(env->parent_socket, env->peer);
-	}
-	if (image < 0)
+	if (image < 0 && image != -EACCES)
 		return image;
 	fds[0] = duplicate_over_range(env->parent_socket, 16);
 	fds[1] = duplicate_over_range(env->peer, 16);
-	image = duplicate_over_range(image, 16);
-	if (fds[0] < 0 || fds[1] < 0 || image < 0)
-		return fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : image;
+	if (fds[0] < 0 || fds[1] < 0)
+		return fds[0] < 0 ? fds[0] : fds[1];
+	if (image >= 0 && (image = duplicate_over_range(image, 16)) < 0)
+		return image;
 	for (int i = 0; i < 2; i++)
 		if ((result = (int)K(__NR_dup3, fds[i], INIT_SOCKET + i, 0)) < 0)
 			return result;
 	/* Streams belong to the workload: their readers shall see its end of file, not init's. */
 	K(__NR_close_range, 0, 2, 0);
+	if (image < 0) { /* vm.memfd_noexec=2: stay in this image, which is non-dumpable too; nothing closes by itself */
+		K(__NR_close_range, INIT_GATE + 1, ~0U, 0);
+		init_main(INIT_SOCKET, INIT_GATE);
+	}
 	return (int)K(__NR_execveat, image, "", argv, none, AT_EMPTY_PATH);
 }

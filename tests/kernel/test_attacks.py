@@ -135,6 +135,22 @@ def test_nothing_is_there_to_forge_a_record_with(boxes: Boxes) -> None:
     assert inside(boxes, script).splitlines() == ["['0', '1', '2']", *["refused"] * 4]
 
 
+@AS_ROOT
+def test_init_holds_two_descriptors_where_no_file_in_memory_may_be_executed(boxes: Boxes) -> None:
+    """With vm.memfd_noexec=2, set in a pid namespace of the test's own, init stays the launcher and closes by hand."""
+    script = (
+        "mount -t proc proc /proc && { echo 2 >/proc/sys/vm/memfd_noexec; } 2>/dev/null\n"
+        'mkfifo "$2.in" "$2.out"; exec 8<>"$2.in" 9<>"$2.out"\n'
+        '"$1" run --rm --root "$2" -- sh -c "echo; read x" <&8 >&9 8<&- 9<&- & read x <&9\n'
+        'for p in /proc/[0-9]*; do case $(cat $p/comm) in nucleus-init) ls $p/fd;; esac; done; echo >&8; wait\n'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, "sh", str(COMMAND), str(boxes.root)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["3"], done.stderr
+
+
 def test_a_stream_s_file_cannot_be_opened_again_for_writing(boxes: Boxes, tmp_path: Path) -> None:
     """/proc/self/fd/0 leads to the host's file, which a rootless workload owns: Landlock knows no rule for it."""
     given = tmp_path / "given"
