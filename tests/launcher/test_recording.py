@@ -148,6 +148,11 @@ TOLERATED = {
     "become-mapped": {"recvfrom": "looks whether the monitor is gone: no answer is the good one"},
     "make-root": {"umask": "cannot fail"},
     "set-umask": {"umask": "cannot fail"},
+    **dict.fromkeys(
+        ("mount-proc", "mount-filesystem", "attach-mount"),
+        dict.fromkeys(("mkdirat", "mknodat"), "the mount fails where its target is missing"),
+    ),
+    "spawn-workload": {"openat": "only asks whether there is a terminal"},
     "become-init": {"close_range": "streams stay open"},
     "make-userns": {"wait4": "the kernel collects what nobody waits for"},
     "write-init-record": {"getpid": "cannot fail"},
@@ -246,6 +251,16 @@ def test_errors_with_a_meaning(recorder: Recorder, step: str, call: str, error: 
     assert (record.failures == []) == goes_on
     if not goes_on:
         assert [(f[1], f[3]) for f in record.failures[:1]] == [(spec.opcode, error)]
+
+
+def test_without_a_terminal_the_workload_leaves_the_callers_process_group(recorder: Recorder) -> None:
+    """kill(0) reaches the whole group, past every pid namespace."""
+    # Called before the workload is born, and therefore not in its own record.
+    opened = next(c for c in good_day(recorder, "root-v2", "child").calls if c.text == "/dev/tty").number
+    alone = recorder.run(PLANS["root-v2"], "workload", opened, errno.ENXIO)
+    attended = good_day(recorder, "root-v2", "workload")
+    assert [c.name for c in alone.calls[:1]] == ["setpgid"]
+    assert "setpgid" not in [c.name for c in attended.calls]
 
 
 def test_a_busy_cgroup_is_tried_for_a_while_and_then_marked(recorder: Recorder) -> None:
