@@ -152,7 +152,6 @@ TOLERATED = {
         ("mount-proc", "mount-filesystem", "attach-mount"),
         dict.fromkeys(("mkdirat", "mknodat"), "the mount fails where its target is missing"),
     ),
-    "spawn-workload": {"openat": "only asks whether there is a terminal"},
     "become-init": {"close_range": "streams stay open"},
     "spawn-workload": dict.fromkeys(("openat", "setpgid"), "the workload stays in its caller's process group"),
     "make-userns": {"wait4": "the kernel collects what nobody waits for"},
