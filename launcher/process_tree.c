@@ -263,13 +263,13 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	if (!pid)
 		pid = K(__NR_clone3, &args, sizeof(args));
 	if (!pid) {
-		K(__NR_close, pair[0]);
-		K(__NR_close, env->parent_socket);
-		env->peer = pair[1];
 		/* kill(0) reaches the whole process group, past every pid namespace.  Only a terminal needs the caller's group:
 		 * a group in its background could not read it, and an interrupt key would not arrive. */
 		if (terminal == -ENXIO)
 			K(__NR_setpgid, 0, 0);
+		K(__NR_close, pair[0]);
+		K(__NR_close, env->parent_socket);
+		env->peer = pair[1];
 		workload(env);
 	}
 	K(__NR_close, pair[1]);
