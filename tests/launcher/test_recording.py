@@ -153,7 +153,9 @@ TOLERATED = {
         dict.fromkeys(("mkdirat", "mknodat"), "the mount fails where its target is missing"),
     ),
     "become-init": {"close_range": "streams stay open"},
-    "spawn-workload": dict.fromkeys(("openat", "setpgid"), "the workload stays in its caller's process group"),
+    "spawn-workload": dict.fromkeys(
+        ("openat", "setpgid"), "the workload stays in its caller's process group"
+    ),
     "make-userns": {"wait4": "the kernel collects what nobody waits for"},
     "write-init-record": {"getpid": "cannot fail"},
     "read-counter": dict.fromkeys(("openat", "read"), "marked dirty"),
