@@ -142,7 +142,7 @@ def test_init_holds_two_descriptors_where_no_file_in_memory_may_be_executed(boxe
         "mount -t proc proc /proc && { echo 2 >/proc/sys/vm/memfd_noexec; } 2>/dev/null\n"
         'mkfifo "$2.in" "$2.out"; exec 8<>"$2.in" 9<>"$2.out"\n'
         '"$1" run --rm --root "$2" -- sh -c "echo; read x" <&8 >&9 8<&- 9<&- & read x <&9\n'
-        'for p in /proc/[0-9]*; do case $(cat $p/comm) in nucleus-init) ls $p/fd;; esac; done; echo >&8; wait\n'
+        "for p in /proc/[0-9]*; do case $(cat $p/comm) in nucleus-init) ls $p/fd;; esac; done; echo >&8; wait\n"
     )
     done = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, "sh", str(COMMAND), str(boxes.root)],
@@ -192,7 +192,9 @@ def test_a_workspace_that_is_swapped_after_the_look_is_refused(boxes: Boxes) -> 
     """The launcher follows no link on the way to a source, and compares its inode with what was judged."""
     workspace, other = boxes.directory("work"), boxes.directory("other")
     for swap in (lambda: workspace.symlink_to(other), workspace.mkdir):
-        prepared = prepare(parse_run(["--root", str(boxes.root), "--rm", "--workspace", str(workspace), "--", "true"]))
+        prepared = prepare(
+            parse_run(["--root", str(boxes.root), "--rm", "--workspace", str(workspace), "--", "true"])
+        )
         workspace.rename(workspace.with_name(f"old-{prepared.id}"))
         swap()
         with pytest.raises(LaunchError):
@@ -316,6 +318,19 @@ def test_a_directory_with_the_kernel_s_own_files_below_it_is_refused(boxes: Boxe
     assert "a b is never let in" in done.stderr
 
 
+def test_a_log_that_becomes_a_pipe_is_not_waited_for(boxes: Boxes) -> None:
+    """A log in the workspace is the workload's to replace: it is opened without waiting, and no link is followed."""
+    workspace = boxes.directory("work")
+    workspace.chmod(0o777)
+    script = "rm -f log; mkfifo log; sleep 60"
+    ran = boxes.cli(
+        "run", "--workspace", str(workspace), "--log", str(workspace / "log"), "--timeout", "500ms",
+        "--", "sh", "-c", script,
+    )  # fmt: skip
+    assert ran.code == 124, ran.err
+    assert (workspace / "log").is_fifo()
+
+
 # ---- records ----
 
 
@@ -428,5 +443,3 @@ def test_programs_that_write_id_maps_are_not_searched_in_path(boxes: Boxes) -> N
     boxes.environment["PATH"] = f"{folder}:{boxes.environment['PATH']}"
     assert boxes.cli("run", "--", "true").code == 0
     assert not marker.exists()
-
-

@@ -166,7 +166,9 @@ def main() -> int:
         staged, results = Path(name) / "project", given.results or Path(name) / "results"
         staged.mkdir()
         # The guest has no compiler; what lies in tests/probe/build travels with the tests.
-        subprocess.run([sys.executable, str(PROJECT / "tests/probe/compile_probe.py")], check=True, stdout=sys.stderr)
+        subprocess.run(
+            [sys.executable, str(PROJECT / "tests/probe/compile_probe.py")], check=True, stdout=sys.stderr
+        )
         stage(staged, given.also)
         results.mkdir(parents=True, exist_ok=True)
         for kernel in given.kernel or KERNELS:

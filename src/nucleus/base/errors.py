@@ -1,14 +1,14 @@
 """Every error a caller can meet, one class per reaction.  ✗ no logging, no exit.
 
-    NucleusError                 code, message, where, remedy
-    ├── SpecError                fix what you asked for        (exit 125)
-    │     └── .problems          all of them at once
-    ├── HostUnsupported          fix the machine: `nucleus doctor` says how (125)
-    ├── LaunchError              a launcher step failed: step, opcode, errno (125, 126, 127)
-    ├── LimitReached             time or memory ran out; only the command line says it so, a Result has `reason`
-    ├── NotFound                 no such container             (125)
-    ├── Conflict                 the name is taken, the container is running … (125)
-    └── PermissionRefused        not yours                     (125)
+NucleusError                 code, message, where, remedy
+├── SpecError                fix what you asked for        (exit 125)
+│     └── .problems          all of them at once
+├── HostUnsupported          fix the machine: `nucleus doctor` says how (125)
+├── LaunchError              a launcher step failed: step, opcode, errno (125, 126, 127)
+├── LimitReached             time or memory ran out; only the command line says it so, a Result has `reason`
+├── NotFound                 no such container             (125)
+├── Conflict                 the name is taken, the container is running … (125)
+└── PermissionRefused        not yours                     (125)
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ def error_json(error: NucleusError) -> str:
     from ..base.jsontext import dumps
 
     problems = [p.as_dict() for p in error.problems_list()]
-    return dumps({"level": "error", "code": error.code, "exit_code": error.exit_code, "problems": problems}) + "\n"
+    return (
+        dumps({"level": "error", "code": error.code, "exit_code": error.exit_code, "problems": problems})
+        + "\n"
+    )
 
 
 def render_error(error: NucleusError, *, log_format: str = "text", log_path: str = "") -> None:
@@ -40,12 +43,14 @@ def render_error(error: NucleusError, *, log_format: str = "text", log_path: str
     sys.stderr.write(text)
     sys.stderr.flush()
     if log_path:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             fd = os.open(log_path, flags, 0o600)
         except OSError as reason:
             if all(p.where != "--log" for p in error.problems_list()):
-                text = printable(f"nucleus: --log: {log_path} cannot be written: {(reason.strerror or '').lower()}")
+                text = printable(
+                    f"nucleus: --log: {log_path} cannot be written: {(reason.strerror or '').lower()}"
+                )
                 sys.stderr.write(f"{text}\n  remedy: name a file that you may write\n")
             return
         with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:

@@ -137,7 +137,9 @@ def _unknown_verb(word: str) -> SpecError:
     from ..spec.suggest import hint
 
     return SpecError(
-        f"unknown verb {ascii(word)}", where="nucleus", remedy=f"`nucleus --help` lists them{hint(word, VERBS)}"
+        f"unknown verb {ascii(word)}",
+        where="nucleus",
+        remedy=f"`nucleus --help` lists them{hint(word, VERBS)}",
     )
 
 

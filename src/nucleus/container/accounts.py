@@ -36,7 +36,9 @@ def _lines(rootfs: str, file: str) -> list[list[str]]:
 
 
 def _unknown(kind: str, name: str, where: str) -> SpecError:
-    return SpecError(f"no {kind} {name!r} in the container", where=where, remedy="give the number, or another name")
+    return SpecError(
+        f"no {kind} {name!r} in the container", where=where, remedy="give the number, or another name"
+    )
 
 
 def _gid(name: str, rootfs: str, where: str) -> int:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 OWNER_KILLS = 1  # supervise.owner: the container ends with whoever called
 
 
-def run_attached(
-    prepared: Prepared, stdin: bytes | None = None, on_data: OnData = (None, None)
-) -> Result:
+def run_attached(prepared: Prepared, stdin: bytes | None = None, on_data: OnData = (None, None)) -> Result:
     """Start the launcher and wait for the end.  Raises LaunchError when the sandbox could not be had."""
     return _result(prepared, _launch(prepared, stdin, on_data))
 

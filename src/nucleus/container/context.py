@@ -44,7 +44,9 @@ def copy_context(source: str, destination: int, inode: int = 0) -> int:
     fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if inode and os.fstat(fd).st_ino != inode:
-            raise SpecError(f"{source} changes", where="--context", remedy="let nobody write above it, and try again")
+            raise SpecError(
+                f"{source} changes", where="--context", remedy="let nobody write above it, and try again"
+            )
         return _copy(fd, destination, source, 0)
     finally:
         os.close(fd)
@@ -53,7 +55,9 @@ def copy_context(source: str, destination: int, inode: int = 0) -> int:
 def _copy(source: int, destination: int, path: str, depth: int) -> int:
     if depth > MAX_DEPTH:
         raise SpecError(
-            f"{path} is more than {MAX_DEPTH} directories deep", where="--context", remedy="choose a smaller context"
+            f"{path} is more than {MAX_DEPTH} directories deep",
+            where="--context",
+            remedy="choose a smaller context",
         )
     copied = 0
     with os.scandir(source) as entries:

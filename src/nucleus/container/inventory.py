@@ -95,11 +95,15 @@ def remove(reference: str, *, root: str, force: bool) -> str:
 def _end(fd: int, container_id: str, record: ContainerRecord | None, force: bool) -> None:
     if not force:
         raise Conflict(
-            f"container {container_id[:12]} is running", where="nucleus rm", remedy="use rm -f, which kills it"
+            f"container {container_id[:12]} is running",
+            where="nucleus rm",
+            remedy="use rm -f, which kills it",
         )
     kill_left_over(fd, record)
     deadline = time.monotonic() + _KILL_WAIT_S
     while not owner_is_gone(fd):
         if time.monotonic() > deadline:
-            raise Conflict(f"container {container_id[:12]} did not end", where="nucleus rm", remedy="try again")
+            raise Conflict(
+                f"container {container_id[:12]} did not end", where="nucleus rm", remedy="try again"
+            )
         time.sleep(0.01)

@@ -207,9 +207,7 @@ def _identity(
     return identity.root_identity(uid, gid, groups, base, pair)
 
 
-def _limits(
-    spec: ContainerSpec, facts: HostFacts
-) -> tuple[LimitPlan, list[tuple[CgroupDirectory, int]]]:
+def _limits(spec: ContainerSpec, facts: HostFacts) -> tuple[LimitPlan, list[tuple[CgroupDirectory, int]]]:
     wanted = cgroup_limits.Limits(
         memory_bytes=spec.memory_bytes,
         memory_high_bytes=spec.memory_high_bytes,
@@ -228,7 +226,11 @@ def _limits(
             _run_in_scope(placement)
         placement = placement.replace(directories=())
     plan = cgroup_limits.plan_limits(
-        wanted, placement.versions, remedy=placement.remedy, degraded=degraded, swap_limit=placement.swap_limit
+        wanted,
+        placement.versions,
+        remedy=placement.remedy,
+        degraded=degraded,
+        swap_limit=placement.swap_limit,
     )
     if plan.problems:
         raise SpecError(problems=plan.problems)
@@ -241,7 +243,9 @@ def _run_in_scope(placement: Placement) -> None:
 
     if not sys.orig_argv or not getattr(sys, "nucleus_command", False):
         raise HostUnsupported(
-            "limits need a delegated cgroup", where="cgroup", remedy=placement.remedy or "run `nucleus doctor`"
+            "limits need a delegated cgroup",
+            where="cgroup",
+            remedy=placement.remedy or "run `nucleus doctor`",
         )
     command = tree.scope_command(placement, tuple(sys.orig_argv))
     os.execve(command[0], command, dict(os.environ))
@@ -274,7 +278,11 @@ def _record(
         uid_map=tuple([(m.inside, m.outside, m.count) for m in who.uid_map]),
         gid_map=tuple([(m.inside, m.outside, m.count) for m in who.gid_map]),
         capabilities=(),
-        limits={"memory_bytes": spec.memory_bytes, "cpu_quota_us": spec.cpu_quota_us, "pids": spec.pids or None},
+        limits={
+            "memory_bytes": spec.memory_bytes,
+            "cpu_quota_us": spec.cpu_quota_us,
+            "pids": spec.pids or None,
+        },
         pids_by="none" if not spec.pids else "rlimit" if limit_plan.nproc else "cgroup",
         degraded=spec.degraded,
         cgroups=tuple([f"{d.path}/nucleus-{prepared.id}" for d, _ in parents]),

@@ -34,7 +34,6 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
         raise
 
 
-
 def refuse_directory_streams() -> None:
     """A directory on 0, 1 or 2 would be a way to the host's tree that no option shows.  Raises SpecError."""
     for fd in range(3):
@@ -44,7 +43,9 @@ def refuse_directory_streams() -> None:
             continue  # closed: the launcher puts /dev/null there
         if S_ISDIR(mode):
             raise SpecError(
-                f"descriptor {fd} is a directory", where=f"stream {fd}", remedy="redirect it from a file or /dev/null"
+                f"descriptor {fd} is a directory",
+                where=f"stream {fd}",
+                remedy="redirect it from a file or /dev/null",
             )
 
 
@@ -57,7 +58,9 @@ def refuse_unusable_channels(spec: ContainerSpec) -> None:
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise SpecError(
-                f"{spec.log_path} cannot be written: {reason}", where="--log", remedy="name a file that you may write"
+                f"{spec.log_path} cannot be written: {reason}",
+                where="--log",
+                remedy="name a file that you may write",
             ) from None
     if spec.env_fd is not None:
         try:

@@ -52,14 +52,18 @@ class SourceFinder:
             fd = os.open(canonical, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise SpecError(f"{path}: {reason}", where=where, remedy="name an existing file or directory") from None
+            raise SpecError(
+                f"{path}: {reason}", where=where, remedy="name an existing file or directory"
+            ) from None
         try:
             status = os.fstat(fd)
         finally:
             os.close(fd)
         is_file = S_ISREG(status.st_mode)
         if not is_file and not S_ISDIR(status.st_mode):
-            raise SpecError(f"{path} is neither a file nor a directory", where=where, remedy="name a regular file")
+            raise SpecError(
+                f"{path} is neither a file nor a directory", where=where, remedy="name a regular file"
+            )
         if directory and is_file:
             raise SpecError(f"{path} is not a directory", where=where, remedy="name a directory")
         idmap = self._takes_idmap(status.st_dev)
@@ -133,7 +137,9 @@ def _rootfs_entries(rootfs: str, finder: SourceFinder) -> list[RootEntry]:
         elif os.path.isdir(path):
             source = finder.find(path, "--rootfs", directory=True)
             if source.path != path:  # it became a link after the look above: somebody writes there
-                raise SpecError(f"{path} changes", where="--rootfs", remedy="let nobody write to it, and try again")
+                raise SpecError(
+                    f"{path} changes", where="--rootfs", remedy="let nobody write to it, and try again"
+                )
             entries.append(RootEntry(target=f"/{name}", source=source))
     if not any(e.target == "/usr" or e.target == "/bin" for e in entries):
         raise SpecError(
@@ -150,8 +156,11 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
         judge(source.path, "--workspace")
         found.append(
             VolumeSource(
-                source=source, target="/workspace", read_only=spec.workspace_mode == "bind-ro",
-                executable=spec.workspace_exec, origin="workspace",
+                source=source,
+                target="/workspace",
+                read_only=spec.workspace_mode == "bind-ro",
+                executable=spec.workspace_exec,
+                origin="workspace",
             )  # fmt: skip
         )
     home = os.path.realpath(os.path.expanduser("~")) if spec.volumes else ""
@@ -169,7 +178,9 @@ def judge(path: str, where: str, reason: str = "") -> None:
     reason = forbidden_source(path) or reason
     if reason:
         raise SpecError(
-            f"'{path}' is never let in: {reason}", where=where, remedy="copy what is needed to another directory"
+            f"'{path}' is never let in: {reason}",
+            where=where,
+            remedy="copy what is needed to another directory",
         )
 
 

@@ -54,7 +54,12 @@ def replace(plan: bytes, container_id: str, slots: list[int], held: list[int]) -
 
 
 def spawn(
-    plan: bytes, container_id: str, slots: list[int], held: list[int], control_fd: int, streams: tuple[int, int, int]
+    plan: bytes,
+    container_id: str,
+    slots: list[int],
+    held: list[int],
+    control_fd: int,
+    streams: tuple[int, int, int],
 ) -> Popen[bytes]:
     """Start the launcher as a child, with `control_fd` as its end of the control socket and these streams."""
     import subprocess

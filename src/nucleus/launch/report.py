@@ -61,7 +61,12 @@ class ExitRecord(Value):
         """exit, signal, oom, timeout, owner-lost, host-kill or failed."""
         if self.flags & FAILED:
             return "failed"
-        for flag, word in ((TIMEOUT, "timeout"), (OOM, "oom"), (OWNER_LOST, "owner-lost"), (INIT_KILLED, "host-kill")):
+        for flag, word in (
+            (TIMEOUT, "timeout"),
+            (OOM, "oom"),
+            (OWNER_LOST, "owner-lost"),
+            (INIT_KILLED, "host-kill"),
+        ):
             if self.flags & flag and not (flag == OOM and self.exit_code == 0):
                 return word
         return "signal" if self.signal else "exit"
@@ -162,7 +167,10 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
     """The sentence for a failed step.  `step` is the plan's step, when the plan is at hand."""
     name, word = failure.step_name, errorcode.get(failure.errno, str(failure.errno))
     if name == "exec" and failure.detail:
-        meaning = ("the working directory cannot be entered: {directory}", "choose an existing one with --workdir")
+        meaning = (
+            "the working directory cannot be entered: {directory}",
+            "choose an existing one with --workdir",
+        )
     else:
         meaning = _MEANINGS.get((name, word)) or _MEANINGS.get((name, "")) or ("", "run `nucleus doctor`")
         if (name, word) not in _MEANINGS and word in _ANYWHERE:
@@ -185,7 +193,13 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
     else:
         where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
     return LaunchError(
-        text, where=where, remedy=meaning[1], step=failure.step, opcode=name, errno=failure.errno, exit_code=exit_code
+        text,
+        where=where,
+        remedy=meaning[1],
+        step=failure.step,
+        opcode=name,
+        errno=failure.errno,
+        exit_code=exit_code,
     )
 
 

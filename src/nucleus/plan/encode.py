@@ -31,7 +31,9 @@ def encode_step(step: Step) -> bytes:
         elif isinstance(value, str):
             if "\0" in value:
                 field = step.spec.names[len(parts)]
-                raise SpecError(f"{step.name}: {field} contains a NUL byte", where=step.origin, remedy="remove it")
+                raise SpecError(
+                    f"{step.name}: {field} contains a NUL byte", where=step.origin, remedy="remove it"
+                )
             parts.append(_framed(value.encode("utf-8", "surrogateescape")))
         else:
             parts.append(_framed(value))
@@ -84,5 +86,7 @@ def decode(data: bytes) -> LaunchPlan:
             values.append(raw.decode("utf-8", "surrogateescape") if field.kind == "s" else raw)
         steps.append(Step(spec, tuple(values), ""))
     if at != len(data) or at != _HEADER.size + length:
-        raise SpecError("the launch plan is cut short or has a tail", where="launch plan", remedy="save the plan again")
+        raise SpecError(
+            "the launch plan is cut short or has a tail", where="launch plan", remedy="save the plan again"
+        )
     return LaunchPlan(kind=kind, steps=tuple(steps), slots=tuple(f"slot {i}" for i in range(slots)))

@@ -102,7 +102,12 @@ def temporary_steps(draft: Draft, identity: Identity) -> None:
         (HOME, tmpfs_options(_HOME_BYTES, "0700") + owner, "home"),
     ):
         draft.add(
-            "mount-filesystem", origin, type="tmpfs", target=target, attributes=NOSUID | NODEV, options=options
+            "mount-filesystem",
+            origin,
+            type="tmpfs",
+            target=target,
+            attributes=NOSUID | NODEV,
+            options=options,
         )
 
 
