@@ -118,6 +118,9 @@ def _fill(
     prepared.parents = tuple([d for d, _ in parents])
     prepared.state = prepared.store.create(prepared.id)
     if spec.name:
+        from .sweep import sweep_holder
+
+        sweep_holder(prepared.store, spec.name)
         prepared.store.take_name(spec.name, prepared.id)
     # From here on `discard` gives the name back.
     prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
@@ -327,6 +330,15 @@ def environment(spec: ContainerSpec) -> dict[str, str]:
     if spec.env_fd is not None:
         from ..spec.environment import variables_of_descriptor
 
-        with os.fdopen(spec.env_fd, "rb", closefd=False) as file:
-            given.update(variables_of_descriptor(file.read()))
+        try:
+            with os.fdopen(spec.env_fd, "rb", closefd=False) as file:
+                data = file.read()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise SpecError(
+                f"descriptor {spec.env_fd} cannot be read: {reason}",
+                where="--env-fd",
+                remedy="open it for reading before nucleus starts",
+            ) from None
+        given.update(variables_of_descriptor(data))
     return policy_environment.merge(given, home=HOME)

@@ -47,6 +47,17 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
     return cleaned
 
 
+def sweep_holder(store: Store, name: str) -> None:
+    """Clean up behind the container that has a name, if its owner is dead: with --rm the name is free then."""
+    holder = store.resolve_name(name)
+    if holder is None:
+        return
+    try:
+        _sweep_one(store, holder)
+    except (OSError, NotFound):
+        return  # it is still there: taking the name says so
+
+
 def _sweep_one(store: Store, container_id: str) -> int:
     fd = store.open(container_id)
     try:
@@ -97,6 +108,10 @@ def kill_left_over(fd: int, record: ContainerRecord | None) -> None:
     init = read_init(files.read_file(fd, "init") or b"")
     if init is None or record is None or record.pid_namespace != os.stat("/proc/self/ns/pid").st_ino:
         return
+    # Numbers and start times begin anew with each boot; the record may lie on a disk.
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        if file.read().strip() != record.boot_id:
+            return
     try:
         pidfd = os.pidfd_open(init.init_pid)
     except OSError:
