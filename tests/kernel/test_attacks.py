@@ -21,11 +21,11 @@ from sandboxes import COMMAND, Boxes, python
 
 from nucleus.base.errors import HostUnsupported, LaunchError, PermissionRefused, SpecError
 from nucleus.cli.parser import parse_run
-from nucleus.container import context, ranges, sources
+from nucleus.container import context, ranges
 from nucleus.container.attached import run_attached
 from nucleus.container.prepare import facts_for, prepare
 from nucleus.container.saved import SavedPlan
-from nucleus.container.sweep import sweep
+from nucleus.container.sweep import _start_ticks, sweep
 from nucleus.host import slow
 from nucleus.state.store import Store
 
@@ -233,7 +233,7 @@ def test_a_directory_of_a_rootfs_that_becomes_a_link_is_refused(
             (rootfs / "etc").symlink_to("/etc")
         return seen
 
-    monkeypatch.setattr(sources.os.path, "islink", islink)
+    monkeypatch.setattr(os.path, "islink", islink)
     with pytest.raises(SpecError, match="changes"):
         prepare(parse_run(["--root", str(boxes.root), "--rootfs", str(rootfs), "--", "/bin/probe"]))
 
@@ -281,7 +281,7 @@ def test_a_context_leaves_room_where_state_lies(boxes: Boxes, monkeypatch: pytes
     os.truncate(big / "sparse", 900 << 20)
     into = os.open(boxes.directory("into"), os.O_RDONLY)
     room = SimpleNamespace(f_frsize=1, f_blocks=1 << 30, f_bavail=950 << 20, f_files=0, f_favail=0)
-    monkeypatch.setattr(context.os, "fstatvfs", lambda _: room)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: room)
     with pytest.raises(HostUnsupported, match="no space"):
         context.copy_context(str(big), into)
     os.close(into)
@@ -341,17 +341,20 @@ def test_a_workspace_never_holds_the_records(boxes: Boxes, place: str) -> None:
     refused(boxes, "lie in each other", "--root", str(workspace / place), "--workspace", str(workspace))
 
 
-def test_a_process_that_took_a_dead_init_s_number_is_not_killed(boxes: Boxes) -> None:
-    """The sweep opens a pidfd first and compares the start time then."""
+@pytest.mark.parametrize("boot", ["this", "another"])
+def test_a_process_that_took_a_dead_init_s_number_is_not_killed(boxes: Boxes, boot: str) -> None:
+    """The sweep compares boot and pid namespace, opens a pidfd, and compares the start time then."""
     store = Store(str(boxes.root))
     directory = store.create("0" * 32)
     victim = subprocess.Popen(["sleep", "60"])
     record = prepare(parse_run(["--root", str(boxes.root), "--", "true"]))
     assert record.record is not None
-    text = record.record.replace(id="0" * 32).to_json()
+    known = record.record.replace(id="0" * 32)
+    text = (known if boot == "this" else known.replace(boot_id="another")).to_json()
+    ticks = 1 if boot == "this" else _start_ticks(victim.pid)
     record.discard()
     (boxes.root / "containers" / ("0" * 32) / "state.json").write_bytes(text)
-    init = struct.pack("=8sIiiIQQ", b"NUCINIT\0", 1, 1, victim.pid, 0, 1, 1)
+    init = struct.pack("=8sIiiIQQ", b"NUCINIT\0", 1, 1, victim.pid, 0, 1, ticks)
     (boxes.root / "containers" / ("0" * 32) / "init").write_bytes(init)
     os.close(directory.fd)
     try:

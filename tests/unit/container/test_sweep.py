@@ -16,6 +16,7 @@ from nucleus.state.record import ContainerRecord
 from nucleus.state.store import Store, read_file, write_file
 
 ID = "a" * 32
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 EXITED = EXIT.pack(b"NUCEXIT\0", 1, 0, 3, 0, 1, 2, *[0] * 7, bytes(32))
 
 
@@ -26,7 +27,7 @@ def store(tmp_path: Path) -> Store:
 
 def record(container_id: str = ID, **changes: object) -> ContainerRecord:
     plain = ContainerRecord(
-        id=container_id, name="", labels={}, command=("true",), created_ns=5, creator_uid=0, boot_id="",
+        id=container_id, name="", labels={}, command=("true",), created_ns=5, creator_uid=0, boot_id=BOOT_ID,
         pid_namespace=os.stat("/proc/self/ns/pid").st_ino, remove=False, mode="agent", network="none",
         rootless=False, uid=1000, gid=1000, uid_map=(), gid_map=(), capabilities=(), limits={},
         pids_by="cgroup", degraded=(), cgroups=(), spec_hash="", config_hash="", spec={},
