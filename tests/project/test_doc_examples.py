@@ -33,15 +33,18 @@ class Shelf:
     """A directory for the examples of one page and one identity."""
 
     def __init__(self, *, as_user: bool) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="nucleus-docs-"))
+        # The state lies beside the examples: a workspace must not hold it.
+        self.top = Path(tempfile.mkdtemp(prefix="nucleus-docs-"))
+        self.folder = self.top / "examples"
+        self.folder.mkdir()
         self.prefix: tuple[str, ...] = ()
         shutil.copytree(ROOT / "demo", self.folder / "demo", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "examples", self.folder / "examples")
-        (self.folder / ".home").mkdir()
+        (self.top / "home").mkdir()
         if as_user and os.geteuid() == 0:
             self.prefix = user_prefix()
             account = pwd.getpwnam(TEST_USER)
-            for path in (self.folder, *self.folder.rglob("*")):
+            for path in (self.top, *self.top.rglob("*")):
                 os.chown(path, account.pw_uid, account.pw_gid)
 
     def run(self, block: Block) -> subprocess.CompletedProcess[str]:
@@ -58,8 +61,8 @@ class Shelf:
             "PATH": f"{ROOT / 'bin'}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "PYTHONPATH": str(ROOT / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "HOME": str(self.folder / ".home"),
-            "NUCLEUS_STATE_DIR": str(self.folder / ".state"),
+            "HOME": str(self.top / "home"),
+            "NUCLEUS_STATE_DIR": str(self.top / "state"),
             "LANG": "C.UTF-8",
         }
 
@@ -93,7 +96,7 @@ def shelves() -> Iterator[dict[bool, Shelf]]:
     made: dict[bool, Shelf] = {}
     yield made
     for shelf in made.values():
-        shutil.rmtree(shelf.folder)
+        shutil.rmtree(shelf.top)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=shown)
