@@ -73,6 +73,15 @@ def _adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
+def _reap() -> None:
+    """Collects the adopted dead: a zombie that nobody but this process can collect is nothing left over."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return  # there is no child at all
+
+
 def _descendants() -> set[int]:
     children: dict[int, list[int]] = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
@@ -192,6 +201,7 @@ def main() -> int:
         for _ in range(1 + tally.killed // 32):
             subprocess.run([NUCLEUS, "run", "--root", str(state), "--rm", "--", "/bin/true"], check=True)
         time.sleep(2)
+        _reap()
         left = set(Traces.now().beyond(before))
         time.sleep(1)  # an empty cgroup may be one that another program is just making or removing
         problems = tally.refused + [trace for trace in Traces.now().beyond(before) if trace in left]
