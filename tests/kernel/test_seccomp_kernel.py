@@ -73,6 +73,16 @@ DEFAULT_ANSWERS: list[tuple[str, Call, str]] = [
     ("directory", ("mkdirat", AT_FDCWD, b"directory", 0o2755), "ok"),
     ("capget", ("capget", None, None), "EFAULT"),
     ("chroot", ("chroot", b"/"), "EPERM"),
+    ("own priority", ("setpriority", 0, 0, 19), "ok"),
+    ("priority of the process group", ("setpriority", 1, 0, 19), "EPERM"),
+    ("the same with a high bit", ("setpriority", 1 | HIGH, 0, 19), "EPERM"),
+    ("priority of all of one's processes", ("setpriority", 2, 0, 19), "EPERM"),
+    ("own I/O priority", ("ioprio_set", 1, 0, 3 << 13), "ok"),
+    ("I/O priority of the process group", ("ioprio_set", 2, 0, 3 << 13), "EPERM"),
+    ("I/O priority of all of one's processes", ("ioprio_set", 3, 0, 3 << 13), "EPERM"),
+    ("own limits", ("prlimit64", 0, 4, b"\0" * 16, None), "ok"),
+    ("another's limits, asked", ("prlimit64", os.getpid(), 4, None, None), "ok"),
+    ("another's limits", ("prlimit64", os.getpid(), 4, b"\0" * 16, None), "EPERM"),
 ]
 
 STRICT_KILLS: list[tuple[str, Call]] = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..base.errors import Problem, SpecError
 from .seccomp_default import PERSONALITIES
-from .seccomp_filters import one_of
+from .seccomp_filters import PRIORITIES, one_of
 from .seccomp_rules import ALLOW, Filter, Rule
 from .seccomp_strict import not_writable_and_executable
 from .syscall_tables import TABLES
@@ -52,9 +52,11 @@ NEVER = ("clone3", "unshare", "setns", "add_key", "request_key", "keyctl")
 
 # Allowed under a condition, also when added.
 _CONDITIONAL: dict[str, tuple[Rule, ...]] = {
+    **{name: tuple([rule.replace(calls=(name,)) for rule in PRIORITIES if name in rule.calls])
+       for name in ("setpriority", "ioprio_set")},
     "pkey_mprotect": not_writable_and_executable("pkey_mprotect"),
     "personality": one_of(("personality",), 0, PERSONALITIES, "harmless execution domains"),
-}
+}  # fmt: skip
 
 
 def extend(profile: Filter, names: Iterable[str], *, where: str = "--seccomp-allow") -> Filter:

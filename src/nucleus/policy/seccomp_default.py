@@ -9,6 +9,8 @@ from __future__ import annotations
 from .seccomp_filters import (
     CLONE,
     OTHER_SOCKETS,
+    OWN_LIMITS,
+    PRIORITIES,
     REFUSED,
     ROUTE_SOCKET,
     SET_ID_MODES,
@@ -69,12 +71,11 @@ GROUPS: dict[str, tuple[str, str]] = {
         "signalfd signalfd4",
     ),
     "threads": (
-        "locks, scheduling and priorities of own threads; raising them needs a capability",
+        "locks, and scheduling of own threads; raising priorities needs a capability",
         "futex futex_waitv futex_wake futex_wait futex_requeue set_robust_list get_robust_list rseq "
         "rseq_slice_yield sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_setparam "
         "sched_getscheduler sched_setscheduler sched_getattr sched_setattr sched_get_priority_max "
-        "sched_get_priority_min sched_rr_get_interval getcpu getpriority setpriority ioprio_get "
-        "ioprio_set",
+        "sched_get_priority_min sched_rr_get_interval getcpu getpriority ioprio_get",
     ),
     "time": (
         "reading clocks and waiting; setting them is refused",
@@ -84,7 +85,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     ),
     "facts": (
         "what every program asks at its start; limits can be lowered, raising hard ones needs a capability",
-        "uname getrandom getrusage sysinfo getrlimit setrlimit prlimit64",
+        "uname getrandom getrusage sysinfo getrlimit setrlimit",
     ),
     "waiting": (
         "event loops; inotify is bounded by the limits of its user namespace",
@@ -158,6 +159,8 @@ RULES = (
     *(Rule(calls=tuple(calls.split()), action=ALLOW, why=why) for why, calls in GROUPS.values()),
     *CLONE,
     *SET_ID_MODES,
+    *PRIORITIES,
+    *OWN_LIMITS,
     *SOCKETS,
     ROUTE_SOCKET,
     OTHER_SOCKETS,

@@ -115,6 +115,24 @@ SOCKET_PAIRS = (
     Rule(calls=("socketpair",), action=_NO_FAMILY, why="only AF_UNIX has pairs"),
 )
 
+# The kernel finds "my process group" without a look at pid namespaces, and below a terminal the group is the
+# caller's.  What an unprivileged process lowers there it cannot raise again.
+_PRIORITY = "of processes named one by one: a whole group may hold processes of the host"
+PRIO_PROCESS, IOPRIO_WHO_PROCESS = 0, 1
+PRIORITIES = (
+    Rule(calls=("setpriority",), action=ALLOW, when=(is_int(0, PRIO_PROCESS),), why=_PRIORITY),
+    Rule(calls=("ioprio_set",), action=ALLOW, when=(is_int(0, IOPRIO_WHO_PROCESS),), why=_PRIORITY),
+    Rule(calls=("setpriority", "ioprio_set"), action=REFUSED, why=_PRIORITY),
+)
+
+# The new limits are a pointer: all of its 64 bits count.
+_LIMITS = "limits of the process itself; those of others can only be asked"
+OWN_LIMITS = (
+    Rule(calls=("prlimit64",), action=ALLOW, when=(is_int(0, 0),), why=_LIMITS),
+    Rule(calls=("prlimit64",), action=ALLOW, when=(Condition(index=2, op=EQ, value=0),), why=_LIMITS),
+    Rule(calls=("prlimit64",), action=REFUSED, why=_LIMITS),
+)
+
 # The kernel takes the command as an unsigned int: what stands above its 32 bits is not looked at.
 TERMINAL_INPUT = tuple(
     Rule(calls=("ioctl",), action=REFUSED, when=(is_int(1, command),), why=why)

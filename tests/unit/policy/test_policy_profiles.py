@@ -138,6 +138,32 @@ def test_no_file_becomes_set_user_id(profile: Filter, mode: int) -> None:
     assert answer(profile, "openat", 3, 0, makes, 0o1777) == ALLOW
 
 
+@EACH_ARCH
+def test_no_priority_of_a_whole_group_or_user_can_be_set(arch: str) -> None:
+    more = extend(STRICT, ["setpriority", "ioprio_set"])
+    for profile in (DEFAULT, more):
+        for name, of_a_process in (("setpriority", 0), ("ioprio_set", 1)):
+            for high in (0, 1 << 32):
+                assert answer(profile, name, of_a_process | high, 5, arch=arch) == ALLOW
+                for which in {0, 1, 2, 3} - {of_a_process}:
+                    assert answer(profile, name, which | high, arch=arch) == EPERM
+    assert (
+        answer(STRICT, "setpriority", arch=arch) == answer(STRICT, "ioprio_set", 1, arch=arch) == KILL_PROCESS
+    )
+
+
+@EACH_ARCH
+def test_limits_of_others_can_be_asked_but_not_set(arch: str) -> None:
+    limits, high = 0x7FFF0000, 1 << 32
+    assert answer(DEFAULT, "prlimit64", 0, 7, limits, arch=arch) == ALLOW
+    assert answer(DEFAULT, "prlimit64", high, 7, limits, arch=arch) == ALLOW  # the kernel's pid is an int
+    assert answer(DEFAULT, "prlimit64", 5, 7, 0, limits, arch=arch) == ALLOW
+    assert answer(DEFAULT, "prlimit64", 5, 7, limits, arch=arch) == EPERM
+    assert answer(DEFAULT, "prlimit64", 5, 7, high, arch=arch) == EPERM
+    assert answer(STRICT, "prlimit64", 0, 7, 0, arch=arch) == ALLOW
+    assert answer(STRICT, "prlimit64", 0, 7, limits, arch=arch) == KILL_PROCESS
+
+
 def test_an_unknown_profile_and_a_foreign_machine_are_named() -> None:
     with pytest.raises(SpecError) as of_profile:
         seccomp.program("lax", (), "x86_64")
