@@ -1,8 +1,17 @@
-"""How thorough properties are tried: quickly by default, at length with NUCLEUS_THOROUGH=1 (`make fuzz` sets it)."""
+"""How thorough properties are tried: quickly by default, at length with NUCLEUS_THOROUGH=1 (`make fuzz` sets it).
+
+And signals as a terminal would have them: whoever starts the tests in the background (nohup, a shell without job control)
+hands on ignored ones, which programs under test would then inherit.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 try:
     from hypothesis import settings
