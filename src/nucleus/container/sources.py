@@ -28,7 +28,8 @@ _KERNEL = (
 _ROOT_NAMES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "opt", "srv", "var")
 # Files of a workspace that configure git, editors or agents of the host: what is there stays as it is.
 PROTECTED = (
-    ".git/hooks", ".git/config", ".git/modules", ".mcp.json", ".vscode", ".idea", ".envrc", ".claude", ".cursor",
+    ".git/hooks", ".git/config", ".git/config.worktree", ".git/commondir", ".git/modules", ".mcp.json", ".vscode",
+    ".idea", ".envrc", ".claude", ".cursor",
     ".devcontainer", ".gitmodules", ".bashrc", ".zshrc", ".profile", ".npmrc",
 )  # fmt: skip
 
