@@ -186,4 +186,7 @@ def _collect(guest: Guest, into: Path) -> None:
         archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
             # The guest is our own; Python before 3.11.4 has no filters.
-        tar.extractall(into, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(into, filter="data")
+            else:
+                tar.extractall(into)
