@@ -127,6 +127,7 @@ def test_files_that_configure_the_host_s_tools_are_read_only(boxes: Boxes) -> No
     assert {(workspace / name).read_text() for name in PROTECTED} == {"of the host\n"}
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")  # git makes the repository; guests have none
 def test_no_directory_above_them_can_be_put_aside(boxes: Boxes) -> None:
     workspace = configured(boxes)
     flags = ("--workspace", str(workspace))
