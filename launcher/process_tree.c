@@ -146,13 +146,16 @@ int run_run_helper(const struct step *step, struct env *env)
 	unsigned n = 0;
 	int status = 0;
 	long helper, ended;
+	u64 at;
 
 	put_number(pid, pid + 15, (u64)env->child_pid);
-	for (u64 at = 0; at < step->field[1].number && n < 62; at += text_length(list + at) + 1) {
+	for (at = 0; at < step->field[1].number && n < 62; at += text_length(list + at) + 1) {
 		argv[n++] = list + at;
 		if (n == 1)
 			argv[n++] = pid;
 	}
+	if (at < step->field[1].number) /* a map that is cut would be another map */
+		return -E2BIG;
 	argv[n] = NULL;
 	helper = K(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 	if (!helper) {
@@ -251,7 +254,6 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	int terminal = (int)K(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
 
-	(void)step; /* the step has no fields */
 	if (terminal >= 0)
 		K(__NR_close, terminal);
 	if (pid < 0)
@@ -265,11 +267,16 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	if (!pid) {
 		/* kill(0) reaches the whole process group, past every pid namespace.  Only a terminal needs the caller's group:
 		 * a group in its background could not read it, and an interrupt key would not arrive. */
-		if (terminal == -ENXIO)
-			K(__NR_setpgid, 0, 0);
+		if (terminal < 0)
+			pid = K(__NR_setpgid, 0, 0);
 		K(__NR_close, pair[0]);
 		K(__NR_close, env->parent_socket);
 		env->peer = pair[1];
+		if (pid < 0) {
+			env->failure = (struct failure){ .magic = FAILURE_MAGIC, .actor = ACTOR_CHILD, .opcode = STEP_SPAWN_WORKLOAD,
+							 .step = step->index, .error = (i32)-pid };
+			die(env);
+		}
 		workload(env);
 	}
 	K(__NR_close, pair[1]);

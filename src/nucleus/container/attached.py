@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
+from contextlib import ExitStack
 
-from ..base.errors import LaunchError
+from ..base.errors import LaunchError, NucleusError
 from ..launch import launcher, report, supervise
 from .result import Result, result_of
 from .sweep import sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from socket import socket
 
@@ -41,31 +42,43 @@ def checked(result: Result, command: tuple[str, ...]) -> Result:
 
 def _launch(prepared: Prepared, stdin: bytes | None, on_data: OnData) -> Watched:
     """Start the launcher with pipes, read until it has ended."""
+    with ExitStack() as kept:
+        try:
+            process, ours, streams = _start(prepared, stdin, kept)
+        except BaseException:
+            prepared.discard()
+            raise
+        try:
+            _meanwhile(prepared)
+        except BaseException:
+            ours.close()  # nobody would listen any more: the monitor ends the container
+            process.wait()
+            raise
+        return supervise.watch(process, ours, streams, on_data)
+
+
+def _start(
+    prepared: Prepared, stdin: bytes | None, kept: ExitStack
+) -> tuple[subprocess.Popen[bytes], socket, tuple[int, int]]:
+    """The launcher's process, our end of the control socket, and the reading ends, which `kept` closes."""
     ours, theirs = supervise.control_pair()
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
-    source = _input(stdin)
-    try:
-        process: subprocess.Popen[bytes] = launcher.spawn(
+    kept.callback(ours.close)
+    with ExitStack() as handed:
+        handed.callback(theirs.close)
+        reading, writing = [], []
+        for _ in range(2):
+            read, write = os.pipe2(os.O_CLOEXEC)
+            kept.callback(os.close, read)
+            handed.callback(os.close, write)
+            reading.append(read)
+            writing.append(write)
+        source = _input(stdin)
+        handed.callback(os.close, source)
+        process = launcher.spawn(
             prepared.encoded, prepared.id, prepared.slots, prepared.held, theirs.fileno(),
-            (source, out_write, err_write),
+            (source, writing[0], writing[1]),
         )  # fmt: skip
-    except BaseException:
-        prepared.discard()
-        for fd in (out_read, err_read):
-            os.close(fd)
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-        for fd in (source, out_write, err_write):
-            os.close(fd)
-    try:
-        _meanwhile(prepared, ours)
-        return supervise.watch(process, ours, (out_read, err_read), on_data)
-    finally:
-        os.close(out_read)
-        os.close(err_read)
+    return process, ours, (reading[0], reading[1])
 
 
 def _input(stdin: bytes | None) -> int:
@@ -76,14 +89,14 @@ def _input(stdin: bytes | None) -> int:
     return source
 
 
-def _meanwhile(prepared: Prepared, ours: socket) -> None:
-    """What nobody needs before the workload runs."""
+def _meanwhile(prepared: Prepared) -> None:
+    """What nobody needs before the workload runs; a state root in disorder ends no healthy container."""
     try:
         sweep(prepared.store)
+    except (OSError, NucleusError):
+        pass  # the next command that looks at the state says what is wrong with it
+    finally:
         prepared.close()
-    except BaseException:
-        ours.close()  # nobody would listen any more: the monitor ends the container
-        raise
 
 
 def _result(prepared: Prepared, watched: Watched) -> Result:

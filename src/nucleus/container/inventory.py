@@ -15,8 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..state.record import ContainerRecord
-
 _KILL_WAIT_S = 5.0
 
 
@@ -81,7 +79,8 @@ def remove(reference: str, *, root: str, force: bool) -> str:
         try:
             record = from_json(read_file(fd, "state.json") or b"")
             if not owner_is_gone(fd):
-                _end(fd, container_id, record, force)
+                _end(fd, container_id, force)
+                record = from_json(read_file(fd, "state.json") or b"")
             if not settled(read_file(fd, "exit") or b""):
                 bury(store, container_id, fd, record)
             remove_directory(store, container_id, record)
@@ -92,16 +91,17 @@ def remove(reference: str, *, root: str, force: bool) -> str:
         store.close()
 
 
-def _end(fd: int, container_id: str, record: ContainerRecord | None, force: bool) -> None:
+def _end(fd: int, container_id: str, force: bool) -> None:
     if not force:
         raise Conflict(
             f"container {container_id[:12]} is running",
             where="nucleus rm",
             remedy="use rm -f, which kills it",
         )
-    kill_left_over(fd, record)
     deadline = time.monotonic() + _KILL_WAIT_S
     while not owner_is_gone(fd):
+        # Again and again: a container that is just starting has no init to kill yet.
+        kill_left_over(fd, from_json(read_file(fd, "state.json") or b""))
         if time.monotonic() > deadline:
             raise Conflict(
                 f"container {container_id[:12]} did not end", where="nucleus rm", remedy="try again"

@@ -68,12 +68,14 @@ class Prepared:
         """The launch does not happen: remove what was made for it."""
         from .sweep import remove_tree
 
-        # The name first: once the directory is gone another container may have it.
-        if self.record is not None and self.record.name:
-            self.store.release_name(self.record.name, self.id)
-        if self.state is not None:
-            remove_tree(self.store.containers_fd, self.id)
-        self.close()
+        try:
+            # The name first: once the directory is gone another container may have it.
+            if self.record is not None and self.record.name:
+                self.store.release_name(self.record.name, self.id)
+            if self.state is not None:
+                remove_tree(self.store.containers_fd, self.id)
+        finally:
+            self.close()
 
 
 def open_store(spec: ContainerSpec) -> Store:

@@ -61,6 +61,9 @@ def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int =
             except BlockingIOError:
                 os.close(fd)
                 continue
+            except BaseException:
+                os.close(fd)
+                raise
             return base, fd
     finally:
         os.close(folder)

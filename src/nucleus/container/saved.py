@@ -29,6 +29,7 @@ from . import ranges
 from .attached import OWNER_KILLS, checked, run_attached
 from .prepare import Prepared, environment, open_store, prepare
 from .slots import open_slots
+from .sweep import sweep_holder
 from .warm import WARM
 
 TYPE_CHECKING = False
@@ -180,6 +181,7 @@ class SavedPlan:
             prepared.held.append(parents[-1])
         prepared.state = prepared.store.create(prepared.id)
         if record.name:
+            sweep_holder(prepared.store, record.name)
             prepared.store.take_name(record.name, prepared.id)
         prepared.record = record.replace(
             id=prepared.id,

@@ -11,7 +11,7 @@ import os
 import time
 from errno import EBUSY, ENOENT
 
-from ..base.errors import NotFound
+from ..base.errors import NucleusError
 from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
@@ -25,22 +25,21 @@ _SIGKILL = 9
 
 
 def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
-    """Look at the oldest `at_most` unsettled containers (0: all) and clean up behind dead owners; returns how many.
+    """Clean up behind dead owners, the oldest first, at most `at_most` of them (0: all); returns how many.
 
     Never raises for a single container: what cannot be removed now is left for the next sweep.
     """
-    cleaned = looked_at = 0
+    cleaned = failed = 0
     for container_id in store.ids():
         try:
             # Records that were kept do not count: behind any number of them a dead owner must still be found.
             if store.is_settled(container_id):
                 continue
-            looked_at += 1
-            if at_most and looked_at > at_most:
+            if at_most and cleaned + failed >= at_most:
                 break
             cleaned += _sweep_one(store, container_id)
-        except (OSError, NotFound):
-            continue  # another sweep was faster, or the cgroup is still busy
+        except (OSError, NucleusError):
+            failed += 1  # another sweep was faster, or the cgroup is still busy
     for name in store.names():
         if store.resolve_name(name) is None:
             store.release_dead_name(name)
@@ -54,7 +53,7 @@ def sweep_holder(store: Store, name: str) -> None:
         return
     try:
         _sweep_one(store, holder)
-    except (OSError, NotFound):
+    except (OSError, NucleusError):
         return  # it is still there: taking the name says so
 
 
@@ -165,7 +164,7 @@ def _kill_members(directory: str) -> None:
     with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
         members = [int(line) for line in file.read().split()]
     for pid in members:
-        if pid == os.getpid():
+        if pid <= 0 or pid == os.getpid():  # 0: a member that this pid namespace does not see
             continue
         try:
             os.kill(pid, _SIGKILL)  # it is in the container's own cgroup, where nothing else ever is

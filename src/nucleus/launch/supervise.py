@@ -81,7 +81,11 @@ def watch(
     open_fds = {*kept, control.fileno()}
     try:
         while open_fds:
-            for fd, _ in poller.poll():
+            # Once the end is told the sandbox is empty: what the pipes hold is all there is, whoever else holds them.
+            events = poller.poll(0 if ended else None)
+            if not events:
+                break
+            for fd, _ in events:
                 if fd == control.fileno():
                     data = control.recv(report.MESSAGE.size)
                     ended = _exit_of(data) or ended
@@ -93,6 +97,11 @@ def watch(
                     poller.unregister(fd)
                     open_fds.discard(fd)
     finally:
+        # The end of file must reach the monitor past any copy that a fork of this process has.
+        try:
+            control.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the monitor has closed its end already
         control.close()
         process.wait()
     out, err = (kept[fd].captured() if fd >= 0 else Captured() for fd in streams)

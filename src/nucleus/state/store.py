@@ -255,13 +255,18 @@ def read_file(directory: int, name: str) -> bytes | None:
 
 def write_file(directory: int, name: str, data: bytes, *, mode: int = 0o600) -> None:
     """Whole or not at all: a new file, renamed over the old one.  Raises HostUnsupported when the disk is full."""
-    new = f"{name}.new"
+    # A name of its own: another writer may be at it, or have been killed at it.
+    new = f"{name}.{os.urandom(6).hex()}.new"
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(new, flags, mode, dir_fd=directory)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-        os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+            os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            os.unlink(new, dir_fd=directory)
+            raise
     except OSError as error:
         raise _full(error, name) from None
 
