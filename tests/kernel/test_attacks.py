@@ -24,8 +24,9 @@ from nucleus.cli.parser import parse_run
 from nucleus.container import context, ranges
 from nucleus.container.attached import run_attached
 from nucleus.container.prepare import facts_for, prepare
+from nucleus.container.processes import start_ticks
 from nucleus.container.saved import SavedPlan
-from nucleus.container.sweep import _start_ticks, sweep
+from nucleus.container.sweep import sweep
 from nucleus.host import slow
 from nucleus.state.store import Store
 
@@ -351,7 +352,7 @@ def test_a_process_that_took_a_dead_init_s_number_is_not_killed(boxes: Boxes, bo
     assert record.record is not None
     known = record.record.replace(id="0" * 32)
     text = (known if boot == "this" else known.replace(boot_id="another")).to_json()
-    ticks = 1 if boot == "this" else _start_ticks(victim.pid)
+    ticks = 1 if boot == "this" else start_ticks(victim.pid)
     record.discard()
     (boxes.root / "containers" / ("0" * 32) / "state.json").write_bytes(text)
     init = struct.pack("=8sIiiIQQ", b"NUCINIT\0", 1, 1, victim.pid, 0, 1, ticks)

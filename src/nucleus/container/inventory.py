@@ -6,9 +6,10 @@ import os
 import time
 
 from ..base.errors import Conflict, NotFound
-from ..launch.report import read_exit, read_init
 from ..state.record import from_json
 from ..state.store import Store, default_root, owner_is_gone, read_file
+from .handle import Handle, resolve
+from .lifecycle import ALIVE
 from .sweep import bury, kill_left_over, remove_directory, settled, sweep
 
 TYPE_CHECKING = False
@@ -26,22 +27,21 @@ def open_store(root: str) -> Store:
 
 
 def _known(store: Store, container_id: str) -> dict[str, Any] | None:
-    """The record with status, pid and exit; None when it is gone or was never complete."""
+    """What is known of one; None when it is gone or was never complete."""
     try:
-        fd = store.open(container_id)
+        with Handle(store, container_id) as handle:
+            return describe(handle) if handle.record is not None else None
     except NotFound:
         return None
-    try:
-        record = from_json(read_file(fd, "state.json") or b"")
-        ended = read_exit(read_file(fd, "exit") or b"")
-        init = read_init(read_file(fd, "init") or b"")
-    finally:
-        os.close(fd)
-    if record is None:
-        return None
-    known: dict[str, Any] = dict(record.as_dict())
-    known["status"] = "stopped" if ended else "running" if init else "creating"
-    known["pid"] = init.init_pid if init and not ended else 0
+
+
+def describe(handle: Handle) -> dict[str, Any]:
+    """The record with status, pid and exit."""
+    known: dict[str, Any] = dict(handle.record.as_dict()) if handle.record else {"id": handle.id}
+    ended, init = handle.ended, handle.init
+    known["status"] = handle.status
+    known["pid"] = init.init_pid if init and known["status"] in ALIVE else 0
+    known["started_ns"] = handle.started.started_ns if handle.started else ended.started_ns if ended else 0
     if ended:
         known |= {
             "exit_code": ended.exit_code, "signal": ended.signal, "reason": ended.reason,
@@ -64,8 +64,8 @@ def inspect(reference: str, root: str) -> dict[str, Any]:
     """All that is known of one container.  Raises NotFound, Conflict."""
     store = open_store(root)
     try:
-        container_id = store.resolve(reference)
-        return _known(store, container_id) or {"id": container_id, "status": "unknown"}
+        with resolve(store, reference) as handle:
+            return describe(handle)
     finally:
         store.close()
 
@@ -74,36 +74,27 @@ def remove(reference: str, *, root: str, force: bool) -> str:
     """Remove an ended container, with `force` a running one too; returns its id.  Raises NotFound, Conflict."""
     store = open_store(root)
     try:
-        container_id = store.resolve(reference)
-        fd = store.open(container_id)
-        try:
-            record = from_json(read_file(fd, "state.json") or b"")
-            if not owner_is_gone(fd):
-                _end(fd, container_id, force)
-                record = from_json(read_file(fd, "state.json") or b"")
-            if not settled(read_file(fd, "exit") or b""):
-                bury(store, container_id, fd, record)
-            remove_directory(store, container_id, record)
-        finally:
-            os.close(fd)
-        return container_id
+        with resolve(store, reference) as handle:
+            _end(handle, force=force)
+            record = from_json(read_file(handle.fd, "state.json") or b"")
+            if not settled(read_file(handle.fd, "exit") or b""):
+                bury(store, handle.id, handle.fd, record)
+            remove_directory(store, handle.id, record)
+            return handle.id
     finally:
         store.close()
 
 
-def _end(fd: int, container_id: str, force: bool) -> None:
-    if not force:
-        raise Conflict(
-            f"container {container_id[:12]} is running",
-            where="nucleus rm",
-            remedy="use rm -f, which kills it",
-        )
+def _end(handle: Handle, *, force: bool) -> None:
+    """Take the container's lock, with `force` by killing what holds it."""
     deadline = time.monotonic() + _KILL_WAIT_S
-    while not owner_is_gone(fd):
-        # Again and again: a container that is just starting has no init to kill yet.
-        kill_left_over(fd, from_json(read_file(fd, "state.json") or b""))
+    while not owner_is_gone(handle.fd):
+        # Somebody who only looks holds the lock for a moment too: its state tells whether it is in use.
+        if not force:
+            handle.refresh().require("rm")
+        else:
+            # Again and again: a container that is just starting has no init to kill yet.
+            kill_left_over(handle.fd, from_json(read_file(handle.fd, "state.json") or b""))
         if time.monotonic() > deadline:
-            raise Conflict(
-                f"container {container_id[:12]} did not end", where="nucleus rm", remedy="try again"
-            )
+            raise Conflict(f"container {handle.name} did not end", where="nucleus rm", remedy="try again")
         time.sleep(0.01)

@@ -15,6 +15,7 @@ from ..base.errors import NucleusError
 from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
+from . import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,34 +106,19 @@ def _final_exit_record(written: bytes, created_ns: int) -> bytes:
 def kill_left_over(fd: int, record: ContainerRecord | None) -> None:
     """Init dies with its owner (PDEATHSIG); this is for the moment before that is set."""
     init = read_init(files.read_file(fd, "init") or b"")
-    if init is None or record is None or record.pid_namespace != os.stat("/proc/self/ns/pid").st_ino:
+    if init is None or record is None or not processes.is_here(record):
         return
-    # Numbers and start times begin anew with each boot; the record may lie on a disk.
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        if file.read().strip() != record.boot_id:
-            return
-    try:
-        pidfd = os.pidfd_open(init.init_pid)
-    except OSError:
+    pidfd = processes.open_process(init.init_pid, init.init_ticks)
+    if pidfd < 0:
         return
     try:
-        # The pidfd first, the start time after it: then a recycled pid shows as another start time.
-        if _start_ticks(init.init_pid) == init.init_ticks:
-            import signal
+        import signal
 
-            signal.pidfd_send_signal(pidfd, _SIGKILL)
+        signal.pidfd_send_signal(pidfd, _SIGKILL)
     except ProcessLookupError:
         pass  # it has ended meanwhile
     finally:
         os.close(pidfd)
-
-
-def _start_ticks(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def remove_cgroup(directory: str) -> None:

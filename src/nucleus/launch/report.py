@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FAILURE = Struct("<IHHIiQQ")
 EXIT = Struct("<8sIIiiQQ4Q3Q32s")
 INIT = Struct("<8sIiiIQQ")
+STARTED = Struct("<8sIIQ")
 MESSAGE = Struct(f"<Ii{EXIT.size}s")
 CREATED, READY, EXITED = 1, 2, 3
 
@@ -81,6 +82,12 @@ class InitRecord(Value):
     init_ticks: int
 
 
+class StartedRecord(Value):
+    """When the command was executed, in ns since the epoch."""
+
+    started_ns: int
+
+
 def read_failure(data: bytes) -> Failure | None:
     """The 32-byte record, or None when it is empty."""
     magic, actor, opcode, step, error, detail, _ = FAILURE.unpack(data)
@@ -110,6 +117,13 @@ def read_init(data: bytes) -> InitRecord | None:
         return None
     _, _, monitor, init, _, monitor_ticks, init_ticks = INIT.unpack(data)
     return InitRecord(monitor_pid=monitor, init_pid=init, monitor_ticks=monitor_ticks, init_ticks=init_ticks)
+
+
+def read_started(data: bytes) -> StartedRecord | None:
+    """The record of the start, or None when the bytes are not a whole one."""
+    if len(data) != STARTED.size or not data.startswith(b"NUCSTRT\0"):
+        return None
+    return StartedRecord(started_ns=STARTED.unpack(data)[3])
 
 
 # What any step may meet on a machine that is full.

@@ -40,6 +40,8 @@ class ContainerRecord(Value):
     spec_hash: str
     config_hash: str
     spec: dict[str, Any]
+    gated: bool = False  # created to wait for `start`
+    detached: str = ""  # "": in the foreground; "none": in a session of its own; else the systemd unit
 
     def to_json(self) -> bytes:
         """One line."""

@@ -233,6 +233,19 @@ def owner_is_gone(fd: int) -> bool:
     return True
 
 
+def is_locked(fd: int) -> bool:
+    """Does a container's directory have a living owner?  Looks by a description of its own and keeps no lock."""
+    own = os.open(".", _DIRECTORY, dir_fd=fd)
+    try:
+        # Shared: two that look at the same time must not take each other for the owner.
+        fcntl.flock(own, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(own)
+    return False
+
+
 def read_file(directory: int, name: str) -> bytes | None:
     """The bytes of a file of a state directory, at most MAX_FILE; None when it is not there, or no file at all."""
     try:

@@ -132,7 +132,7 @@ def test_only_the_oldest_are_looked_at(store: Store) -> None:
 
 
 def init_record(pid: int, ticks: int) -> bytes:
-    return INIT.pack(b"NUCINIT\0", 1, os.getpid(), pid, 0, 0, ticks)
+    return INIT.pack(b"NUCINIT\0", 1, os.getpid(), pid, 0, start_ticks(os.getpid()), ticks)
 
 
 def start_ticks(pid: int) -> int:
@@ -173,7 +173,7 @@ def test_a_record_can_name_no_directory_but_its_own_cgroup(store: Store, tmp_pat
 
 def test_the_list_tells_running_stopped_and_being_made(store: Store) -> None:
     container(store, record("1" * 32), alive=True)
-    container(store, record("2" * 32), alive=True, init=init_record(7, 7))
+    container(store, record("2" * 32), alive=True, init=init_record(os.getpid(), start_ticks(os.getpid())))
     container(store, record("3" * 32), exit=EXITED)
     rows = {
         str(row["id"])[0]: (row["status"], row.get("exit_code"))

@@ -1,0 +1,73 @@
+"""What is done to a living container's cgroup: freeze, thaw, kill.  ✗ limits, ✗ makes or removes directories."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..base.errors import Conflict, HostUnsupported
+
+_WAIT_S = 10.0
+
+
+def _freezer(directories: tuple[str, ...]) -> tuple[str, str, str]:
+    """(file, value that freezes, value that thaws) of the hierarchy that can freeze; raises HostUnsupported."""
+    for directory in directories:
+        for file, on, off in (("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED")):
+            if os.path.exists(f"{directory}/{file}"):
+                return f"{directory}/{file}", on, off
+    raise HostUnsupported(
+        "the container has no cgroup that can be frozen",
+        where="cgroup",
+        remedy="run `nucleus doctor`: it says how to get a cgroup delegated",
+    )
+
+
+def is_frozen(directories: tuple[str, ...]) -> bool:
+    """Are all its processes stopped by the freezer?"""
+    for directory in directories:
+        text = _read(f"{directory}/cgroup.events") or _read(f"{directory}/freezer.state")
+        if "frozen 1" in text or text.strip() == "FROZEN":
+            return True
+    return False
+
+
+def set_frozen(directories: tuple[str, ...], *, frozen: bool) -> None:
+    """Freeze or thaw, and wait until it is so.  Raises HostUnsupported, or Conflict when it does not come about."""
+    file, on, off = _freezer(directories)
+    _write(file, on if frozen else off)
+    deadline = time.monotonic() + _WAIT_S
+    while is_frozen(directories) != frozen:
+        if not os.path.exists(file):
+            return  # the container ended meanwhile: nothing is left to freeze
+        if time.monotonic() > deadline:
+            _write(file, off)
+            raise Conflict("its processes did not stop in time", where="cgroup freezer", remedy="try again")
+        time.sleep(0.002)
+
+
+def kill_all(directories: tuple[str, ...]) -> bool:
+    """Kill every process of the cgroup at once (cgroup.kill, Linux 5.14); False where that is not to be had."""
+    for directory in directories:
+        try:
+            _write(f"{directory}/cgroup.kill", "1")
+        except OSError:
+            continue  # cgroup v1, an older kernel, or gone: another way, or nothing left to kill
+        return True
+    return False
+
+
+def _write(path: str, value: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode("ascii"))
+    finally:
+        os.close(fd)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        return ""  # not of this hierarchy, or gone

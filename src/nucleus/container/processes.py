@@ -1,0 +1,94 @@
+"""Descriptors of a container's processes (pidfd_open(2)), which no recycled pid can fool.  ✗ signals nobody.
+
+A number from a record says little: the process may have ended, and another may have its pid by now.  So the pidfd is
+opened first and the start time read after it: if that is the record's, the pidfd is the process of the record.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..state.record import ContainerRecord
+
+
+def is_here(record: ContainerRecord) -> bool:
+    """Do the record's pids mean anything to this process: the same boot, the same pid namespace?"""
+    return record.pid_namespace == os.stat("/proc/self/ns/pid").st_ino and record.boot_id == boot_id()
+
+
+def boot_id() -> str:
+    """Numbers and start times begin anew with each boot, and a record may lie on a disk."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def open_process(pid: int, ticks: int) -> int:
+    """A pidfd of the process with that pid and start time; -1 when there is none any more."""
+    if pid <= 0:
+        return -1
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return -1
+    if start_ticks(pid) == ticks:
+        return pidfd
+    os.close(pidfd)
+    return -1
+
+
+def start_ticks(pid: int) -> int:
+    """Field 22 of /proc/PID/stat; 0 when the process is gone."""
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 else 0
+
+
+def is_alive(pid: int, ticks: int) -> bool:
+    """Does the process with that start time run?  One that has ended and was not reaped does not."""
+    fields = _stat(pid)
+    return len(fields) > 19 and int(fields[19]) == ticks and fields[0] not in "ZX"
+
+
+def open_first_child(init: int, init_ticks: int) -> int:
+    """A pidfd of the process with number 2 in the pid namespace of that init: the workload; -1 when it has ended."""
+    for pid in _children(init):
+        ticks = start_ticks(pid)
+        if _inner_pid(pid) != 2:
+            continue
+        pidfd = open_process(pid, ticks)
+        if pidfd < 0:
+            continue
+        # The child was init's before its pidfd was opened; it still is, and init is still the same process.
+        if pid in _children(init) and start_ticks(pid) == ticks and start_ticks(init) == init_ticks:
+            return pidfd
+        os.close(pidfd)
+    return -1
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def _inner_pid(pid: int) -> int:
+    """Its number in the innermost pid namespace, which is the last of NSpid."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("NSpid:"):
+                    return int(line.split()[-1])
+    except OSError:
+        pass  # it has ended meanwhile
+    return 0
