@@ -15,7 +15,6 @@ from ..base.errors import NucleusError
 from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
-from . import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ def _final_exit_record(written: bytes, created_ns: int) -> bytes:
 
 def kill_left_over(fd: int, record: ContainerRecord | None) -> None:
     """Init dies with its owner (PDEATHSIG); this is for the moment before that is set."""
+    from . import processes
+
     init = read_init(files.read_file(fd, "init") or b"")
     if init is None or record is None or not processes.is_here(record):
         return
