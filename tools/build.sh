@@ -16,5 +16,7 @@ fi
 ninja -C build --quiet
 mkdir -p src/nucleus/libexec
 # Renamed into place: a running launcher is never written to.
-strip -o src/nucleus/libexec/.nucleus-launch.new build/launcher/nucleus-launch
-mv src/nucleus/libexec/.nucleus-launch.new src/nucleus/libexec/nucleus-launch
+for program in nucleus-launch nucleus-log; do
+    strip -o "src/nucleus/libexec/.$program.new" "build/launcher/$program"
+    mv "src/nucleus/libexec/.$program.new" "src/nucleus/libexec/$program"
+done

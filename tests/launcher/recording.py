@@ -11,7 +11,8 @@ from native import LAUNCHER, WARNINGS, build, compiler
 from nucleus.plan.encode import encode
 from nucleus.plan.steps import LaunchPlan
 
-SEAMS = ("sys_linux.c", "sys_record.c", "sys_fault.c", "seam_none.c", "init_program.c", "plan_dump.c")
+# What is linked beside the launcher, or instead of a part of it, and the other programs.
+SEAMS = ("log.c", "sys_linux.c", "sys_record.c", "sys_fault.c", "seam_none.c", "init_program.c", "plan_dump.c")
 CHECKED = ("-g", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 ROLES = {"monitor": 0, "child": 1, "workload": 2}
 

@@ -61,15 +61,18 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
     expected = {str(path.relative_to(ROOT / "src")) for path in files("src/nucleus", suffixes=(".py",))}
     (scripts,) = {name for name in names if ".data/scripts/" in name}
     assert scripts.endswith("/nucleus")
-    assert expected | {"nucleus/libexec/nucleus-launch"} <= names
+    assert expected | {"nucleus/libexec/nucleus-launch", "nucleus/libexec/nucleus-log"} <= names
     assert {
         name for name in names if "__pycache__" in name or name.endswith((".pyc", ".c", ".orig"))
     } == set()
 
 
-def test_the_installed_launcher_is_executable(installed: Path) -> None:
-    (launcher,) = installed.glob("lib/python3*/site-packages/nucleus/libexec/nucleus-launch")
-    assert launcher.stat().st_mode & 0o777 == 0o755
+def test_the_installed_programs_are_executable(installed: Path) -> None:
+    programs = list(installed.glob("lib/python3*/site-packages/nucleus/libexec/nucleus-*"))
+    assert {p.name: p.stat().st_mode & 0o777 for p in programs} == {
+        "nucleus-launch": 0o755,
+        "nucleus-log": 0o755,
+    }
 
 
 def test_the_installed_command_runs(installed: Path, tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Runs in a mount namespace of its own: a log on a small file system that is full, and has room again.  ✗ no tests.
+
+Prints one JSON object: what was written, what the log holds, what it says was lost, the longest wait for a write.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def main(folder: str) -> None:
+    """Fill the disk, print into the log, make room, print on."""
+    from nucleus.launch import log_writer
+    from nucleus.observe.frames import LogReader, writer_is_gone
+
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "small", folder], check=True)
+    filler = Path(folder, "filler")
+    filler.write_bytes(bytes(160 << 10))
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    out, err = log_writer.start(directory)
+    longest, written = 0.0, 0
+    for number in range(2000):
+        began = time.monotonic()
+        written += os.write(out if number % 4 else err, b"%0511d\n" % number)
+        longest = max(longest, time.monotonic() - began)
+    time.sleep(0.2)
+    filler.unlink()
+    time.sleep(1.5)  # the loss is told without the workload's saying more
+    told = _read(LogReader(directory))["lost"]
+    written += os.write(out, b"after\n")
+    os.close(out)
+    os.close(err)
+    deadline = time.monotonic() + 20
+    while not writer_is_gone(directory) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    found = _read(LogReader(directory))
+    print(json.dumps({**found, "written": written, "longest": longest, "told_meanwhile": told}))
+
+
+def _read(reader: object) -> dict[str, object]:
+    frames = list(reader.frames())  # type: ignore[attr-defined]
+    reader.close()  # type: ignore[attr-defined]
+    return {
+        "kept": sum(len(f.data) for f in frames),
+        "lost": sum(sum(f.dropped) for f in frames),
+        "last": frames[-1].data.decode(),
+    }
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+    main(sys.argv[1])
