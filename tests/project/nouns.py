@@ -167,6 +167,18 @@ the sweep
     unit/container/test_sweep.py::test_a_killed_owner_gets_an_exit_record_that_says_so
     unit/state/test_store.py::test_sweeps_and_new_containers_at_the_same_time_lose_none_of_them
 
+# Records
+logs of a detached container: bounded files, nobody waits, readable after any death
+    launcher/test_log_writer.py::test_both_streams_come_whole_in_order_and_binary
+    launcher/test_log_writer.py::test_files_are_rotated_and_their_number_and_size_bounded
+    launcher/test_log_writer.py::test_a_log_cut_short_at_any_byte_gives_the_frames_before_it
+    launcher/test_log_writer.py::test_killed_it_leaves_what_it_had_read
+    launcher/test_log_writer.py::test_a_signal_does_not_end_it
+    kernel/test_logs.py::test_a_full_disk_makes_nobody_wait_and_the_loss_is_counted
+logs are read across rotation, and followed to the end
+    unit/observe/test_log_lines.py::test_rotation_while_reading_hides_nothing_and_doubles_nothing
+    unit/observe/test_log_lines.py::test_following_ends_with_the_writer_and_misses_nothing
+
 # Around
 bad input answered with a place and a remedy
     kernel/test_bad_input.py::test_bad_input_is_answered_with_its_place_and_a_remedy
@@ -197,6 +209,8 @@ verb inspect
     kernel/test_nouns.py::test_ps_and_inspect_print_json_for_programs
 verb rm
     kernel/test_life.py::test_rm_by_force_ends_a_running_container
+verb logs
+    unit/cli/test_logs_verb.py::test_what_was_kept_is_printed
 verb doctor
     kernel/test_nouns.py::test_doctor_judges_this_machine_in_words_and_as_json
     unit/host/test_host_doctor.py::test_the_command_s_answer_and_exit_status_agree

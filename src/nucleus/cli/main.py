@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "show the launch plan of a `run`, step by step, without running it"),
     "ps": ("ps", "list containers"),
     "inspect": ("inspect", "show the record of a container"),
+    "logs": ("logs", "print what a detached container wrote"),
     "rm": ("rm", "remove containers that have ended"),
     "doctor": ("doctor", "what this machine offers, what is missing, and what mends it"),
     "schema": ("schema_cmd", "print the JSON Schema of launch documents"),
@@ -33,6 +34,7 @@ _ACCEPTS = {
     "ps": ("--root",),
     "inspect": ("--root",),
     "rm": ("--root",),
+    "logs": ("--root",),
 }
 EXIT_USAGE = 125
 _INTERRUPTED = 130

@@ -172,3 +172,12 @@ def writer_is_gone(directory: int) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def has_log(directory: int) -> bool:
+    """Whether a writer ever was at work here."""
+    try:
+        os.stat(_LOCK, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""What a container printed: from its own files, during its life and after it.  ✗ prints: cli/, ✗ writes."""
+
+from __future__ import annotations
+
+import time
+
+from ..base.errors import Conflict, SpecError
+from ..observe.frames import has_log
+from ..observe.logs import STREAMS, Selection, read_lines
+from ..observe.times import parse_time
+from . import lifecycle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..observe.logs import LogLine
+    from .handle import Handle
+
+_STARTING = (lifecycle.CREATING, lifecycle.CREATED)
+
+
+def container_logs(
+    handle: Handle, wish: Selection | None = None, *, follow: bool = False
+) -> Iterator[LogLine]:
+    """The lines that were kept, the oldest first; with `follow` also those to come, until the container has ended.
+
+    The handle must stay open as long as somebody reads.  Raises Conflict where nothing is kept.
+    """
+    if not has_log(handle.fd) and handle.status not in _STARTING:
+        raise Conflict(
+            f"container {handle.name} keeps no log: it ran in the foreground", where="nucleus logs",
+            remedy="what it printed went to where it was started; start it with -d",
+        )  # fmt: skip
+    return read_lines(handle.fd, wish or Selection(), follow=follow)
+
+
+def selection(
+    *,
+    since: str = "",
+    until: str = "",
+    tail: str | int | None = None,
+    streams: tuple[str, ...] = ("stdout", "stderr"),
+) -> Selection:
+    """From the words of people: times as `parse_time` reads them, a number of lines or "all".  Raises SpecError."""
+    now = time.time_ns()
+    if unknown := [s for s in streams if s not in STREAMS] or (not streams and ["none"]):
+        raise SpecError(f"no stream {unknown[0]!r}", where="streams", remedy="use stdout, stderr or both")
+    return Selection(
+        since_ns=_time(since, now, "--since"), until_ns=_time(until, now, "--until"), tail=_count(tail),
+        streams=tuple(streams),
+    )  # fmt: skip
+
+
+def _time(text: str, now_ns: int, where: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return parse_time(text, now_ns)
+    except SpecError as error:
+        raise SpecError(error.message, where=where, remedy=error.remedy) from None
+
+
+def _count(tail: str | int | None) -> int | None:
+    text = "all" if tail is None else str(tail)
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise SpecError(f"'{text}' is no number of lines", where="--tail", remedy="use digits, or all")
+    return int(text)
