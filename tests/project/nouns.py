@@ -270,6 +270,9 @@ option --ulimit
 option --rootfs
     kernel/test_files.py::test_a_rootfs_replaces_usr_and_etc
     kernel/test_real_programs.py::test_a_job_prints_the_same_with_a_rootfs
+option --rootfs-mode
+    kernel/test_chosen_isolation.py::test_an_overlay_takes_what_is_written_and_the_rootfs_stays
+    kernel/test_chosen_isolation.py::test_an_overlay_is_bounded_runs_no_setuid_program_and_hides_its_layers
 option --toolchain
     kernel/test_files.py::test_a_toolchain_lies_at_its_own_path_and_runs
 option --workspace
@@ -285,6 +288,9 @@ option --context
     kernel/test_files.py::test_a_copied_context_is_a_snapshot
 option --context-mode
     kernel/test_files.py::test_a_bound_context_shows_the_directory_itself
+option --verify-context-integrity
+    kernel/test_chosen_isolation.py::test_a_verified_context_starts_and_one_that_changes_does_not
+    unit/container/test_context.py::test_a_copy_that_differs_is_refused_with_the_names
 option --volume
     kernel/test_files.py::test_a_volume_is_writable_unless_it_is_read_only
     kernel/test_files.py::test_the_host_s_own_places_never_come_in
@@ -310,6 +316,8 @@ option --pids
     kernel/test_limits.py::test_no_more_processes_than_were_allowed
 option --io-limit
     kernel/test_nouns.py::test_a_device_is_throttled_by_the_kernel
+option --cgroup-parent
+    kernel/test_chosen_isolation.py::test_the_cgroup_is_made_below_the_chosen_parent
 option --memlock
     kernel/test_limits.py::test_rlimits_are_those_asked_for
 option --network
@@ -323,6 +331,12 @@ option --uidmap
     kernel/test_nouns.py::test_explicit_id_maps_are_those_inside
 option --gidmap
     kernel/test_nouns.py::test_explicit_id_maps_are_those_inside
+option --time-namespace
+    kernel/test_chosen_isolation.py::test_a_time_namespace_is_the_container_s_own
+option --disable-cgroup-namespace
+    kernel/test_chosen_isolation.py::test_the_cgroup_namespace_may_be_the_caller_s
+option --proc-rw
+    kernel/test_chosen_isolation.py::test_proc_is_writable_for_its_owner_alone_and_only_when_asked
 option --seccomp-profile
     kernel/test_refused_calls.py::test_the_profile_strict_refuses_them_too
 option --seccomp-allow

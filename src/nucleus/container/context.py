@@ -10,7 +10,7 @@ import shutil
 from errno import ENOSPC
 from stat import S_ISDIR, S_ISREG
 
-from ..base.errors import HostUnsupported, SpecError
+from ..base.errors import Conflict, HostUnsupported, SpecError
 
 MAX_DEPTH = 128
 # What stays free where state lies: a sparse file costs its author nothing, its copy may fill the memory behind /run.
@@ -35,11 +35,13 @@ def excluded(name: str) -> bool:
     )
 
 
-def copy_context(source: str, destination: int, inode: int = 0) -> int:
+def copy_context(source: str, destination: int, inode: int = 0, *, verify: bool = False) -> int:
     """Copy into the directory behind the descriptor; links and special files are left out.  Returns the bytes.
 
-    inode: what was judged; another directory in its place is refused, since somebody may write above it.
-    Raises SpecError where the tree is too deep or another one, HostUnsupported where the disk is full.
+    inode     what was judged; another directory in its place is refused, since somebody may write above it
+    verify    each file of the copy is read back and compared with what the source held before
+    Raises SpecError where the tree is too deep or another one, HostUnsupported where the disk is full, Conflict where the
+    copy is not what the source was.
     """
     fd = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -47,9 +49,63 @@ def copy_context(source: str, destination: int, inode: int = 0) -> int:
             raise SpecError(
                 f"{source} changes", where="--context", remedy="let nobody write above it, and try again"
             )
-        return _copy(fd, destination, source, 0)
+        before = snapshot(fd) if verify else {}
+        copied = _copy(fd, destination, source, 0)
+        if verify and (differing := differences(before, snapshot(destination))):
+            raise Conflict(
+                f"the copy of {source} is not what it was: {'; '.join(differing)}",
+                where="--verify-context-integrity",
+                remedy="let nobody write to it while the container starts, and try again",
+            )
+        return copied
     finally:
         os.close(fd)
+
+
+def snapshot(directory: int, above: str = "", depth: int = 0) -> dict[str, str]:
+    """Path below the directory → SHA-256, for every regular file that a context takes."""
+    from hashlib import sha256
+
+    found: dict[str, str] = {}
+    if depth > MAX_DEPTH:
+        return found  # copying it tells
+    with os.scandir(directory) as entries:
+        names = sorted(e.name for e in entries if not excluded(e.name))
+    for name in names:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        except OSError:
+            continue  # a link, or what nobody can read: copying it tells
+        try:
+            mode = os.fstat(fd).st_mode
+            if S_ISDIR(mode):
+                found |= snapshot(fd, f"{above}{name}/", depth + 1)
+            elif S_ISREG(mode):
+                digest = sha256()
+                while part := os.read(fd, 1 << 20):
+                    digest.update(part)
+                found[above + name] = digest.hexdigest()
+        finally:
+            os.close(fd)
+    return found
+
+
+_SHOWN = 5
+
+
+def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """What is missing, other and too much, each with the first five names."""
+    told = (
+        ("missing", sorted(before.keys() - after.keys())),
+        ("different", sorted(n for n in before.keys() & after.keys() if before[n] != after[n])),
+        ("new", sorted(after.keys() - before.keys())),
+    )
+    return [
+        f"{what} {', '.join(map(ascii, names[:_SHOWN]))}"
+        + (f" … ({len(names)} in all)" if len(names) > _SHOWN else "")
+        for what, names in told
+        if names
+    ]
 
 
 def _copy(source: int, destination: int, path: str, depth: int) -> int:

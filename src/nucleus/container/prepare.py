@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..cgroup.limits import LimitPlan
     from ..cgroup.parent import CgroupDirectory, Placement
     from ..host.facts import HostFacts
-    from ..plan.request import Source
+    from ..plan.request import RootEntry, Source
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
     from ..state.store import StateDirectory
@@ -114,6 +114,7 @@ def _fill(
     volumes = volume_sources(spec, finder)
     refuse_state_root(volumes, prepared.store.path)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
+    _refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
     limit_plan, parents = _limits(spec, facts)
     prepared.held += [fd for _, fd in parents]
@@ -183,6 +184,19 @@ def _refuse_missing_layers(spec: ContainerSpec, facts: HostFacts) -> None:
         )
 
 
+def _refuse_overlay(spec: ContainerSpec, facts: HostFacts, entries: tuple[RootEntry, ...]) -> None:
+    """Root's overlays rest on ID-mapped mounts: else nothing that is written would have an owner inside."""
+    if spec.rootfs_mode != "overlay" or not identity.privileged(facts):
+        return
+    for entry in entries:
+        if entry.origin == "rootfs" and entry.source is not None and not entry.source.idmap:
+            raise HostUnsupported(
+                f"{entry.source.path} lies on a file system without ID-mapped mounts",
+                where="--rootfs-mode overlay",
+                remedy="put the root file system on ext4, xfs, btrfs or tmpfs, or use --rootfs-mode bind",
+            )
+
+
 def _identity(
     prepared: Prepared, spec: ContainerSpec, facts: HostFacts, volumes: tuple[VolumeSource, ...]
 ) -> Identity:
@@ -225,7 +239,7 @@ def _limits(spec: ContainerSpec, facts: HostFacts) -> tuple[LimitPlan, list[tupl
     )
     degraded = "cgroup" in spec.degraded
     controllers = cgroup_limits.controllers_of(wanted)
-    placement = tree.settle(facts, wanted=controllers)
+    placement = tree.settle(facts, wanted=controllers, option=spec.cgroup_parent)
     if placement.kind == "scope":
         if cgroup_limits.demands_cgroup(wanted):
             _run_in_scope(placement)
@@ -309,7 +323,7 @@ def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> t
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         destination = os.open("context", flags, dir_fd=prepared.state.fd)
         try:
-            copy_context(source.path, destination, source.inode)
+            copy_context(source.path, destination, source.inode, verify=spec.verify_context)
             os.fchmod(destination, 0o755)
         finally:
             os.close(destination)

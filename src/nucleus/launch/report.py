@@ -161,6 +161,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
         "this file system takes no ID-mapped mounts",
         "put the directory on ext4, xfs, btrfs or tmpfs, or mount it read-only",
     ),
+    ("mount-filesystem", "ENODEV"): (
+        "this kernel has no file system {type}", "load it: modprobe {type}; for overlay, or use --rootfs-mode bind",
+    ),
     ("mount-filesystem", "EPERM"): (
         "the kernel refuses a new {type} at {target}",
         "inside another container its /proc must not be masked: `nucleus doctor` says more",

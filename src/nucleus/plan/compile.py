@@ -37,12 +37,14 @@ def compile_plan(request: Request) -> LaunchPlan:
     mounts.temporary_steps(draft, request.identity)
     mounts.secret_steps(draft)
     devices.device_steps(draft)
-    mounts.attach_steps(draft, [m for m in taken if _own_place(m)])
+    layered = {e.target for e in request.root_entries if mounts.overlaid(request, e)}
+    mounts.attach_steps(draft, [m for m in taken if _own_place(m) and m[1] not in layered])
     # What follows resolves names inside mounts that others may have filled: the host's root must be out of reach.
     draft.add("await-detached", "rootfs")
-    if host.mapped:
+    if host.awaited:
         draft.add("await-host-mounts", "workspace")
-    mounts.attach_foreign_steps(draft, [m for m in taken if not _own_place(m)])
+    mounts.overlay_steps(draft, [m for m in taken if m[1] in layered])
+    mounts.attach_foreign_steps(draft, [m for m in taken if not _own_place(m) and m[1] not in layered])
     rootfs.proc_steps(draft)
     mounts.protect_steps(draft)
     rootfs.handover_steps(draft)
@@ -68,5 +70,5 @@ def _enter_cgroup_steps(draft: Draft) -> None:
     for number, version in enumerate(versions):
         if version == 1:
             draft.add("enter-cgroup", "cgroup", cgroup=number)
-    if 1 in versions:
+    if 1 in versions and not draft.request.spec.disable_cgroup_namespace:
         draft.add("unshare-cgroup", "cgroup")

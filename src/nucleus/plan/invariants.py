@@ -23,7 +23,7 @@ _REMEDY = "this is a defect of nucleus: please report it with the output of `nuc
 RDONLY, NOSUID, NODEV, NOEXEC = 0x1, 0x2, 0x4, 0x8
 
 # Origins whose mounts may be both writable and executable when people work inside; strict modes pass less.
-WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home"})
+WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home", "rootfs_mode"})
 # Device nodes and terminals are the only mounts on which a device file works.
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.

@@ -20,10 +20,9 @@ def compile_join(request: Request) -> LaunchPlan:
     A namespace that cannot be joined fails the plan: none is ever skipped.
     """
     draft = Draft(request)
-    flags = (
-        namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS
-        | namespaces.CLONE_NEWIPC | namespaces.CLONE_NEWCGROUP
-    )  # fmt: skip
+    flags = namespaces.chosen(draft)
+    if not request.spec.disable_cgroup_namespace:
+        flags |= namespaces.CLONE_NEWCGROUP
     if request.spec.network == "none":
         flags |= namespaces.CLONE_NEWNET
     for number, parent in enumerate(request.cgroups):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..policy import landlock, seccomp
 from .devices import NODES
-from .mounts import HOME
+from .mounts import HOME, overlaid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
     rules: list[tuple[str, int, str, bool]] = [
         ("/", landlock.READ_DIR, "rootfs", False),
         ("/etc", read, "rootfs", False),
-        ("/proc", read, "proc", False),
+        ("/proc", data if request.spec.proc_rw else read, "proc", False),
         ("/run", read, "rootfs", False),
         ("/dev/shm", data, "shm_size", False),
         ("/dev/pts", data | landlock.IOCTL_DEV, "devices", False),
@@ -36,9 +36,9 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
     for entry in request.root_entries:
         # A rule covers the mounts below its directory: what lies in /etc needs none of its own.
         if entry.source is not None and not entry.target.startswith("/etc/"):
-            rules.append(
-                (entry.target, read if entry.target == "/etc" else run, entry.origin, entry.source.is_file)
-            )
+            access = read if entry.target == "/etc" else run
+            access |= landlock.WRITE if overlaid(request, entry) else 0
+            rules.append((entry.target, access, entry.origin, entry.source.is_file))
     for volume in request.volumes:
         access = read if volume.read_only else data
         access |= landlock.EXECUTE if volume.executable else 0

@@ -9,8 +9,10 @@ from .request import MapLine
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .draft import Draft
-    from .request import Identity, Source, VolumeSource
+    from .request import Identity, Request, RootEntry, Source, VolumeSource
 
+NOBODY = schema.NOBODY
+_NOBODY = (NOBODY, NOBODY)
 RDONLY, NOSUID, NODEV, NOEXEC, NOSYMFOLLOW = 0x1, 0x2, 0x4, 0x8, 0x200000
 SYSTEM = RDONLY | NOSUID | NODEV
 
@@ -21,12 +23,13 @@ class HostMounts:
     Host root's monitor takes them before clone and ID-maps them; rootless, the child takes them itself.
     """
 
-    __slots__ = ("_userns", "draft", "mapped")
+    __slots__ = ("_userns", "draft", "mapped", "whole")
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self._userns: dict[tuple[int, int], int] = {}
         self.mapped: list[tuple[int, Source]] = []
+        self.whole: list[int] = []
 
     def take(self, source: Source, attributes: int, origin: str, *, owned: bool = False) -> int:
         """A detached, recursive clone of the source; `owned`: its owner shall be the workload inside."""
@@ -41,8 +44,20 @@ class HostMounts:
             self.mapped.append((number, source))
         return number
 
+    def map_whole(self, number: int) -> None:
+        """Ids of that mount's files are those inside: what is copied up from it has owners that exist there."""
+        if self.draft.request.identity.privileged:
+            self.whole.append(number)
+
+    @property
+    def awaited(self) -> bool:
+        """Does the monitor ID-map any mount?"""
+        return bool(self.mapped or self.whole)
+
     def map_steps(self) -> None:
         """One user namespace per owner, then every mount that needs it."""
+        for number in self.whole:
+            self.draft.add("map-mount", "rootfs_mode", mount=number, userns=schema.CHILD_USERNS)
         identity = self.draft.request.identity
         for number, source in self.mapped:
             owner = (source.uid, source.gid)
@@ -83,6 +98,8 @@ def take_all(host: HostMounts) -> list[tuple[int, str, bool, str]]:
     for entry in request.root_entries:
         if entry.source is not None:
             number = host.take(entry.source, SYSTEM, entry.origin)
+            if overlaid(request, entry):
+                host.map_whole(number)
             taken.append((number, entry.target, entry.source.is_file, entry.origin))
     for volume in request.volumes:
         number = host.take(volume.source, volume_attributes(volume), volume.origin, owned=True)
@@ -120,6 +137,7 @@ HOME = "/home/agent"
 _TMP_BYTES = 1 << 30
 _HOME_BYTES = 256 << 20
 _SECRET_BYTES = 16 << 20
+_UPPER, _UPPER_BYTES = "/sys", 1 << 30
 
 
 def secret_steps(draft: Draft) -> None:
@@ -151,6 +169,52 @@ def parents_of(path: str) -> list[str]:
     """/a/b/c → ["/a", "/a/b"]"""
     parts = path.strip("/").split("/")
     return ["/" + "/".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def overlaid(request: Request, entry: RootEntry) -> bool:
+    """Is this a directory of --rootfs that the container may write to, by an overlay?"""
+    overlay = request.spec.rootfs_mode == "overlay" and entry.origin == "rootfs"
+    return overlay and entry.source is not None and not entry.source.is_file
+
+
+def _owner_inside(identity: Identity, source: Source | None) -> tuple[int, int]:
+    """Whose an overlay's top directory is: that of its upper layer, whatever the layer below says."""
+    if source is None:
+        return _NOBODY
+    if identity.privileged:  # the lower layer is ID-mapped, so that ids on the disk are those inside
+        inside = [n if n < 65536 else NOBODY for n in (source.uid, source.gid)]
+    else:
+        inside = [
+            next((m.inside + n - m.outside for m in lines if m.outside <= n < m.outside + m.count), NOBODY)
+            for n, lines in ((source.uid, identity.uid_map), (source.gid, identity.gid_map))
+        ]
+    return (inside[0], inside[1]) if identity.maps_root else _NOBODY
+
+
+def overlay_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
+    """The directories of --rootfs, each below an overlay whose upper layer is in memory.
+
+    The upper layers lie in a tmpfs at /sys, which is covered by the empty directory that /sys is in every container.
+    """
+    if not any([overlaid(draft.request, e) for e in draft.request.root_entries]):
+        return
+    draft.add(
+        "mount-filesystem", "rootfs_mode", type="tmpfs", target=_UPPER, attributes=NOSUID | NODEV | NOEXEC,
+        options=tmpfs_options(_UPPER_BYTES, "0755"),
+    )  # fmt: skip
+    attach_steps(draft, taken)
+    for entry in draft.request.root_entries:
+        if not overlaid(draft.request, entry):
+            continue
+        place, owner = _UPPER + entry.target, _owner_inside(draft.request.identity, entry.source)
+        for path, (uid, gid) in ((place, _NOBODY), (f"{place}/upper", owner), (f"{place}/work", _NOBODY)):
+            draft.add("make-directory", "rootfs_mode", path=path, mode=0o755, uid=uid, gid=gid)
+        options = f"lowerdir={entry.target}\0upperdir={place}/upper\0workdir={place}/work\0userxattr\0"
+        draft.add(
+            "mount-filesystem", "rootfs_mode", type="overlay", target=entry.target,
+            attributes=NOSUID | NODEV, options=options.encode(),
+        )  # fmt: skip
+    draft.add("mask-directory", "rootfs_mode", path=_UPPER)
 
 
 def attach_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) -> None:
@@ -188,6 +252,3 @@ def protect_steps(draft: Draft) -> None:
         draft.add(
             "protect-path", "allow_workspace_config", path=path, attributes=RDONLY | NOSUID | NODEV | NOEXEC
         )
-
-
-NOBODY = schema.NOBODY

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # clone(2)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWTIME = 0x80  # clone3 and unshare alone: for clone it is a part of the signal's number
 
 # enum counter of launcher/report.h
 OOM_KILLS, MEMORY_PEAK, CPU_USEC, PIDS_DENIED = 0, 1, 2, 3
@@ -52,14 +53,22 @@ def cgroup_steps(draft: Draft) -> None:
             draft.add("set-cgroup", origin, cgroup=number, file=file, value=value)
 
 
+def chosen(draft: Draft) -> int:
+    """The namespaces that every container of this spec has, but for those of network and cgroup."""
+    flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC
+    return flags | CLONE_NEWTIME if draft.request.spec.time_namespace else flags
+
+
 def spawn_steps(draft: Draft) -> None:
     """One clone3 with every namespace but the network's, placed into the v2 cgroup; then the id maps.
 
     A network namespace takes as long as all the others together: the workload's process makes it (`limits.py`).
     """
     versions = [c.version for c in draft.request.cgroups]
-    flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC
-    if 1 not in versions:  # on v1 the child enters its cgroups first and unshares then
+    flags = chosen(draft)
+    if (
+        1 not in versions and not draft.request.spec.disable_cgroup_namespace
+    ):  # on v1 the child enters its cgroups first and unshares then
         flags |= CLONE_NEWCGROUP
     into = versions.index(2) if 2 in versions else schema.NO_CGROUP
     draft.add("spawn", "namespaces", namespaces=flags, cgroup=into)

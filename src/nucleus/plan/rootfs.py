@@ -93,7 +93,8 @@ def proc_steps(draft: Draft) -> None:
         draft.add("mask-file", "proc", path=f"/proc/{name}")
     for name in _HIDDEN_DIRECTORIES:
         draft.add("mask-directory", "proc", path=f"/proc/{name}")
-    draft.add("seal-mount", "proc", path="/proc", attributes=RDONLY)
+    if not draft.request.spec.proc_rw:
+        draft.add("seal-mount", "proc", path="/proc", attributes=RDONLY)
 
 
 def handover_steps(draft: Draft) -> None:

@@ -44,6 +44,7 @@ class ContainerSpec(Value):
     ulimits: tuple[Rlimit, ...] = ()
 
     rootfs: str = ""
+    rootfs_mode: str = "bind"
     toolchains: tuple[str, ...] = ()
     workspace: str = ""
     workspace_mode: str = "bind-rw"
@@ -51,6 +52,7 @@ class ContainerSpec(Value):
     allow_workspace_config: bool = False
     context: str = ""
     context_mode: str = "copy"
+    verify_context: bool = False
     volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     secrets: tuple[Secret, ...] = ()
@@ -63,6 +65,7 @@ class ContainerSpec(Value):
     cpu_weight: int | None = None
     pids: int = 512  # 0: no limit
     io_limits: tuple[IoLimit, ...] = ()
+    cgroup_parent: str = ""
     memlock_bytes: int | None = None
 
     network: str = "none"
@@ -71,6 +74,10 @@ class ContainerSpec(Value):
     uidmap: tuple[IdMap, ...] = ()
     gidmap: tuple[IdMap, ...] = ()
 
+    time_namespace: bool = False
+    disable_cgroup_namespace: bool = False
+
+    proc_rw: bool = False
     seccomp_profile: str = "default"  # the name of a built-in profile
     seccomp_allow: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()  # layers that may be missing

@@ -175,6 +175,12 @@ OPTIONS: tuple[Option, ...] = (
         help="the root file system, mounted read-only",
     ),
     Option(
+        key="rootfs_mode", field="rootfs_mode", kind="choice", group="files", metavar="MODE", default="bind",
+        choices=("bind", "overlay"), example="overlay",
+        help="bind: --rootfs read-only; overlay: writable, and what is written lies in memory and goes with "
+        "the container",
+    ),
+    Option(
         key="toolchain", field="toolchains", kind="path", group="files", metavar="DIR",
         example="/opt/toolchains/node", repeat=True,
         help="a directory of programs, read-only at the same path inside",
@@ -209,6 +215,11 @@ OPTIONS: tuple[Option, ...] = (
         default="copy", choices=("copy", "bind"), example="bind",
         help="copy leaves out links, repositories and what looks like credentials; bind shows the "
         "directory itself",
+    ),
+    Option(
+        key="verify_context_integrity", field="verify_context", kind="flag", group="files", default="false",
+        example="true", bare="true",
+        help="refuse to start unless the copied context holds, byte for byte, what the directory held",
     ),
     Option(
         key="volume", field="volumes", kind="volume", group="files", short="-v", metavar="SRC:DEST[:ro|rw]",
@@ -266,6 +277,11 @@ OPTIONS: tuple[Option, ...] = (
         "second)",
     ),
     Option(
+        key="cgroup_parent", field="cgroup_parent", kind="inside", group="limits", metavar="PATH",
+        default="the first place that is delegated to the caller", example="/nucleus.slice",
+        help="the cgroup below which the container's own is made: a path in the cgroup tree, which must exist",
+    ),
+    Option(
         key="memlock", field="memlock_bytes", kind="size", group="limits", metavar="SIZE", unit="bytes",
         example="64K",
         help="the most memory that a process may lock (RLIMIT_MEMLOCK)",
@@ -296,6 +312,22 @@ OPTIONS: tuple[Option, ...] = (
         key="gidmap", field="gidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT",
         example="1000:1000:1", repeat=True,
         help="a line of the group id map, instead of --userns; needs --uidmap",
+    ),
+    Option(
+        key="time_namespace", field="time_namespace", kind="flag", group="isolation", default="false",
+        example="true", bare="true",
+        help="a time namespace of its own, in which the monotonic clocks can be set when it is restored",
+    ),
+    Option(
+        key="disable_cgroup_namespace", field="disable_cgroup_namespace", kind="flag", group="isolation",
+        default="false", example="true", bare="true",
+        help="show the workload the path of its cgroup on the host",
+    ),
+    Option(
+        key="proc_rw", field="proc_rw", kind="flag", group="security", default="false", example="true",
+        bare="true",
+        help="leave /proc writable where the workload's user may write, such as /proc/self/oom_score_adj; "
+        "what is masked stays masked",
     ),
     Option(
         key="seccomp_profile", field="seccomp_profile", kind="profile", group="security",

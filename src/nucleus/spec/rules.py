@@ -84,11 +84,44 @@ def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
 
 
 def needs_a_context(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """--context-mode says nothing without --context."""
-    if spec.wrote("context_mode") and not spec.context and where.nowhere("context"):
+    """Options of the context say nothing without one; a directory that is shown itself may change at any time."""
+    for key in ("context_mode", "verify_context_integrity"):
+        if spec.wrote(key) and not spec.context and where.nowhere("context"):
+            yield _problem(
+                where[key], "has no effect without a context", "add --context DIR, or leave it away"
+            )
+    if spec.verify_context and spec.context and spec.context_mode == "bind":
         yield _problem(
-            where["context_mode"], "has no effect without a context", "add --context DIR, or leave it away"
+            where["verify_context_integrity"],
+            "a bound context may change at any time: nothing that is verified would hold",
+            "use --context-mode copy, or leave it away",
         )
+
+
+def overlay_needs_a_rootfs(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """The host's own /usr is never made writable, not even as a copy in memory."""
+    if spec.wrote("rootfs_mode") and not spec.rootfs and where.nowhere("rootfs"):
+        yield _problem(
+            where["rootfs_mode"], "has no effect without --rootfs", "add --rootfs DIR, or leave it away"
+        )
+
+
+# Option → (its field, the value that takes something of the sandbox away, what).
+_WEAKER = {
+    "proc_rw": ("proc_rw", True, "a writable /proc"),
+    "disable_cgroup_namespace": ("disable_cgroup_namespace", True, "the host's cgroup path"),
+    "rootfs_mode": ("rootfs_mode", "overlay", "a writable root file system"),
+}
+
+
+def strict_modes_stay_strict(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Modes other than agent take nothing that weakens the sandbox."""
+    for key, (field, value, what) in _WEAKER.items() if spec.mode != "agent" else ():
+        if getattr(spec, field) == value:
+            yield _problem(
+                where[key], f"mode {spec.mode} does not allow {what}",
+                "leave it away, or use --service-mode agent",
+            )  # fmt: skip
 
 
 def host_network_is_agreed(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
@@ -212,6 +245,8 @@ RULES = (
     needs_a_command,
     needs_a_workspace,
     needs_a_context,
+    overlay_needs_a_rootfs,
+    strict_modes_stay_strict,
     host_network_is_agreed,
     memory_limits_agree,
     locked_memory_is_set_once,

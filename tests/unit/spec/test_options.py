@@ -51,7 +51,8 @@ def _typed_default(option: Option) -> object:
     [
         "log_format", "service_mode", "rm", "stop_signal", "stop_timeout", "workspace_mode",
         "workspace_exec", "allow_workspace_config", "context_mode", "shm_size", "pids", "network",
-        "allow_host_network", "seccomp_profile",
+        "allow_host_network", "seccomp_profile", "rootfs_mode", "time_namespace", "proc_rw",
+        "disable_cgroup_namespace", "verify_context_integrity",
     ],
 )  # fmt: skip
 def test_the_default_that_is_shown_is_the_one_that_holds(key: str) -> None:

@@ -23,6 +23,13 @@ from nucleus.spec.rules import check
             "read-only workspace",
         ),
         ({"context_mode": "bind"}, "context_mode", "without a context"),
+        ({"verify_context_integrity": True}, "verify_context_integrity", "without a context"),
+        (
+            {"context": "c", "context_mode": "bind", "verify_context_integrity": True},
+            "verify_context_integrity",
+            "may change at any time",
+        ),
+        ({"rootfs_mode": "overlay"}, "rootfs_mode", "without --rootfs"),
         ({"network": "host"}, "network", "--allow-host-network"),
         ({"allow_host_network": True}, "allow_host_network", "without --network host"),
         ({"memory": "1G", "memory_high": "2G"}, "memory_high", "above --memory"),
@@ -124,3 +131,18 @@ def test_only_what_lies_in_the_own_home_comes_from_a_home(path: str, own: str, a
 )
 def test_other_places_inside_are_free(path: str) -> None:
     assert reserved_target(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "key"),
+    [
+        ("proc_rw", True, "proc_rw"),
+        ("disable_cgroup_namespace", True, "disable_cgroup_namespace"),
+        ("rootfs_mode", "overlay", "rootfs_mode"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["strict-agent", "production"])
+def test_strict_modes_take_nothing_that_weakens(mode: str, field: str, value: object, key: str) -> None:
+    spec = ContainerSpec(command=("true",), rootfs="/srv/x", mode=mode).replace(**{field: value})
+    assert [p.where for p in check(spec, {key: f"--{key}"})] == [f"--{key}"]
+    assert check(spec.replace(mode="agent")) == ()
