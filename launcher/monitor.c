@@ -247,17 +247,6 @@ int run_await_proceed(const struct step *step, struct env *env)
 	}
 }
 
-static bool plan_has(const struct plan *plan, u32 opcode)
-{
-	u64 cursor = 0;
-	struct step step;
-
-	while (plan_next(plan, &cursor, &step))
-		if (step.opcode == opcode)
-			return true;
-	return false;
-}
-
 /* Everything up to the moment in which the child can go on by itself. */
 static int start(struct env *env)
 {
@@ -265,7 +254,7 @@ static int start(struct env *env)
 	struct message created = { .type = MESSAGE_CREATED };
 	int result = 0;
 
-	env->two_phase = plan_has(env->plan, STEP_AWAIT_PROCEED);
+	env->two_phase = env->plan->seen[STEP_AWAIT_PROCEED];
 	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++)
 		result = run_phase(env, phases[i]);
 	if (result)
@@ -278,7 +267,7 @@ static int start(struct env *env)
 	result = run_phase(env, PHASE_HOST_MOUNTS);
 	if (result)
 		return result;
-	if (plan_has(env->plan, STEP_AWAIT_HOST_MOUNTS))
+	if (env->plan->seen[STEP_AWAIT_HOST_MOUNTS])
 		(void)tell_letter(env, 'H');
 	result = run_phase(env, PHASE_RELEASE);
 	if (!result)

@@ -28,6 +28,7 @@ enum check {
 #define MAX_PLAN_BYTES (4U << 20)
 #define MAX_PLAN_STEPS 16384U
 #define MAX_OPCODE 96U
+#define MAX_PHASE 0x30U
 
 struct field_rule {
 	char kind;
@@ -59,12 +60,20 @@ struct step {
 	struct value field[MAX_FIELDS];
 };
 
+/* From a phase's first step to behind its last one: a process reads its own part of the plan and no other's. */
+struct span {
+	u64 begin, end;
+	u32 index; /* of the first step */
+};
+
 struct plan {
 	const u8 *bytes;
 	u64 size;
 	enum kind kind;
 	u32 steps;
 	u64 where; /* on refusal: the offset of the first byte that was not understood */
+	struct span spans[MAX_PHASE];
+	u16 seen[MAX_OPCODE]; /* how often each step stands in the plan */
 };
 
 /* Checks everything; 0, or -errno: EBADMSG (framing), EPROTO (another version or table), E2BIG, EINVAL (a value). */
@@ -72,5 +81,7 @@ int plan_check(struct plan *plan, const void *bytes, u64 size, u32 slots);
 
 /* Walks a checked plan.  Start with cursor 0; false at the end. */
 bool plan_next(const struct plan *plan, u64 *cursor, struct step *step);
+/* The same, with the steps of one phase only. */
+bool plan_next_of(const struct plan *plan, enum phase phase, u64 *cursor, struct step *step);
 
 #endif

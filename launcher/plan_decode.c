@@ -22,13 +22,40 @@ const struct step_rule *step_rule(u32 opcode)
 	return opcode < MAX_OPCODE && rules[opcode].name ? &rules[opcode] : NULL;
 }
 
-static u64 load(const u8 *at, unsigned bytes)
-{
-	u64 value = 0;
+/* A plan is little-endian, and so is every machine that the launcher knows. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers of a plan are loaded as they lie there");
 
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (u64)at[i] << (8 * i);
-	return value;
+#define LOAD(type) \
+	static type load_##type(const u8 *at) \
+	{ \
+		type value; \
+		__builtin_memcpy(&value, at, sizeof(value)); \
+		return value; \
+	}
+LOAD(u16)
+LOAD(u32)
+LOAD(u64)
+
+static bool has_zero_byte(u64 word)
+{
+	return (word - 0x0101010101010101U) & ~word & 0x8080808080808080U;
+}
+
+/* Only zeros behind the value, up to the next word's begin; no NUL in a text.  A start waits for this: by words. */
+static bool canonical(char kind, const struct value *value)
+{
+	const u8 *at = (const u8 *)value->bytes, *last = at + value->number - value->number % 8;
+	unsigned bits = 8 * (unsigned)(value->number % 8); /* of the last word, that belong to the value */
+	u64 tail = load_u64(last);
+
+	if (tail >> bits)
+		return false;
+	if (kind == 'b')
+		return true;
+	for (; at < last; at += 8)
+		if (has_zero_byte(load_u64(at)))
+			return false;
+	return !has_zero_byte(tail | ~0ULL << bits);
 }
 
 /* Absolute, no empty, "." or ".." component; "/" alone is a path. */
@@ -87,14 +114,14 @@ static bool value_allowed(const struct field_rule *rule, const struct value *val
 	return false;
 }
 
-/* One field at *at, which is advanced; false when it does not fit before end or is not canonical. */
+/* One field at *at, which is advanced; false when it does not fit before end. */
 static bool decode_field(char kind, const u8 **at, const u8 *end, struct value *value)
 {
 	u64 left = (u64)(end - *at), padded;
 
 	if (left < 8)
 		return false;
-	value->number = load(*at, 8);
+	value->number = load_u64(*at);
 	value->bytes = NULL;
 	*at += 8, left -= 8;
 	if (kind == 'n' || kind == 'f')
@@ -105,13 +132,6 @@ static bool decode_field(char kind, const u8 **at, const u8 *end, struct value *
 	if (padded > left)
 		return false;
 	value->bytes = (const char *)*at;
-	for (u64 i = value->number; i < padded; i++)
-		if ((*at)[i])
-			return false;
-	if (kind == 's')
-		for (u64 i = 0; i < value->number; i++)
-			if (!(*at)[i])
-				return false;
 	*at += padded;
 	return true;
 }
@@ -123,10 +143,10 @@ static int decode_step(const struct plan *plan, u64 *cursor, struct step *step)
 
 	if ((u64)(end - at) < STEP_BYTES)
 		return -EBADMSG;
-	step->opcode = (u32)load(at, 2);
+	step->opcode = load_u16(at);
 	step->rule = step_rule(step->opcode);
-	body = load(at + 4, 4);
-	if (!step->rule || load(at + 2, 2))
+	body = load_u32(at + 4);
+	if (!step->rule || load_u16(at + 2))
 		return -EPROTO;
 	at += STEP_BYTES;
 	if (body > (u64)(end - at))
@@ -141,8 +161,10 @@ static int decode_step(const struct plan *plan, u64 *cursor, struct step *step)
 	return 0;
 }
 
-static int check_counts(const struct plan *plan, const u16 *seen)
+static int check_counts(const struct plan *plan)
 {
+	const u16 *seen = plan->seen;
+
 	for (u32 opcode = 0; opcode < MAX_OPCODE; opcode++) {
 		enum count allowed;
 
@@ -172,34 +194,52 @@ static int check_relations(const u16 *seen)
 	return 0;
 }
 
+/* What one step has beyond its frame: values, and a place in its actor's order that does not go back. */
+static int check_step(const struct step *step, u32 slots, int phase[3])
+{
+	int at = (int)step->rule->phase;
+
+	for (unsigned i = 0; i < step->rule->fields; i++) {
+		const struct field_rule *rule = &step->rule->field[i];
+		const struct value *value = &step->field[i];
+
+		if (value->bytes && !canonical(rule->kind, value))
+			return -EBADMSG;
+		if (!value_allowed(rule, value, slots))
+			return -EINVAL;
+	}
+	if (at < phase[at >> 4])
+		return -EINVAL;
+	phase[at >> 4] = at;
+	return 0;
+}
+
 static int check_steps(struct plan *plan, u32 slots)
 {
 	u64 cursor = HEADER_BYTES;
-	u16 seen[MAX_OPCODE] = { 0 };
 	int phase[3] = { 0, 0, 0 }, error;
 
 	for (u32 i = 0; i < plan->steps; i++) {
+		struct span *span;
 		struct step step;
-		int at;
 
 		plan->where = cursor;
 		error = decode_step(plan, &cursor, &step);
+		if (!error)
+			error = check_step(&step, slots, phase);
 		if (error)
 			return error;
-		for (unsigned n = 0; n < step.rule->fields; n++)
-			if (!value_allowed(&step.rule->field[n], &step.field[n], slots))
-				return -EINVAL;
-		at = (int)step.rule->phase;
-		if (at < phase[at >> 4])
-			return -EINVAL;
-		phase[at >> 4] = at;
-		seen[step.opcode]++;
+		plan->seen[step.opcode]++;
+		span = &plan->spans[step.rule->phase];
+		if (!span->end)
+			*span = (struct span){ .begin = plan->where, .index = i };
+		span->end = cursor;
 	}
 	plan->where = cursor;
 	if (cursor != plan->size)
 		return -EBADMSG;
-	error = check_counts(plan, seen);
-	return error ? error : check_relations(seen);
+	error = check_counts(plan);
+	return error ? error : check_relations(plan->seen);
 }
 
 int plan_check(struct plan *plan, const void *bytes, u64 size, u32 slots)
@@ -211,15 +251,15 @@ int plan_check(struct plan *plan, const void *bytes, u64 size, u32 slots)
 		return -E2BIG;
 	if (size < HEADER_BYTES || memcmp(header, "NUCPLAN", 8))
 		return -EBADMSG;
-	if (load(header + 8, 2) != PLAN_VERSION || load(header + 24, 8) != schema_hash)
+	if (load_u16(header + 8) != PLAN_VERSION || load_u64(header + 24) != schema_hash)
 		return -EPROTO;
-	plan->kind = (enum kind)load(header + 10, 2);
+	plan->kind = (enum kind)load_u16(header + 10);
 	if (plan->kind != KIND_CREATE && plan->kind != KIND_JOIN)
 		return -EPROTO;
-	plan->steps = (u32)load(header + 12, 4);
+	plan->steps = load_u32(header + 12);
 	if (plan->steps > MAX_PLAN_STEPS)
 		return -E2BIG;
-	if (load(header + 16, 8) != size - HEADER_BYTES)
+	if (load_u64(header + 16) != size - HEADER_BYTES)
 		return -EBADMSG;
 	return check_steps(plan, slots);
 }
@@ -234,4 +274,19 @@ bool plan_next(const struct plan *plan, u64 *cursor, struct step *step)
 		return false;
 	step->index++;
 	return decode_step(plan, cursor, step) == 0;
+}
+
+bool plan_next_of(const struct plan *plan, enum phase phase, u64 *cursor, struct step *step)
+{
+	const struct span *span = &plan->spans[phase];
+	bool more;
+
+	if (!*cursor) {
+		*cursor = span->begin;
+		step->index = span->index - 1;
+	}
+	do /* steps of other actors may stand between */
+		more = *cursor < span->end && plan_next(plan, cursor, step);
+	while (more && step->rule->phase != phase);
+	return more;
 }

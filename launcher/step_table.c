@@ -87,9 +87,7 @@ int run_phase(struct env *env, enum phase phase)
 	u64 cursor = 0;
 	struct step step;
 
-	while (plan_next(env->plan, &cursor, &step)) {
-		if (step.rule->phase != phase)
-			continue;
+	while (plan_next_of(env->plan, phase, &cursor, &step)) {
 		int result = run_step(env, &step);
 
 		if (result)
@@ -104,9 +102,7 @@ int run_phase_to_end(struct env *env, enum phase phase)
 	struct step step;
 	int first = 0;
 
-	while (plan_next(env->plan, &cursor, &step)) {
-		if (step.rule->phase != phase)
-			continue;
+	while (plan_next_of(env->plan, phase, &cursor, &step)) {
 		int result = run_step(env, &step);
 
 		if (!result)

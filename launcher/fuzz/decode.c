@@ -39,6 +39,37 @@ static void check_steps(const struct plan *plan)
 		violated("a walk meets every step and ends at the end");
 }
 
+static void check_phases(const struct plan *plan)
+{
+	u32 count = 0, seen = 0;
+
+	for (unsigned phase = 0; phase < MAX_PHASE; phase++) {
+		u64 cursor = 0;
+		i32 last = -1;
+		struct step step;
+
+		while (plan_next_of(plan, (enum phase)phase, &cursor, &step)) {
+			struct step same;
+			u64 from_start = 0;
+
+			if (step.rule->phase != phase || (i32)step.index <= last)
+				violated("a phase has its own steps, in order");
+			last = (i32)step.index;
+			count++;
+			do
+				if (!plan_next(plan, &from_start, &same))
+					violated("a step of a phase is one of the plan");
+			while (same.index != step.index);
+			if (from_start != cursor || same.opcode != step.opcode)
+				violated("both walks number a step alike");
+		}
+	}
+	for (u32 opcode = 0; opcode < MAX_OPCODE; opcode++)
+		seen += plan->seen[opcode];
+	if (count != plan->steps || seen != count)
+		violated("every step belongs to one phase, and is counted once");
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static u8 again[ROOM];
@@ -57,6 +88,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		violated("a refusal points into the plan");
 	if (!result) {
 		check_steps(&plan);
+		check_phases(&plan);
 		if (size <= ROOM && (plan_reencode(&plan, again, ROOM) != size || memcmp(again, copy, size)))
 			violated("an accepted plan re-encodes to the same bytes");
 	}
