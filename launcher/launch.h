@@ -5,7 +5,7 @@
 #include "plan.h"
 #include "report.h"
 
-#define MAX_SLOTS 64U
+#define MAX_SLOTS 80U /* those of a plan, and what is only held open */
 #define MAX_CGROUPS 16U
 #define MAX_MOUNTS 256U
 #define MAX_USERNS 8U

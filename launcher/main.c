@@ -53,6 +53,36 @@ static bool parse_fd(const char *text, int *fd)
 	return true;
 }
 
+/* The lowest descriptor from `first` on that belongs to this launch, or ~0. */
+static u32 next_own(const struct env *env, u32 first)
+{
+	const int own[] = { env->plan_fd, env->control };
+	u32 lowest = ~0U;
+
+	for (u32 i = 0; i < env->slot_count + 2; i++) {
+		int fd = i < 2 ? own[i] : env->slots[i - 2];
+
+		if (fd >= (int)first && (u32)fd < lowest)
+			lowest = (u32)fd;
+	}
+	return lowest;
+}
+
+/* What a host program left inheritable is let go of at once: a pipe of its own must not stay open as long as a container
+ * lives.  The launch's own go no further than the next exec. */
+static long close_foreign(const struct env *env)
+{
+	u32 first = 3, own;
+	long result = K(__NR_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+
+	while (result >= 0 && (own = next_own(env, first)) != ~0U) {
+		if (own > first)
+			result = K(__NR_close_range, first, own - 1, 0);
+		first = own + 1;
+	}
+	return result < 0 ? result : K(__NR_close_range, first, ~0U, 0);
+}
+
 static const char *read_arguments(struct env *env, int argc, char **argv)
 {
 	if (argc < 4 || !parse_fd(argv[1], &env->plan_fd))
@@ -120,7 +150,7 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 		why = read_plan(&env, &plan);
 	if (why)
 		return refuse(why, "reinstall nucleus; only nucleus itself starts the launcher");
-	if (K(__NR_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+	if (close_foreign(&env) < 0)
 		return refuse("close_range is missing", "Linux 5.11 or newer is needed");
 	exit = monitor(&env);
 	/* Where nobody listens, what the exit code does not tell is said on the terminal. */

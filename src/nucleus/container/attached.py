@@ -12,7 +12,6 @@ from .sweep import sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from socket import socket
 
@@ -59,7 +58,7 @@ def _launch(prepared: Prepared, stdin: bytes | None, on_data: OnData) -> Watched
 
 def _start(
     prepared: Prepared, stdin: bytes | None, kept: ExitStack
-) -> tuple[subprocess.Popen[bytes], socket, tuple[int, int]]:
+) -> tuple[launcher.Process, socket, tuple[int, int]]:
     """The launcher's process, our end of the control socket, and the reading ends, which `kept` closes."""
     ours, theirs = supervise.control_pair()
     kept.callback(ours.close)

@@ -12,8 +12,8 @@ from . import report
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from subprocess import Popen
 
+    from .launcher import Process
     from .report import ExitRecord
 
 CAPTURE_BYTES = 1 << 20
@@ -64,7 +64,7 @@ def control_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def watch(
-    process: Popen[bytes],
+    process: Process,
     control: socket.socket,
     streams: tuple[int, int],
     on_data: tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None] = (None, None),
