@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from .container.attached import OnData
+    from .container.prepare import Prepared
     from .container.result import Result
 
 
@@ -38,6 +40,9 @@ def run(
     The container ends with the calling process, and its record goes with it.
     """
     if not isinstance(spec, ContainerSpec):
+        known = None if "command" in options else WARM.start(spec, options)
+        if known is not None:
+            return _attached(known, tuple(spec), stdin, (on_stdout, on_stderr), check)
         wanted = from_mapping({"command": list(spec), **options})
     elif options:
         raise SpecError(
@@ -46,12 +51,20 @@ def run(
     else:
         wanted = rules.require(spec)
     prepared = prepare(wanted.replace(rm=True), owner=OWNER_KILLS, warm=WARM)
+    if not isinstance(spec, ContainerSpec):
+        WARM.learn(options, wanted.replace(rm=True), prepared)
+    return _attached(prepared, wanted.command, stdin, (on_stdout, on_stderr), check)
+
+
+def _attached(
+    prepared: Prepared, command: tuple[str, ...], stdin: bytes | None, on_data: OnData, check: bool
+) -> Result:
     try:
-        result = run_attached(prepared, stdin, (on_stdout, on_stderr))
+        result = run_attached(prepared, stdin, on_data)
     except LaunchError:
         WARM.facts.forget()  # the machine may have changed in a way that no look at it shows
         raise
-    return checked(result, wanted.command) if check else result
+    return checked(result, command) if check else result
 
 
 class Sandbox:

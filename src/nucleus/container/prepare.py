@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .warm import Warm
 
 HOME = "/home/agent"
+RESOLV_CONF = "/etc/resolv.conf"
 
 
 class Prepared:
@@ -335,9 +336,9 @@ def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> t
 
 
 def _resolv_conf(spec: ContainerSpec, finder: SourceFinder) -> Source | None:
-    if spec.network != "host" or spec.rootfs or not os.path.exists("/etc/resolv.conf"):
+    if spec.network != "host" or spec.rootfs or not os.path.exists(RESOLV_CONF):
         return None
-    return finder.find("/etc/resolv.conf", "--network")
+    return finder.find(RESOLV_CONF, "--network")
 
 
 def environment(spec: ContainerSpec) -> dict[str, str]:

@@ -31,19 +31,34 @@ def _bases(wish: int) -> Iterator[int]:
     yield from range(_FIRST, _LAST - BLOCK, BLOCK)
 
 
-def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int = 0) -> tuple[int, int]:
-    """(first host id, descriptor that holds the block).  Raises HostUnsupported when every block is in use.
-
-    wish: the block to take if nobody has it.
-    """
+def _folder(directory: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
+        return os.open(directory, flags)
+    except FileNotFoundError:
         # makedirs(3) would make what lies above by the umask alone: whoever may write there holds every lock.
         for path in (os.path.dirname(directory), directory):
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
                 continue
-        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.open(directory, flags)
+
+
+def _overlaps(base: int, taken: tuple[IdRange, ...]) -> bool:
+    for known in taken:  # a loop: a start has no time for a generator per line of /etc/passwd
+        if base < known.start + known.count and known.start < base + BLOCK:
+            return True
+    return False
+
+
+def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int = 0) -> tuple[int, int]:
+    """(first host id, descriptor that holds the block).  Raises HostUnsupported when every block is in use.
+
+    wish: the block to take if nobody has it.
+    """
+    try:
+        folder = _folder(directory)
     except OSError as error:
         raise HostUnsupported(
             f"no place for the locks of id ranges: {(error.strerror or '').lower()}",
@@ -52,7 +67,7 @@ def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int =
         ) from None
     try:
         for base in _bases(wish):
-            if any(base < r.start + r.count and r.start < base + BLOCK for r in taken):
+            if _overlaps(base, taken):
                 continue
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(str(base), flags, 0o600, dir_fd=folder)

@@ -10,26 +10,22 @@ to it.  It holds the launch document with the variables in it.  ✗ values that 
 from __future__ import annotations
 
 import os
-import time
 from stat import S_ISREG
 from struct import error as StructError
 
 from ..base.digest import digest
 from ..base.errors import PermissionRefused, SpecError
 from ..base.jsontext import dumps
-from ..cgroup import tree
 from ..cgroup.parent import CgroupDirectory
 from ..plan import schema
-from ..plan.encode import decode, encode_step, join
-from ..plan.steps import LaunchPlan, Step, step
+from ..plan.encode import decode
+from ..plan.steps import LaunchPlan, Step
 from ..spec.parse import from_mapping
 from ..state.record import ContainerRecord, from_json
 from ..state.store import write_file
-from . import ranges
 from .attached import OWNER_KILLS, checked, run_attached
-from .prepare import Prepared, environment, open_store, prepare
-from .slots import open_slots
-from .sweep import sweep_holder
+from .prepare import prepare
+from .template import Template
 from .warm import WARM
 
 TYPE_CHECKING = False
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
 _MAGIC = b"NUCPLAN-SAVED 1"
 _MAX_BYTES = schema.MAX_BYTES + (1 << 20)
 _HOSTNAME = "sandbox"  # an id would make every plan another one
-_BLOCK = ranges.BLOCK
 
 
 class SavedPlan:
@@ -54,21 +49,16 @@ class SavedPlan:
     `recompiled`: the file was of another boot or a changed machine, so its document was compiled again.
     """
 
-    __slots__ = (
-        "_cgroups", "_chunks", "_document", "_encoded", "_facts", "_plan", "_record", "_spec", "_variables",
-        "recompiled",
-    )  # fmt: skip
+    __slots__ = ("_cgroups", "_document", "_record", "_spec", "_template", "recompiled")
 
     def __init__(
-        self, document: dict[str, Any], plan: LaunchPlan, record: ContainerRecord,
+        self, document: dict[str, Any], facts: HostFacts, plan: LaunchPlan, record: ContainerRecord,
         cgroups: tuple[CgroupDirectory, ...],
     ) -> None:  # fmt: skip
         """For this class alone: `compile` and `load` make one."""
-        self._document, self._plan, self._record, self._cgroups = document, plan, record, cgroups
-        self._spec, self._facts = _spec(document), WARM.facts.get()
-        self._variables = environment(self._spec)
-        self._chunks = [encode_step(s) for s in plan.steps]
-        self._encoded = join(plan.kind, self._chunks)
+        self._document, self._record, self._cgroups = document, record, cgroups
+        self._spec = _spec(document)
+        self._template = Template(self._spec, facts, plan, record, cgroups)
         self.recompiled = False
 
     @classmethod
@@ -82,7 +72,7 @@ class SavedPlan:
         prepared = prepare(_spec(document), owner=OWNER_KILLS, warm=WARM)
         try:
             assert prepared.plan is not None and prepared.record is not None and prepared.request is not None
-            return cls(document, prepared.plan, prepared.record, prepared.parents)
+            return cls(document, prepared.request.facts, prepared.plan, prepared.record, prepared.parents)
         finally:
             prepared.discard()
 
@@ -98,13 +88,13 @@ class SavedPlan:
     def _to_bytes(self) -> bytes:
         header: dict[str, Any] = {
             "document": self._document,
-            "facts": _digest(self._facts),
-            "slots": self._plan.slots,
-            "origins": tuple([s.origin for s in self._plan.steps]),
+            "facts": _digest(self._template.facts),
+            "slots": self._template.plan.slots,
+            "origins": tuple([s.origin for s in self._template.plan.steps]),
             "cgroups": self._cgroups,
             "record": self._record,
         }
-        return b"\n".join([_MAGIC, dumps(header).encode(), self._encoded])
+        return b"\n".join([_MAGIC, dumps(header).encode(), self._template.encoded()])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SavedPlan:
@@ -120,10 +110,11 @@ class SavedPlan:
             if magic != _MAGIC:
                 raise ValueError("another format")
             header = json.loads(header_line)
-            if header["facts"] != _digest(WARM.facts.get()):
+            facts = WARM.facts.get()
+            if header["facts"] != _digest(facts):
                 return cls._again(header["document"])
-            saved = cls(header["document"], *_parts(header, encoded))
-            if saved._encoded != encoded:
+            saved = cls(header["document"], facts, *_parts(header, encoded))
+            if saved._template.encoded() != encoded:
                 raise ValueError("the plan has more than one encoding")
         except (ValueError, TypeError, KeyError, IndexError, StructError) as reason:
             raise SpecError(
@@ -148,66 +139,10 @@ class SavedPlan:
         on_stderr: Callable[[bytes], None] | None = None,
     ) -> Result:
         """Run it and wait, as `nucleus.run` does."""
-        result = run_attached(self._prepared(), stdin, (on_stdout, on_stderr))
+        # Where its block of host ids is in use and holds more than the map, the plan is compiled for another one.
+        prepared = self._template.start() or prepare(self._spec, owner=OWNER_KILLS, warm=WARM)
+        result = run_attached(prepared, stdin, (on_stdout, on_stderr))
         return checked(result, self._spec.command) if check else result
-
-    def _prepared(self) -> Prepared:
-        prepared = Prepared(open_store(self._spec))
-        try:
-            if self._fill(prepared):
-                return prepared
-        except BaseException:
-            prepared.discard()
-            raise
-        prepared.discard()
-        return prepare(self._spec, owner=OWNER_KILLS, warm=WARM)
-
-    def _fill(self, prepared: Prepared) -> bool:
-        """What is unique to this start; False when the plan's host ids are in use and cannot be moved."""
-        record, prepared.plan, prepared.encoded = self._record, self._plan, self._encoded
-        if not record.rootless:
-            if (wish := self._block()) is None:
-                return False
-            base, lock = ranges.take(_taken(self._facts), wish=wish)
-            prepared.held.append(lock)
-            if base != wish:
-                if self._plan.steps_of("make-userns"):
-                    return False
-                prepared.plan, prepared.encoded = self._moved(base)
-                record = record.replace(uid_map=((0, base, _BLOCK),), gid_map=((0, base, _BLOCK),))
-        parents = []
-        for directory in self._cgroups:
-            parents.append(tree.open_directory(directory))
-            prepared.held.append(parents[-1])
-        prepared.state = prepared.store.create(prepared.id)
-        if record.name:
-            sweep_holder(prepared.store, record.name)
-            prepared.store.take_name(record.name, prepared.id)
-        prepared.record = record.replace(
-            id=prepared.id,
-            created_ns=time.time_ns(),
-            cgroups=tuple([f"{d.path}/nucleus-{prepared.id}" for d in self._cgroups]),
-        )
-        write_file(prepared.state.fd, "state.json", prepared.record.to_json())
-        open_slots(prepared, self._spec, self._facts, self._variables, parents)
-        return True
-
-    def _block(self) -> int | None:
-        """The first host id, where the whole map is one block: it is not when an owner is mapped himself."""
-        maps = {*self._record.uid_map, *self._record.gid_map}
-        (inside, base, count), *others = maps
-        return base if not others and (inside, count) == (0, _BLOCK) else None
-
-    def _moved(self, base: int) -> tuple[LaunchPlan, bytes]:
-        """The same plan on another block: one step holds it."""
-        steps, chunks = list(self._plan.steps), list(self._chunks)
-        at = next(n for n, s in enumerate(steps) if s.name == "write-id-map")
-        line = f"0 {base} {_BLOCK}\n"
-        origin = steps[at].origin
-        steps[at] = step("write-id-map", origin=origin, uid_map=line, gid_map=line, deny_setgroups=0)
-        chunks[at] = encode_step(steps[at])
-        plan = LaunchPlan(kind=self._plan.kind, steps=tuple(steps), slots=self._plan.slots)
-        return plan, join(plan.kind, chunks)
 
 
 def _spec(document: dict[str, Any]) -> ContainerSpec:
@@ -219,11 +154,6 @@ def _spec(document: dict[str, Any]) -> ContainerSpec:
             remedy="use context_mode bind, or a volume",
         )
     return spec.replace(rm=True, hostname=spec.hostname or spec.name or _HOSTNAME)
-
-
-def _taken(facts: HostFacts) -> tuple[Any, ...]:
-    known = facts.subordinate
-    return known.taken_uids + known.taken_gids if known else ()
 
 
 def _digest(facts: HostFacts) -> str:

@@ -6,16 +6,24 @@ Everything that belongs to one container alone is still made anew; what is kept 
 
 from __future__ import annotations
 
+import os
+
+from ..base.jsontext import dumps
 from ..host.current import CurrentFacts
 from ..plan import reuse
+from .prepare import RESOLV_CONF
 from .sources import root_entries
+from .template import Template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..host.facts import HostFacts
     from ..plan.request import Request, RootEntry
     from ..plan.reuse import Compiled
     from ..spec.container import ContainerSpec
+    from .prepare import Prepared
     from .sources import SourceFinder
 
 _KINDS = 8  # of sandboxes that one program uses in turn
@@ -24,12 +32,32 @@ _KINDS = 8  # of sandboxes that one program uses in turn
 class Warm:
     """Safe to use from any thread: what is kept is replaced, never changed."""
 
-    __slots__ = ("_entries", "_plans", "facts")
+    __slots__ = ("_entries", "_plans", "_templates", "facts")
 
     def __init__(self) -> None:
         self.facts = CurrentFacts()
         self._entries: tuple[HostFacts, tuple[RootEntry, ...]] | None = None
         self._plans: tuple[Compiled, ...] = ()
+        self._templates: dict[str, Template] = {}
+
+    def start(self, command: Sequence[str], options: dict[str, object]) -> Prepared | None:
+        """A launch like an earlier one with the same options; None when nothing is known, or a look says otherwise."""
+        template = self._templates.get(_key(options)) if self._templates else None
+        if template is None or template.facts is not self.facts.get() or not _plain(command):
+            return None
+        return template.start(tuple(command)) if _resolver_stands(template) else None
+
+    def learn(self, options: dict[str, object], wanted: ContainerSpec, prepared: Prepared) -> None:
+        """Keep what `prepared` took to make, where nothing of it belongs to one launch or to files that may change."""
+        request, plan, record, key = prepared.request, prepared.plan, prepared.record, _key(options)
+        if not key or request is None or plan is None or record is None or not _repeats(wanted):
+            return
+        name = "" if wanted.hostname or wanted.name else request.hostname
+        template = Template(
+            wanted, request.facts, plan, record, prepared.parents, host_name=name, resolv_conf=request.resolv_conf
+        )
+        others = list(self._templates.items())[-(_KINDS - 1) :]
+        self._templates = {**dict(others), key: template}
 
     def root_entries(
         self, spec: ContainerSpec, facts: HostFacts, finder: SourceFinder
@@ -51,6 +79,41 @@ class Warm:
         done = reuse.compiled(request)
         self._plans = (done, *self._plans[: _KINDS - 1])
         return done
+
+
+def _key(options: dict[str, object]) -> str:
+    """Options as text; "" for those that have no such form, such as a path object."""
+    try:
+        return dumps(options)  # type: ignore[arg-type]
+    except TypeError:
+        return ""
+
+
+def _plain(command: Sequence[str]) -> bool:
+    """Words that no rule refuses: others go the long way, on which the refusal is explained."""
+    return bool(command) and bool(command[0]) and all([type(w) is str and "\0" not in w for w in command])
+
+
+def _repeats(spec: ContainerSpec) -> bool:
+    """Does the spec name no file of the host, and no descriptor?"""
+    named = (
+        spec.rootfs, spec.toolchains, spec.workspace, spec.context, spec.volumes, spec.secrets, spec.env_fd,
+        spec.log_path,
+    )  # fmt: skip
+    return not any([value or value == 0 for value in named])
+
+
+def _resolver_stands(template: Template) -> bool:
+    """Is the file with the addresses of name servers still the one that the plan mounts?"""
+    source = template.resolv_conf
+    if source is None:
+        return True
+    try:
+        status = os.stat(source.path, follow_symlinks=False)
+    except OSError:
+        return False
+    device = os.major(status.st_dev) << 32 | os.minor(status.st_dev)
+    return os.path.realpath(RESOLV_CONF) == source.path and (device, status.st_ino) == (source.device, source.inode)
 
 
 WARM = Warm()  # of this process

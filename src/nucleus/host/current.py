@@ -1,15 +1,18 @@
 """The facts for a process that starts many sandboxes: probed once, and anew when they may have changed.
 
 A short look says whether they hold: who calls, from which cgroup and with which limits, the mount table, and
-the files and directories whose content is part of the facts.  What it cannot see (a sysctl) is believed for
-half a minute: at worst a step of the launch fails and says so.  ✗ reads no fact: that is probe.py.
+the files and directories whose content is part of the facts.  What it does not see (a sysctl, capabilities that the
+program gave up) is believed for half a minute: at worst a step of the launch fails, and the next launch asks anew.
+✗ reads no fact: that is probe.py.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import select
 import time
+from _thread import allocate_lock
 
 from .ids import with_subordinate_ids
 from .probe import probe
@@ -19,18 +22,18 @@ if TYPE_CHECKING:
     from .facts import HostFacts
 
 _BELIEVED_S = 30.0
-_READ = ("/proc/self/cgroup", "/proc/self/limits", "/proc/self/status")
-_STATUS_LINES = (b"CapEff:", b"Seccomp:", b"Groups:", b"Uid:", b"Gid:")
 _LOOKED_AT = ("/", "/etc", "/etc/passwd", "/etc/group", "/etc/subuid", "/etc/subgid")
 _VARIABLES = ("XDG_RUNTIME_DIR", "NUCLEUS_SCOPE")
+_LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_MEMLOCK)
 
 
 class CurrentFacts:
-    """`get()` answers with the same object for as long as nothing was seen to change."""
+    """`get()` answers with the same object for as long as nothing was seen to change.  Safe from any thread."""
 
-    __slots__ = ("_facts", "_fd", "_file", "_mounts", "_pid", "_seen", "_until")
+    __slots__ = ("_facts", "_fd", "_file", "_lock", "_mounts", "_pid", "_seen", "_until")
 
     def __init__(self) -> None:
+        self._lock = allocate_lock()
         self._facts: HostFacts | None = None
         self._seen: tuple[object, ...] = ()
         self._until = 0.0
@@ -39,15 +42,18 @@ class CurrentFacts:
         self._file = (0, 0)
 
     def get(self) -> HostFacts:
-        """The facts, with subordinate ids.  Safe to call from any thread."""
-        seen, now = self._look(), time.monotonic()
-        facts = self._facts
-        if facts is None or seen != self._seen or now > self._until:
-            facts = probe()
-            if facts.subordinate is None:
-                facts = with_subordinate_ids(facts)
-            self._facts, self._seen, self._until = facts, seen, now + _BELIEVED_S
-        return facts
+        """The facts, with subordinate ids."""
+        if self._pid not in (-1, os.getpid()):
+            self._lock = allocate_lock()  # after a fork, a thread that is not there any more may hold the old one
+        with self._lock:
+            seen, now = self._look(), time.monotonic()
+            facts = self._facts
+            if facts is None or seen != self._seen or now > self._until:
+                facts = probe()
+                if facts.subordinate is None:
+                    facts = with_subordinate_ids(facts)
+                self._facts, self._seen, self._until = facts, seen, now + _BELIEVED_S
+            return facts
 
     def forget(self) -> None:
         """Probe again next time: a launch was refused."""
@@ -61,8 +67,9 @@ class CurrentFacts:
             self._mounts,
             os.getpid(),
             [os.environ.get(name) for name in _VARIABLES],
-            [_text(path) for path in _READ[:2]],
-            [line for line in _text(_READ[2]).split(b"\n") if line.startswith(_STATUS_LINES)],
+            (os.geteuid(), os.getegid(), os.getgroups()),
+            [resource.getrlimit(number) for number in _LIMITS],
+            _text("/proc/self/cgroup"),
             _target("/proc/self/ns/mnt"),
             [_stamp(path) for path in _LOOKED_AT],
         )

@@ -23,10 +23,14 @@ def exec_step(draft: Draft, directory: str) -> None:
     """execve of the first candidate that exists."""
     request = draft.request
     draft.add(
-        "exec", "command",
-        candidates=_list(request.candidates), arguments=_list(request.spec.command),
-        environment=draft.slot("environment"), directory=directory,
+        "exec", "command", environment=draft.slot("environment"), directory=directory,
+        **exec_values(request.candidates, request.spec.command),
     )  # fmt: skip
+
+
+def exec_values(candidates: tuple[str, ...], arguments: tuple[str, ...]) -> dict[str, bytes]:
+    """The fields of the exec step that a command decides."""
+    return {"candidates": _list(candidates), "arguments": _list(arguments)}
 
 
 def _list(words: tuple[str, ...]) -> bytes:

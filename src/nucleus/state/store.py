@@ -65,7 +65,11 @@ class Store:
         fd = _private_directory(path)
         try:
             self.containers_fd = _private_child(fd, "containers", path)
-            self.names_fd = _private_child(fd, "names", path)
+            try:
+                self.names_fd = _private_child(fd, "names", path)
+            except BaseException:
+                os.close(self.containers_fd)
+                raise
         finally:
             os.close(fd)
 
@@ -274,8 +278,12 @@ def write_file(directory: int, name: str, data: bytes, *, mode: int = 0o600) -> 
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(new, flags, mode, dir_fd=directory)
         try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(fd, left) :]
+            finally:
+                os.close(fd)
             os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             os.unlink(new, dir_fd=directory)
@@ -295,8 +303,11 @@ def _full(error: OSError, where: str) -> HostUnsupported:
 def _private_directory(path: str) -> int:
     """Open the state root, making it; it must be a directory of the caller that nobody else can enter."""
     try:
-        os.makedirs(path, _PRIVATE, exist_ok=True)
-        fd = os.open(path, _DIRECTORY)
+        try:
+            fd = os.open(path, _DIRECTORY)
+        except FileNotFoundError:
+            os.makedirs(path, _PRIVATE, exist_ok=True)
+            fd = os.open(path, _DIRECTORY)
     except OSError as error:
         raise HostUnsupported(
             f"the state directory cannot be made or opened: {(error.strerror or '').lower()}",
