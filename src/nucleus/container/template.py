@@ -40,8 +40,16 @@ class Template:
     """
 
     __slots__ = (
-        "_cgroups", "_chunks", "_host_name", "_named", "_record", "_variables", "facts", "plan",
-        "resolv_conf", "spec",
+        "_cgroups",
+        "_chunks",
+        "_host_name",
+        "_named",
+        "_record",
+        "_variables",
+        "facts",
+        "plan",
+        "resolv_conf",
+        "spec",
     )
 
     def __init__(
@@ -53,7 +61,9 @@ class Template:
         self._variables = environment(spec)
         self._chunks = [encode_step(s) for s in plan.steps]
         name = host_name.encode()
-        self._named = [n for n, s in enumerate(plan.steps) if name and s.name in _NAMED and name in self._chunks[n]]
+        self._named = [
+            n for n, s in enumerate(plan.steps) if name and s.name in _NAMED and name in self._chunks[n]
+        ]
 
     def encoded(self) -> bytes:
         """The plan's bytes."""

@@ -54,7 +54,13 @@ class Warm:
             return
         name = "" if wanted.hostname or wanted.name else request.hostname
         template = Template(
-            wanted, request.facts, plan, record, prepared.parents, host_name=name, resolv_conf=request.resolv_conf
+            wanted,
+            request.facts,
+            plan,
+            record,
+            prepared.parents,
+            host_name=name,
+            resolv_conf=request.resolv_conf,
         )
         others = list(self._templates.items())[-(_KINDS - 1) :]
         self._templates = {**dict(others), key: template}
@@ -113,7 +119,10 @@ def _resolver_stands(template: Template) -> bool:
     except OSError:
         return False
     device = os.major(status.st_dev) << 32 | os.minor(status.st_dev)
-    return os.path.realpath(RESOLV_CONF) == source.path and (device, status.st_ino) == (source.device, source.inode)
+    return os.path.realpath(RESOLV_CONF) == source.path and (device, status.st_ino) == (
+        source.device,
+        source.inode,
+    )
 
 
 WARM = Warm()  # of this process

@@ -44,7 +44,9 @@ class CurrentFacts:
     def get(self) -> HostFacts:
         """The facts, with subordinate ids."""
         if self._pid not in (-1, os.getpid()):
-            self._lock = allocate_lock()  # after a fork, a thread that is not there any more may hold the old one
+            self._lock = (
+                allocate_lock()
+            )  # after a fork, a thread that is not there any more may hold the old one
         with self._lock:
             seen, now = self._look(), time.monotonic()
             facts = self._facts

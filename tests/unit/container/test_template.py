@@ -1,0 +1,109 @@
+"""A start from a template against the long way: the same plan, the same record.  ✗ starts no sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nucleus.container.prepare import Prepared, prepare
+from nucleus.container.warm import Warm
+from nucleus.host.current import CurrentFacts
+from nucleus.plan.encode import decode
+from nucleus.plan.steps import Step
+from nucleus.spec.parse import from_mapping
+from nucleus.state.record import ContainerRecord
+
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"network": "host", "allow_host_network": True},
+    {"hostname": "box", "env": {"A": "b", "PATH": "/opt/bin:/usr/bin"}},
+    {"memory": "64M", "timeout": 5, "user": "0", "workdir": "/tmp"},
+    {"seccomp_profile": "builtin:strict", "label": {"a": "b"}, "tmpfs": ["/scratch"]},
+]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("NUCLEUS_STATE_DIR", str(tmp_path / "state"))
+    yield
+    kept = tmp_path / "state" / "containers"
+    assert not kept.exists() or list(kept.iterdir()) == []
+
+
+def launched(prepared: Prepared) -> tuple[list[Step], ContainerRecord]:
+    """Plan and record, without what no two launches share; the launch itself is given up."""
+    record = prepared.record
+    assert record is not None
+    name, encoded = prepared.id, prepared.encoded
+    prepared.discard()
+    cgroups = tuple(path.replace(name, "ID") for path in record.cgroups)
+    plan = decode(encoded.replace(name[:12].encode(), b"host-name-00"))
+    # Which block of host ids is free, others decide too.
+    steps = [step for step in plan.steps if step.name != "write-id-map"]
+    return steps, record.replace(id="", created_ns=0, cgroups=cgroups, uid_map=(), gid_map=())
+
+
+def learned(options: dict[str, Any]) -> Warm:
+    warm = Warm()
+    wanted = from_mapping({"command": ["/bin/first", "one"], **options}).replace(rm=True)
+    prepared = prepare(wanted, owner=1, warm=warm)
+    warm.learn(options, wanted, prepared)
+    prepared.discard()
+    return warm
+
+
+@pytest.mark.parametrize("options", KINDS, ids=lambda o: ",".join(o) or "plain")
+@pytest.mark.parametrize("command", [["true"], ["/bin/sh", "-c", "echo 'ü\udce4' \x01"], ["./here"]])
+def test_a_template_launches_what_the_long_way_launches(options: dict[str, Any], command: list[str]) -> None:
+    short = learned(options).start(command, options)
+    assert short is not None
+    by_template = launched(short)
+    wanted = from_mapping({"command": command, **options}).replace(rm=True)
+    assert by_template == launched(prepare(wanted, owner=1))
+
+
+def test_other_options_are_another_kind() -> None:
+    assert learned({}).start(["true"], {"env": {"A": "b"}}) is None
+
+
+@pytest.mark.parametrize("command", [[], [""], ["a\0b"], ["true", 1]])
+def test_a_command_that_is_refused_goes_the_long_way(command: list[Any]) -> None:
+    assert learned({}).start(command, {}) is None
+
+
+def test_what_names_files_of_the_host_is_looked_up_each_time(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for options in ({"workspace": str(folder)}, {"volume": [f"{folder}:/data:ro"]}):
+        assert learned(options).start(["true"], options) is None
+
+
+def test_facts_that_changed_end_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    warm = learned({})
+    warm.facts.forget()
+    assert warm.start(["true"], {}) is None
+
+
+def test_options_are_compared_by_content_not_by_object() -> None:
+    options: dict[str, Any] = {"env": {"A": "b"}}
+    warm = learned(options)
+    options["env"]["A"] = "c"
+    assert warm.start(["true"], options) is None
+
+
+def test_facts_are_asked_from_many_threads_and_after_a_fork() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    facts = CurrentFacts()
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(found) for found in pool.map(lambda _: facts.get(), range(200))}) == 1
+    with facts._lock:  # what a thread of the parent may hold at the moment of the fork
+        pid = os.fork()
+        if pid == 0:
+            facts.get()
+            os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
