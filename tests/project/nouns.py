@@ -211,6 +211,15 @@ verb rm
     kernel/test_life.py::test_rm_by_force_ends_a_running_container
 verb logs
     unit/cli/test_logs_verb.py::test_what_was_kept_is_printed
+verb stats
+    kernel/test_live_limits.py::test_limits_and_counters_are_those_of_the_kernel
+    unit/cgroup/test_cgroup_stats.py::test_v1_is_read_back_as_the_same_kind_of_numbers
+verb top
+    kernel/test_live_limits.py::test_top_shows_both_pids_of_every_process
+verb update
+    kernel/test_live_limits.py::test_limits_change_while_it_runs_and_are_recorded
+    kernel/test_live_limits.py::test_less_than_is_in_use_is_refused_and_nobody_is_killed
+    kernel/test_live_limits.py::test_a_changed_limit_holds
 verb doctor
     kernel/test_nouns.py::test_doctor_judges_this_machine_in_words_and_as_json
     unit/host/test_host_doctor.py::test_the_command_s_answer_and_exit_status_agree

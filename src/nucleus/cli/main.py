@@ -22,6 +22,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("inspect", "show the record of a container"),
     "logs": ("logs", "print what a detached container wrote"),
     "rm": ("rm", "remove containers that have ended"),
+    "stats": ("stats", "show what running containers use"),
+    "top": ("top", "list the processes of a container"),
+    "update": ("update", "change limits of running containers"),
     "doctor": ("doctor", "what this machine offers, what is missing, and what mends it"),
     "schema": ("schema_cmd", "print the JSON Schema of launch documents"),
     "version": ("version", "print the version"),
@@ -34,6 +37,9 @@ _ACCEPTS = {
     "ps": ("--root",),
     "inspect": ("--root",),
     "rm": ("--root",),
+    "stats": ("--root",),
+    "top": ("--root",),
+    "update": ("--root",),
     "logs": ("--root",),
 }
 EXIT_USAGE = 125

@@ -65,7 +65,12 @@ def inspect(reference: str, root: str) -> dict[str, Any]:
     store = open_store(root)
     try:
         with resolve(store, reference) as handle:
-            return describe(handle)
+            known = describe(handle)
+            if known["status"] in ALIVE:
+                from .live import measured_or_none
+
+                known["live"] = measured_or_none(handle)
+            return known
     finally:
         store.close()
 

@@ -40,13 +40,13 @@ def open_process(pid: int, ticks: int) -> int:
 
 def start_ticks(pid: int) -> int:
     """Field 22 of /proc/PID/stat; 0 when the process is gone."""
-    fields = _stat(pid)
+    fields = stat_fields(pid)
     return int(fields[19]) if len(fields) > 19 else 0
 
 
 def is_alive(pid: int, ticks: int) -> bool:
     """Does the process with that start time run?  One that has ended and was not reaped does not."""
-    fields = _stat(pid)
+    fields = stat_fields(pid)
     return len(fields) > 19 and int(fields[19]) == ticks and fields[0] not in "ZX"
 
 
@@ -66,7 +66,8 @@ def open_first_child(init: int, init_ticks: int) -> int:
     return -1
 
 
-def _stat(pid: int) -> list[str]:
+def stat_fields(pid: int) -> list[str]:
+    """The words of /proc/PID/stat behind the name, so that field 3 is the first; none when the process is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()
