@@ -20,3 +20,5 @@ for program in nucleus-launch nucleus-log; do
     strip -o "src/nucleus/libexec/.$program.new" "build/launcher/$program"
     mv "src/nucleus/libexec/.$program.new" "src/nucleus/libexec/$program"
 done
+# What the first command would write else, and what other users of a tree of root's cannot.
+.venv/bin/python3 -I -S -c 'import sys; sys.path.append("src"); from nucleus.precompile import renew; renew()'

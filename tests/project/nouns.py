@@ -20,6 +20,13 @@ command nucleus, by any path, isolated
     project/test_isolated_entry.py::test_the_command_works_through_a_symbolic_link_and_by_a_relative_path
     project/test_isolated_entry.py::test_modules_in_the_working_directory_are_not_imported
     project/test_isolated_entry.py::test_a_document_is_decoded_without_a_hostile_msgspec
+modules of the command from one file
+    unit/imports/test_imports.py::test_a_module_says_of_itself_what_the_ordinary_finder_says
+    unit/imports/test_imports.py::test_a_source_that_changed_is_imported_by_itself
+    unit/imports/test_imports.py::test_a_file_that_is_cut_short_or_damaged_anywhere_is_passed_over
+    unit/imports/test_imports.py::test_nothing_is_written_where_somebody_else_could_exchange_it
+    project/test_precompiled.py::test_the_first_start_writes_one_file_and_no_module_needs_its_own
+    project/test_precompiled.py::test_a_changed_source_is_what_runs_and_what_a_traceback_shows
 README with its two commands, licence, changelog, contributing, security
     project/test_shape.py::test_the_two_commands_stand_on_the_first_screen_of_the_readme
     project/test_shape.py::test_the_pages_that_a_newcomer_looks_for_are_there

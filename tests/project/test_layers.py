@@ -30,7 +30,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "oci": ("topology", "container", *EFFECTS, *BELOW),
     "integrations": ("topology", "container", "sandbox", "aio", *EFFECTS, *BELOW),
     "cli": ("topology", "container", "sandbox", *EFFECTS, *BELOW),
-    "__main__": ("cli",),
+    "precompile": ("imports",),
+    "imports": ("precompile",),
+    "__main__": ("imports", "cli"),
 }
 
 # Whatever reads a clock, a file, randomness, the network or another process.
