@@ -281,14 +281,16 @@ static int block_signals(struct env *env)
 	static const u8 defaulted[] = { SIGPIPE, SIGXFSZ, SIGCHLD };
 	const struct kernel_sigaction by_default = { 0, 0, 0, 0 };
 	struct kernel_sigaction hangup = { 0, 0, 0, 0 };
-	u64 mask = FORWARDED;
+	u64 mask = FORWARDED, blocked;
 
 	for (unsigned i = 0; i < sizeof(defaulted); i++)
 		K(__NR_rt_sigaction, defaulted[i], &by_default, NULL, SIGNAL_SET_BYTES);
 	K(__NR_rt_sigaction, SIGHUP, NULL, &hangup, SIGNAL_SET_BYTES);
 	if (hangup.handler == 1 /* SIG_IGN: nohup */)
 		mask &= ~BIT(SIGHUP);
-	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, SIGNAL_SET_BYTES);
+	/* A reader of events that is gone ends no monitor; the child begins with an empty mask. */
+	blocked = mask | BIT(SIGPIPE);
+	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &blocked, NULL, SIGNAL_SET_BYTES);
 	env->signals = (int)K(__NR_signalfd4, -1, &mask, SIGNAL_SET_BYTES, 02000000 /* SFD_CLOEXEC */);
 	return env->signals < 0 ? env->signals : 0;
 }
@@ -339,6 +341,13 @@ static void take_counters(struct env *env, struct exit_record *exit)
 	if (env->counters[COUNTER_OOM_KILLS])
 		env->exit_flags |= EXIT_OOM;
 	exit->flags |= env->exit_flags;
+}
+
+/* How it ended, as far as it is known by now. */
+const struct exit_record *ended(struct env *env)
+{
+	take_counters(env, the_exit());
+	return the_exit();
 }
 
 int run_write_exit_record(const struct step *step, struct env *env)

@@ -126,6 +126,7 @@ CALLS = {
     "set-seccomp": ("seccomp",),
     "assert-locked": ("capget prctl prctl",),
     "remove-tree": ("unlinkat",),
+    "note-created": ("clock_gettime openat ppoll write close",),
 }
 
 
@@ -157,6 +158,10 @@ TOLERATED = {
         ("openat", "setpgid"), "the workload stays in its caller's process group"
     ),
     "make-userns": {"wait4": "the kernel collects what nobody waits for"},
+    **dict.fromkeys(
+        ("note-created", "note-started", "note-ended"),
+        dict.fromkeys(("clock_gettime", "openat", "ppoll", "write"), "the event is left out"),
+    ),
     "write-init-record": {"getpid": "cannot fail"},
     "read-counter": dict.fromkeys(("openat", "read"), "marked dirty"),
     "remove-cgroup": {

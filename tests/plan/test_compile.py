@@ -218,7 +218,7 @@ def test_a_plan_names_nothing_that_is_unique_to_one_run() -> None:
     for plan in (compile_plan(request), compile_join(request)):
         words = [str(value) for step in plan.steps for value in step.values]
         assert not [w for w in words if "/run/nucleus" in w or "/sys/fs/cgroup" in w or "0123456789ab" in w]
-    assert compile_plan(request).slots == ("cgroup:0", "state", "origins", "environment")
+    assert compile_plan(request).slots == ("events", "cgroup:0", "state", "origins", "environment")
 
 
 # ---- single decisions ----

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ps": ("ps", "list containers"),
     "inspect": ("inspect", "show the record of a container"),
     "logs": ("logs", "print what a detached container wrote"),
+    "events": ("events", "show what happened to containers, and what happens"),
     "rm": ("rm", "remove containers that have ended"),
     "stats": ("stats", "show what running containers use"),
     "top": ("top", "list the processes of a container"),
@@ -41,6 +42,7 @@ _ACCEPTS = {
     "top": ("--root",),
     "update": ("--root",),
     "logs": ("--root",),
+    "events": ("--root",),
 }
 EXIT_USAGE = 125
 _INTERRUPTED = 130

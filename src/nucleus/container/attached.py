@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from ..base.errors import LaunchError, NucleusError
 from ..launch import launcher, report, supervise
+from .audited import note_start
 from .result import Result, result_of
 from .sweep import sweep
 
@@ -43,6 +44,7 @@ def _launch(prepared: Prepared, stdin: bytes | None, on_data: OnData) -> Watched
     """Start the launcher with pipes, read until it has ended."""
     with ExitStack() as kept:
         try:
+            note_start(prepared)
             process, ours, streams = _start(prepared, stdin, kept)
         except BaseException:
             prepared.discard()

@@ -43,13 +43,16 @@ def selection(
     streams: tuple[str, ...] = ("stdout", "stderr"),
 ) -> Selection:
     """From the words of people: times as `parse_time` reads them, a number of lines or "all".  Raises SpecError."""
-    now = time.time_ns()
     if unknown := [s for s in streams if s not in STREAMS] or (not streams and ["none"]):
         raise SpecError(f"no stream {unknown[0]!r}", where="streams", remedy="use stdout, stderr or both")
-    return Selection(
-        since_ns=_time(since, now, "--since"), until_ns=_time(until, now, "--until"), tail=_count(tail),
-        streams=tuple(streams),
-    )  # fmt: skip
+    since_ns, until_ns = times(since, until)
+    return Selection(since_ns=since_ns, until_ns=until_ns, tail=_count(tail), streams=tuple(streams))
+
+
+def times(since: str, until: str) -> tuple[int | None, int | None]:
+    """Two points in time by the same clock, in nanoseconds; None for what nobody wrote.  Raises SpecError."""
+    now = time.time_ns()
+    return _time(since, now, "--since"), _time(until, now, "--until")
 
 
 def _time(text: str, now_ns: int, where: str) -> int | None:

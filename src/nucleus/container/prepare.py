@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 HOME = "/home/agent"
 RESOLV_CONF = "/etc/resolv.conf"
+_FILES_OF_OTHERS = ("events_jsonl", "audit_log")
 
 
 class Prepared:
@@ -279,7 +280,10 @@ def _record(
     limit_plan: LimitPlan,
     parents: list[tuple[CgroupDirectory, int]],
 ) -> ContainerRecord:
-    written = spec.replace(env=tuple([(k, "") for k, _ in spec.env]), env_fd=None).as_dict()
+    # Whoever acts on the container later may stand in another directory; descriptors are this process's own.
+    changes = {key: os.path.abspath(path) for key in _FILES_OF_OTHERS if (path := getattr(spec, key))}
+    names = tuple([(k, "") for k, _ in spec.env])
+    written = spec.replace(env=names, env_fd=None, events_fd=None, **changes).as_dict()
     return ContainerRecord(
         id=prepared.id,
         name=spec.name,

@@ -28,6 +28,10 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
 
         sweep(prepared.store)
     try:
+        if spec.audit_log:
+            from .audited import note_start
+
+            note_start(prepared)
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)
     except BaseException:
         prepared.discard()

@@ -6,6 +6,7 @@ import os
 
 from ..base.errors import HostUnsupported, SpecError
 from ..launch import launcher
+from ..plan.namespaces import EVENTS_FILE, EVENTS_MAX_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def open_slots(
             fd = _open_secret(spec.secrets[int(number)].source)
         elif kind == "origins":
             fd = _origins(spec, prepared.plan)
+        elif kind == "events":
+            fd = _open_events(prepared.store.path)
+        elif kind in _SINKS:
+            fd = _open_sink(kind, spec)
         else:
             fd = _open_other(kind, prepared, facts)
         prepared.slots.append(fd)
@@ -45,6 +50,44 @@ def _origins(spec: ContainerSpec, plan: LaunchPlan) -> int:
     """For the program that explains a failure: where to, and the option behind each step."""
     lines = [spec.log_format, spec.log_path, *[s.origin for s in plan.steps]]
     return launcher.sealed("nucleus-origins", "\n".join(lines).encode("utf-8", "surrogateescape"))
+
+
+# Slot → the option, and the field that says where.
+_SINKS = {
+    "events-file": ("--events-jsonl", "events_jsonl"),
+    "events-fd": ("--events-fd", "events_fd"),
+    "audit-file": ("--audit-log", "audit_log"),
+}
+
+
+def _open_events(root: str) -> int:
+    """The state root, where the events of all its containers are; a file that is full is put aside first."""
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.stat(EVENTS_FILE, dir_fd=fd).st_size > EVENTS_MAX_BYTES:
+            from ..observe.events import rotate
+
+            rotate(fd)
+    except OSError:
+        pass  # none yet, or put aside by another command this moment
+    return fd
+
+
+def _open_sink(kind: str, spec: ContainerSpec) -> int:
+    """Where somebody asked for events or for the audit log."""
+    option, field = _SINKS[kind]
+    where: str | int = getattr(spec, field)
+    try:
+        if isinstance(where, int):
+            return os.dup(where)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(where, flags, 0o600)
+    except OSError as error:
+        shown = where if isinstance(where, str) else f"descriptor {where}"
+        raise SpecError(
+            f"{shown} cannot be written: {(error.strerror or '').lower()}", where=option,
+            remedy="open it for the command" if isinstance(where, int) else "name a file that you may write",
+        ) from None  # fmt: skip
 
 
 def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:

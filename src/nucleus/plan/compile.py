@@ -20,6 +20,7 @@ def compile_plan(request: Request) -> LaunchPlan:
     host = mounts.HostMounts(draft)
     privileged = request.identity.privileged
 
+    namespaces.created_steps(draft)
     namespaces.cgroup_steps(draft)
     if privileged:
         taken = mounts.take_all(host) + devices.take_nodes(host)

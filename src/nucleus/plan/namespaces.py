@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ..base.jsontext import dumps
 from . import schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .draft import Draft
     from .request import MapLine
 
@@ -90,10 +93,52 @@ def id_map_steps(draft: Draft) -> None:
         )  # fmt: skip
 
 
+# One write of at most 4096 bytes is never mixed with another's; the launcher adds the rest of the line.
+_MAX_MEMBERS, _MAX_PROGRAM = 3000, 400
+EVENTS_FILE, EVENTS_MAX_BYTES = "events.jsonl", 4 << 20
+
+
+def created_steps(draft: Draft) -> None:
+    """The first event of a container says what the later ones, which have its id alone, belong to."""
+    spec = draft.request.spec
+    known: dict[str, Any] = {
+        "name": spec.name,
+        "labels": dict(spec.labels),
+        "program": spec.command[0][:_MAX_PROGRAM],
+    }
+    text = dumps(known)
+    if len(text) > _MAX_MEMBERS:
+        text = dumps({**known, "labels": {}, "cut": True})
+    _note_steps(draft, "note-created", "created", f",{text[1:-1]}")
+
+
+def _note_steps(draft: Draft, step_name: str, event: str, members: str = "") -> None:
+    spec = draft.request.spec
+    sinks = [("events", 0, "state")]
+    sinks += [("events-file", 1, "events_jsonl")] if spec.events_jsonl else []
+    sinks += [("events-fd", 1, "events_fd")] if spec.events_fd is not None else []
+    for slot, direct, origin in sinks:
+        draft.add(
+            step_name,
+            origin,
+            log=draft.slot(slot),
+            direct=direct,
+            file=EVENTS_FILE,
+            type=event,
+            members=members,
+        )
+    if spec.audit_log and event == "stopped":
+        draft.add(
+            step_name, "audit_log", log=draft.slot("audit-file"), direct=1, file=EVENTS_FILE,
+            type="container_stop", members=members,
+        )  # fmt: skip
+
+
 def watch_steps(draft: Draft) -> None:
     """Release, wait, and what is recorded and removed at the end."""
     request, spec = draft.request, draft.request.spec
     draft.add("write-init-record", "state", directory=draft.slot("state"))
+    _note_steps(draft, "note-started", "started")
     draft.add(
         "supervise", "timeout",
         timeout_ms=spec.timeout_ms or 0, stop_signal=spec.stop_signal,
@@ -105,6 +150,7 @@ def watch_steps(draft: Draft) -> None:
                 draft.add("read-counter", "cgroup", cgroup=number, file=file, key=key, counter=counter)
     for number in range(len(request.cgroups)):
         draft.add("remove-cgroup", "cgroup", cgroup=number)
+    _note_steps(draft, "note-ended", "stopped")
     if request.keep_record:
         draft.add("remove-tree", "state", directory=draft.slot("state"), name="context")
         draft.add("write-exit-record", "state", directory=draft.slot("state"))

@@ -93,6 +93,7 @@ def _changed(known: Compiled, request: Request) -> list[Step]:
     """The steps that may differ between requests of one kind, by the functions that always make them."""
     draft = Draft(request)
     draft.slots = list(known.plan.slots)
+    namespaces.created_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
     if request.hostname != known.request.hostname:
         limits.namespace_steps(draft)
@@ -103,5 +104,5 @@ def _changed(known: Compiled, request: Request) -> list[Step]:
 
 
 def _place(step: Step) -> tuple[str, object]:
-    """What a step is known by among its equals: files have a path, the other steps in question are alone."""
-    return step.spec.name, step.values[0] if step.spec.name == "write-file" else None
+    """What a step is known by among its equals: files have a path, events a place; the others in question are alone."""
+    return step.spec.name, step.values[0] if step.spec.name in ("write-file", "note-created") else None

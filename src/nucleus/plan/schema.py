@@ -89,6 +89,9 @@ MOUNT_ATTRS = 0x1 | 0x2 | 0x4 | 0x8 | 0x200000
 # CLONE_NEW{TIME,NS,CGROUP,UTS,IPC,USER,PID,NET} (clone(2))
 NAMESPACES = 0x80 | 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000
 
+# Where an event goes: appended to a file of a directory, or written to the descriptor itself.
+_NOTE = (_f("log"), _n("direct", 1), _s("file", "name"), _s("type"), _s("members"))
+
 _TREE = (
     _n("mount", MAX_MOUNTS), _s("path", "absolute"), _n("recursive", 1), _n("device"), _n("inode"),
     _m("attributes", MOUNT_ATTRS),
@@ -101,6 +104,7 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(2, "set-cgroup", "prepare", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("value")),
              "write {value} to {file} of cgroup {cgroup}"),
     StepSpec(3, "open-tree", "prepare", ANY, NEVER, _TREE, "take {path} from the host as mount {mount}, {attributes}"),
+    StepSpec(19, "note-created", "prepare", ANY, NEVER, _NOTE, "note the event {type} in {file}"),
     StepSpec(4, "join-namespaces", "prepare", NEVER, REQUIRED, (_f("target"), _m("namespaces", NAMESPACES)),
              "join {namespaces} of the running container"),
     StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_f("directory"), _n("version", 2)),
@@ -118,6 +122,7 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(11, "write-init-record", "release", OPTIONAL, NEVER, (_f("directory"),),
              "record init's pid and start time"),
     StepSpec(12, "await-proceed", "release", OPTIONAL, OPTIONAL, (_f("channel"),), "wait for the word to proceed"),
+    StepSpec(20, "note-started", "release", ANY, ANY, _NOTE, "note the event {type} in {file}"),
     StepSpec(13, "supervise", "wait", REQUIRED, REQUIRED,
              (_n("timeout_ms"), _n("stop_signal", 64), _n("grace_ms"), _n("owner", 2)),
              "wait for the end (timeout {timeout_ms}, stop signal {stop_signal})"),
@@ -125,6 +130,7 @@ STEPS: tuple[StepSpec, ...] = (
              (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("key"), _n("counter", 3)),
              "read {file} {key} of cgroup {cgroup}"),
     StepSpec(15, "remove-cgroup", "finish", ANY, NEVER, (_n("cgroup", MAX_CGROUPS),), "remove cgroup {cgroup}"),
+    StepSpec(21, "note-ended", "finish", ANY, ANY, _NOTE, "note the event {type}, and how it ended, in {file}"),
     StepSpec(16, "write-exit-record", "finish", OPTIONAL, OPTIONAL, (_f("directory"),), "write the exit record"),
     StepSpec(17, "remove-tree", "finish", ANY, NEVER, (_f("directory"), _s("name")),
              "remove {name} and all below it"),
@@ -230,4 +236,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x55CA7F9667477AC6
+SCHEMA_HASH = 0x24C305E6672E4907

@@ -25,6 +25,9 @@ class ContainerSpec(Value):
     state_root: str = ""
     log_path: str = ""
     log_format: str = "text"
+    events_jsonl: str = ""
+    events_fd: int | None = None
+    audit_log: str = ""
 
     name: str = ""
     labels: tuple[tuple[str, str], ...] = ()

@@ -14,7 +14,7 @@ LATER = frozenset({
     "add_host", "allow_chroot_fallback", "bundle", "caps_policy", "caps_policy_sha256",
     "cidfile", "console_socket", "credential_broker", "credential_broker_no_proxy_env", "detach",
     "dns", "egress_allow", "egress_domain", "egress_tcp_port",
-    "egress_udp_port", "events_fd", "events_jsonl", "gpu", "gpu_device", "gpu_driver_capabilities",
+    "egress_udp_port", "gpu", "gpu_device", "gpu_driver_capabilities",
     "gpu_visible_devices", "gvisor_platform", "health_cmd", "health_interval", "health_on_failure",
     "health_retries", "health_start_period", "health_timeout", "home", "hooks", "interactive",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "pid_file", "policy",

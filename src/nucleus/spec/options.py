@@ -89,6 +89,23 @@ OPTIONS: tuple[Option, ...] = (
         help="the form of nucleus' own messages",
     ),
     Option(
+        key="events_jsonl", field="events_jsonl", kind="path", group="document", metavar="FILE",
+        example="events.jsonl",
+        help="append the container's events to this file too, one JSON object a line (mode 0600)",
+    ),
+    Option(
+        key="events_fd", field="events_fd", kind="descriptor", group="document", metavar="N", example="5",
+        document=False,
+        help="write the container's events to an inherited descriptor above 2 too; what its reader has no room "
+        "for is left out",
+    ),
+    Option(
+        key="audit_log", field="audit_log", kind="path", group="document", metavar="FILE",
+        example="/var/log/nucleus-audit.jsonl",
+        help="append to this file who started what, how confined, and how it ended; what looks like a secret is "
+        "left out (mode 0600)",
+    ),
+    Option(
         key="name", field="name", kind="name", group="container", metavar="NAME",
         default="the container's id", example="tests",
         help="a name for the container, unique among those that exist",

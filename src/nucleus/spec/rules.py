@@ -239,6 +239,10 @@ def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Each descriptor is read once."""
     if spec.env_fd is not None and where.places.get("config_fd") == f"--config-fd {spec.env_fd}":
         yield _problem(where["env_fd"], "is the descriptor of the launch document", "use two descriptors")
+    if spec.events_fd is None:
+        return
+    if spec.env_fd == spec.events_fd or where.places.get("config_fd") == f"--config-fd {spec.events_fd}":
+        yield _problem(where["events_fd"], "is a descriptor that is read from", "use two descriptors")
 
 
 RULES = (
