@@ -195,6 +195,13 @@ class Boxes:
         )  # fmt: skip
         return Ran(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
+    def cli_process(self, verb: str, *words: str) -> subprocess.Popen[str]:
+        """The command in the background, its output a pipe."""
+        return subprocess.Popen(
+            [str(COMMAND), verb, "--root", str(self.root), *words], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, env=self.environment, text=True,
+        )  # fmt: skip
+
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """`nucleus run` in the background, its output a pipe."""
         return subprocess.Popen(

@@ -185,6 +185,17 @@ logs of a detached container: bounded files, nobody waits, readable after any de
 logs are read across rotation, and followed to the end
     unit/observe/test_log_lines.py::test_rotation_while_reading_hides_nothing_and_doubles_nothing
     unit/observe/test_log_lines.py::test_following_ends_with_the_writer_and_misses_nothing
+events: created, started, oom, stopped, removed, of every container
+    kernel/test_events.py::test_a_life_is_told_from_its_making_to_its_end
+    kernel/test_events.py::test_running_out_of_memory_is_an_event_of_its_own
+    kernel/test_events.py::test_a_monitor_that_was_killed_is_told_by_the_next_command
+    kernel/test_events.py::test_a_reader_that_is_gone_or_asleep_changes_nothing
+    unit/observe/test_events.py::test_the_log_is_bounded_and_nobody_s_line_is_mixed
+audit log without secrets
+    kernel/test_events.py::test_the_audit_log_tells_who_started_what_and_holds_no_secret
+    unit/observe/test_redaction.py::test_no_byte_of_a_secret_with_a_name_is_shown
+    unit/observe/test_redaction.py::test_no_byte_of_a_password_in_its_place_is_shown
+    unit/observe/test_redaction.py::test_a_token_is_known_by_its_look
 
 # Around
 bad input answered with a place and a remedy
@@ -216,6 +227,8 @@ verb inspect
     kernel/test_nouns.py::test_ps_and_inspect_print_json_for_programs
 verb rm
     kernel/test_life.py::test_rm_by_force_ends_a_running_container
+verb events
+    kernel/test_events.py::test_the_verb_shows_chooses_and_follows
 verb logs
     unit/cli/test_logs_verb.py::test_what_was_kept_is_printed
 verb stats
@@ -251,6 +264,12 @@ option --log
     kernel/test_nouns.py::test_the_log_file_is_appended_to_and_private
 option --log-format
     kernel/test_bad_input.py::test_the_same_answer_as_json_for_programs
+option --events-jsonl
+    kernel/test_events.py::test_events_go_to_a_file_and_to_a_descriptor_too
+option --events-fd
+    kernel/test_events.py::test_events_go_to_a_file_and_to_a_descriptor_too
+option --audit-log
+    kernel/test_events.py::test_the_audit_log_tells_who_started_what_and_holds_no_secret
 option --name
     kernel/test_life.py::test_a_name_is_taken_once
 option --label

@@ -8,6 +8,7 @@ import time
 from ..base.errors import Conflict, NotFound
 from ..state.record import from_json
 from ..state.store import Store, default_root, owner_is_gone, read_file
+from .events import note
 from .handle import Handle, resolve
 from .lifecycle import ALIVE
 from .sweep import bury, kill_left_over, remove_directory, settled, sweep
@@ -85,6 +86,7 @@ def remove(reference: str, *, root: str, force: bool) -> str:
             if not settled(read_file(handle.fd, "exit") or b""):
                 bury(store, handle.id, handle.fd, record)
             remove_directory(store, handle.id, record)
+            note(store, record, "removed")
             return handle.id
     finally:
         store.close()

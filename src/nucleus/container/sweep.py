@@ -84,12 +84,18 @@ def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | Non
         # Only what the launcher names so: a damaged record must not lead to another directory.
         if directory.endswith(f"/nucleus-{container_id}"):
             remove_cgroup(directory)
+    written = files.read_file(fd, "exit") or b""
+    final = _final_exit_record(written, record.created_ns if record else 0)
     if record is None or record.remove:
         remove_directory(store, container_id, record)
-        return
-    remove_tree(fd, "context")
-    final = _final_exit_record(files.read_file(fd, "exit") or b"", record.created_ns)
-    files.write_file(fd, "exit", final, mode=files.SETTLED)
+    else:
+        remove_tree(fd, "context")
+        files.write_file(fd, "exit", final, mode=files.SETTLED)
+    ended = read_exit(final)
+    if record is not None and ended is not None and read_exit(written) is None:
+        from .events import note_end
+
+        note_end(store, record, ended)  # its monitor was killed before it could
 
 
 def _final_exit_record(written: bytes, created_ns: int) -> bytes:

@@ -12,6 +12,7 @@ from ..base.digest import digest
 from ..base.jsontext import dumps
 from ..cgroup import tree
 from ..plan.encode import encode_step, join
+from ..plan.namespaces import created_members
 from ..plan.steps import LaunchPlan, Step, step
 from ..plan.workload import PATH, candidates, exec_values
 from ..state.store import write_file
@@ -147,7 +148,12 @@ class Template:
         directory = str(was["directory"])
         found = candidates(command[0], self._variables.get("PATH", PATH), directory)
         fields = {**dict(zip(was.spec.names, was.values, strict=True)), **exec_values(found, command)}
-        return {at: step("exec", origin=was.origin, **fields)}
+        other = {at: step("exec", origin=was.origin, **fields)}
+        members = created_members(self.spec.name, self.spec.labels, command)
+        for at, was in enumerate(self.plan.steps):
+            if was.spec.name == "note-created":
+                other[at] = Step(was.spec, (*was.values[:-1], members), was.origin)
+        return other
 
     def _block(self) -> int | None:
         """The first host id, where the whole map is one block: it is not when an owner is mapped himself."""

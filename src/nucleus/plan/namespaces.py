@@ -101,15 +101,16 @@ EVENTS_FILE, EVENTS_MAX_BYTES = "events.jsonl", 4 << 20
 def created_steps(draft: Draft) -> None:
     """The first event of a container says what the later ones, which have its id alone, belong to."""
     spec = draft.request.spec
-    known: dict[str, Any] = {
-        "name": spec.name,
-        "labels": dict(spec.labels),
-        "program": spec.command[0][:_MAX_PROGRAM],
-    }
+    _note_steps(draft, "note-created", "created", created_members(spec.name, spec.labels, spec.command))
+
+
+def created_members(name: str, labels: tuple[tuple[str, str], ...], command: tuple[str, ...]) -> str:
+    """What the line of `created` says beside time, type and id."""
+    known: dict[str, Any] = {"name": name, "labels": dict(labels), "program": command[0][:_MAX_PROGRAM]}
     text = dumps(known)
     if len(text) > _MAX_MEMBERS:
         text = dumps({**known, "labels": {}, "cut": True})
-    _note_steps(draft, "note-created", "created", f",{text[1:-1]}")
+    return f",{text[1:-1]}"
 
 
 def _note_steps(draft: Draft, step_name: str, event: str, members: str = "") -> None:
