@@ -38,8 +38,9 @@ struct env {
 	struct cgroup cgroups[MAX_CGROUPS];
 	int userns[MAX_USERNS];
 	u64 counters[COUNTERS];
-	const struct step *supervise;
+	const struct step *supervise, *start_record;
 	bool two_phase;    /* the owner says when to go on, and is told how far it is */
+	bool end_recorded; /* there is an exit record that somebody may be waiting for */
 
 	/* child and workload */
 	int status_write, parent_socket;
@@ -87,6 +88,7 @@ const struct exit_record *monitor(struct env *env);
 int kill_child(struct env *env);
 int start_ticks(int pid, u64 *ticks);
 const struct exit_record *ended(struct env *env);
+int record_start(struct env *env);
 
 step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
 	run_remove_cgroup;
@@ -98,7 +100,8 @@ step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
 	run_await_host_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
 	run_await_detached, run_join_network, run_await_root, run_become_init;
-step_handler run_supervise, run_write_init_record, run_write_exit_record, run_remove_tree, run_report_failure;
+step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
+	run_report_failure;
 step_handler run_note, run_note_ended;
 step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;

@@ -1,11 +1,13 @@
-/* nucleus-launch PLAN-FD CONTROL-FD ID [SLOT-FD…]: verify the sealed plan, run it.  ✗ mounts, capabilities, policy.
+/* nucleus-launch [detach] PLAN-FD CONTROL-FD ID [SLOT-FD…]: verify the sealed plan, run it.  ✗ mounts, capabilities, policy.
  *
- * CONTROL-FD is "-" when nobody listens.  `nucleus-launch probe` prints what the kernel offers instead. */
+ * CONTROL-FD is "-" when nobody listens; with `detach` it goes on in a session of its own.  `nucleus-launch probe` prints
+ * what the kernel offers instead. */
 #include "launch.h"
 
 #include <linux/auxvec.h>
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
+#include <linux/signal.h>
 #include <linux/stat.h>
 
 int probe(void);
@@ -41,6 +43,18 @@ static void open_streams(void)
 	for (int fd = 0; fd < 3; fd++)
 		if (K(__NR_fcntl, fd, F_GETFD) == -EBADF)
 			K(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+}
+
+/* A container that outlives its caller: a process of its own, in a session of its own, that keeps no directory busy. */
+static long leave_caller(void)
+{
+	long pid = K(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+
+	if (pid > 0)
+		sys_exit(0);
+	if (!pid)
+		pid = K(__NR_setsid);
+	return pid < 0 ? pid : K(__NR_chdir, "/");
 }
 
 static bool parse_fd(const char *text, int *fd)
@@ -141,6 +155,11 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	open_streams();
 	if (argc == 2 && text_equal(argv[1], "probe"))
 		return probe();
+	if (argc > 1 && text_equal(argv[1], "detach")) {
+		if (leave_caller() < 0)
+			return refuse("no process, or no session, to detach into", "raise the limit of processes: ulimit -u");
+		argc--, argv++;
+	}
 	for (u32 i = 0; i < MAX_MOUNTS; i++)
 		env.mounts[i] = -1;
 	for (u32 i = 0; i < MAX_USERNS; i++)

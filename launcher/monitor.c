@@ -160,23 +160,41 @@ static void collect(struct env *env, struct wait_state *state)
 	}
 }
 
+/* A start that cannot be recorded would be waited for without end. */
+static void refuse_start(struct env *env, int error)
+{
+	const struct step *step = env->start_record;
+
+	env->failure = (struct failure){ .magic = FAILURE_MAGIC, .actor = ACTOR_MONITOR, .opcode = (u16)step->opcode,
+					 .step = step->index, .error = -error };
+	env->exit_flags |= EXIT_FAILED;
+	(void)kill_by(env->child_pidfd, SIGKILL);
+}
+
 /* At the end of the status pipe child and workload have executed; true then. */
 static bool tell_ready(struct env *env)
 {
 	const struct message ready = { .type = MESSAGE_READY };
 	bool at_end = false;
+	int result = 0;
 
 	(void)read_status(env, &at_end);
-	if (at_end && !(env->exit_flags & EXIT_FAILED))
+	if (!at_end || env->exit_flags & EXIT_FAILED)
+		return at_end;
+	if (env->start_record)
+		result = record_start(env);
+	if (result)
+		refuse_start(env, result);
+	else
 		tell_owner(env, &ready, -1);
-	return at_end;
+	return true;
 }
 
 static void watch(struct env *env, const struct step *supervise, struct wait_state *state)
 {
 	u64 timeout_ms = supervise->field[0].number;
 	/* Whoever starts in two phases is told when both have executed; nobody else is worth being woken up for that. */
-	bool status_open = env->two_phase;
+	bool status_open = env->two_phase || env->start_record;
 
 	state->stop_signal = supervise->field[1].number;
 	state->grace_ns = supervise->field[2].number * 1000000U;
@@ -229,6 +247,9 @@ int run_supervise(const struct step *step, struct env *env)
 /* Two-phase start, a network backend, hooks: the owner says when.  A child that fails meanwhile is not waited for. */
 int run_await_proceed(const struct step *step, struct env *env)
 {
+	const struct message created = { .type = MESSAGE_CREATED, .pid = env->child_pid };
+
+	tell_owner(env, &created, env->child_pidfd);
 	for (;;) {
 		struct pollfd fds[2] = { { slot(env, &step->field[0]), POLLIN, 0 }, { env->child_pidfd, POLLIN, 0 } };
 		long result = K(__NR_ppoll, fds, 2, NULL, NULL, SIGNAL_SET_BYTES);
@@ -241,6 +262,8 @@ int run_await_proceed(const struct step *step, struct env *env)
 		if (fds[1].revents)
 			return -ESRCH;
 		result = K(__NR_read, fds[0].fd, &word, 1);
+		if (result == 1 && word == 'k') /* not to be started at all: it ends as one that was killed */
+			(void)kill_by(env->child_pidfd, SIGKILL);
 		if (result == 1)
 			return 0;
 		return result < 0 ? (int)result : -EOWNERDEAD;
@@ -251,7 +274,6 @@ int run_await_proceed(const struct step *step, struct env *env)
 static int start(struct env *env)
 {
 	static const enum phase phases[] = { PHASE_PREPARE, PHASE_SPAWN, PHASE_ID_MAP };
-	struct message created = { .type = MESSAGE_CREATED };
 	int result = 0;
 
 	env->two_phase = env->plan->seen[STEP_AWAIT_PROCEED];
@@ -261,9 +283,6 @@ static int start(struct env *env)
 		return result;
 	/* EPIPE: the child has failed already, and its record says why. */
 	(void)tell_letter(env, 'M');
-	created.pid = env->child_pid;
-	if (env->two_phase)
-		tell_owner(env, &created, env->child_pidfd);
 	result = run_phase(env, PHASE_HOST_MOUNTS);
 	if (result)
 		return result;
@@ -364,7 +383,10 @@ int run_write_exit_record(const struct step *step, struct env *env)
 	result = write_all(fd, exit, sizeof(*exit));
 	K(__NR_close, fd);
 	/* Whole or not at all: a reader never sees half a record. */
-	return result ? result : (int)K(__NR_renameat, directory, "exit.new", directory, "exit");
+	if (!result)
+		result = (int)K(__NR_renameat, directory, "exit.new", directory, "exit");
+	env->end_recorded = !result;
+	return result;
 }
 
 const struct exit_record *monitor(struct env *env)
@@ -377,6 +399,8 @@ const struct exit_record *monitor(struct env *env)
 	exit->started_ns = clock_ns(0 /* CLOCK_REALTIME */);
 	if (!result)
 		result = start(env);
+	if (env->two_phase) /* it may have waited at the gate for days */
+		exit->started_ns = clock_ns(0);
 	if (!result)
 		result = run_phase(env, PHASE_WAIT);
 	if (result) {

@@ -46,12 +46,18 @@ struct init_record {
 	u64 monitor_ticks, init_ticks; /* start times, clock ticks since boot */
 };
 
+struct start_record {
+	char magic[8]; /* "NUCSTRT" */
+	u32 version, reserved;
+	u64 started_ns; /* CLOCK_REALTIME: child and workload have executed */
+};
+
 /* Messages on the control socket (SOCK_SEQPACKET), launcher → owner. */
 enum message_type { MESSAGE_CREATED = 1, MESSAGE_READY = 2, MESSAGE_EXITED = 3 };
 
 struct message {
 	u32 type;
-	i32 pid; /* created: init's pid in the owner's pid namespace; its pidfd travels beside it */
+	i32 pid; /* created, it waits at the gate: init's pid in the owner's pid namespace; its pidfd travels beside it */
 	struct exit_record exit;
 };
 

@@ -51,6 +51,31 @@ int run_write_init_record(const struct step *step, struct env *env)
 	return result;
 }
 
+/* What is told of a start can be told only later, when `watch` has seen it. */
+int run_write_start_record(const struct step *step, struct env *env)
+{
+	static struct step kept;
+
+	kept = *step;
+	env->start_record = &kept;
+	return 0;
+}
+
+/* Whole or not at all, as every record: whoever waits for the file reads it when it is there. */
+int record_start(struct env *env)
+{
+	const struct start_record record = { .magic = "NUCSTRT", .version = 1, .started_ns = clock_ns(0) };
+	int directory = slot(env, &env->start_record->field[0]), result;
+	int fd = (int)K(__NR_openat, directory, "started.new",
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0400);
+
+	if (fd < 0)
+		return fd;
+	result = write_all(fd, &record, sizeof(record));
+	K(__NR_close, fd);
+	return result ? result : (int)K(__NR_renameat, directory, "started.new", directory, "started");
+}
+
 struct directory_entry {
 	u64 inode, offset;
 	u16 length;
@@ -101,14 +126,34 @@ static int remove_at(int directory, const char *name, unsigned depth)
 	return result ? result : (int)K(__NR_unlinkat, directory, name, AT_REMOVEDIR);
 }
 
+/* Somebody waits for the exit record: a shared lock on that file says so.  What stays for him is the sweep's afterwards,
+ * which the mode of the record tells it. */
+static bool is_awaited(int parent, const char *id)
+{
+	int directory = (int)K(__NR_openat, parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd;
+	long result;
+
+	if (directory < 0)
+		return false;
+	fd = (int)K(__NR_openat, directory, "watch.lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	result = fd < 0 ? fd : K(__NR_flock, fd, 2 | 4 /* LOCK_EX | LOCK_NB */);
+	if (fd >= 0)
+		K(__NR_close, fd);
+	if (result == -EAGAIN)
+		(void)K(__NR_fchmodat, directory, "exit", 0600); /* not so told, it stays until somebody removes it by hand */
+	K(__NR_close, directory);
+	return result == -EAGAIN;
+}
+
 /* An empty name means the container's own directory, whose name is its id.  It stays when something else could not be
- * removed: the sweep reads there what to look for. */
+ * removed, for the sweep reads there what to look for, and while somebody waits for what is recorded there: he removes it. */
 int run_remove_tree(const struct step *step, struct env *env)
 {
 	const char *name = step->field[1].number ? step->field[1].bytes : env->id;
 	int result;
 
-	if (!step->field[1].number && env->exit_flags & EXIT_DIRTY)
+	if (!step->field[1].number &&
+	    (env->exit_flags & EXIT_DIRTY || (env->end_recorded && is_awaited(slot(env, &step->field[0]), name))))
 		return 0;
 	result = remove_at(slot(env, &step->field[0]), name, 0);
 	if (result)

@@ -18,6 +18,7 @@ static step_handler *const handlers[MAX_OPCODE] = {
 	[STEP_NOTE_CREATED] = run_note,
 	[STEP_NOTE_STARTED] = run_note,
 	[STEP_NOTE_ENDED] = run_note_ended,
+	[STEP_WRITE_START_RECORD] = run_write_start_record,
 	[STEP_READ_COUNTER] = run_read_counter,
 	[STEP_REMOVE_CGROUP] = run_remove_cgroup,
 	[STEP_WRITE_EXIT_RECORD] = run_write_exit_record,

@@ -131,14 +131,13 @@ static long answer_receive(const struct recorded_message *message)
 
 static long answer_poll(struct pollfd *fds, long count)
 {
-	static unsigned turn;
-	long which = count < 5 ? 0 : turn < 2 ? (long)turn : 2; /* status, socket, then the child's end */
+	/* The status pipe, for as long as anybody asks for it; else the first: the gate's word, the child's end. */
+	long which = count == 4 && fds[3].fd >= 0 ? 3 : 0;
 
 	if (count == 1 && fds->events == POLLOUT) { /* an event's file */
 		fds->revents = POLLOUT;
 		return 1;
 	}
-	turn++;
 	for (long i = 0; i < count; i++)
 		fds[i].revents = i == which ? POLLIN : 0;
 	return 1;

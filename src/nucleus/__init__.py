@@ -8,6 +8,7 @@ Names are resolved lazily (PEP 562): importing the package imports nothing of it
 
 __version__ = "0.1.0"
 _LAZY = {
+    "Container": "container.container",
     "Result": "container.result",
     "Sandbox": "sandbox",
     "SavedPlan": "container.saved",

@@ -26,7 +26,11 @@ _ROWS = (
         "misspelt key", 'command = ["true"]\nmemry = "1G"\n', "d.toml:2 $.memry", "unknown key", "memory?"
     ),
     _document(
-        "key of a later release", "\ndetach = true\n", "d.toml:2 $.detach", "not in this release", "leave it"
+        "key of a later release",
+        "\npublish = true\n",
+        "d.toml:2 $.publish",
+        "not in this release",
+        "leave it",
     ),
     _document(
         "key with a dash", "\nshm-size = 1\n", "d.toml:2 $.shm-size", "unknown key", "did you mean shm_size?"

@@ -125,7 +125,7 @@ CALLS = {
     "landlock-restrict": ("landlock_restrict_self close",),
     "set-seccomp": ("seccomp",),
     "assert-locked": ("capget prctl prctl",),
-    "remove-tree": ("unlinkat",),
+    "remove-tree": ("unlinkat", "openat openat flock close close unlinkat"),
     "note-created": ("clock_gettime openat ppoll write close",),
 }
 
@@ -169,11 +169,17 @@ TOLERATED = {
         "unlinkat": "marked dirty",
     },
     "write-exit-record": dict.fromkeys(("openat", "write", "renameat"), "marked dirty"),
-    "remove-tree": {"unlinkat": "marked dirty"},
-    "supervise": {
-        **dict.fromkeys(("clock_gettime", "close_range"), "cannot fail with these arguments"),
-        **dict.fromkeys(("ppoll", "read", "recvmsg", "wait4"), "watched again, or the end is seen otherwise"),
-    },
+    "remove-tree": {"unlinkat": "marked dirty", **dict.fromkeys(("openat", "flock"), "nobody waits for it")},
+    "await-proceed": {"clock_gettime": "a time of 0 is recorded"},
+    **dict.fromkeys(
+        ("supervise", "write-start-record"),  # the last step before the wait itself
+        {
+            **dict.fromkeys(("clock_gettime", "close_range"), "cannot fail with these arguments"),
+            **dict.fromkeys(
+                ("ppoll", "read", "recvmsg", "wait4"), "watched again, or the end is seen otherwise"
+            ),
+        },
+    ),
 }
 # Closing never fails to close; what the owner or the child is told, it may be past hearing.
 ALWAYS_TOLERATED = {"close", "sendmsg"}
@@ -293,3 +299,23 @@ def test_whoever_loses_the_other_process_ends_without_a_record(recorder: Recorde
     for call in calls:
         record = recorder.run(PLANS["root-v2"], "child", call.number, errno.ECONNRESET)
         assert (record.failures, record.ending) == ([], "exit 125")
+
+
+def test_a_directory_stays_while_somebody_waits_for_the_exit_record_in_it(recorder: Recorder) -> None:
+    plan = PLANS["gated"]
+    calls = good_day(recorder, "gated", "monitor").calls
+    number = next(c.number for c in calls if c.name == "flock")
+    index = max(i for i, s in enumerate(plan.steps) if s.name == "remove-tree")
+    awaited = recorder.run(plan, "monitor", number, errno.EAGAIN)
+    assert awaited.during(index) == ["openat", "openat", "flock", "close", "fchmodat", "close"]
+    other = recorder.run(plan, "monitor", number, errno.ENOLCK)
+    assert other.during(index)[-1] == "unlinkat"
+
+
+def test_the_start_is_recorded_once_child_and_workload_have_executed(recorder: Recorder) -> None:
+    names = [(c.name, c.text) for c in good_day(recorder, "gated", "monitor").calls]
+    recorded = names.index(("openat", "started.new"))
+    assert [n for n, _ in names[recorded : recorded + 4]] == ["openat", "write", "close", "renameat"]
+    assert ("openat", "started.new") not in [
+        (c.name, c.text) for c in good_day(recorder, "root-v2", "monitor").calls
+    ]

@@ -99,5 +99,6 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "root-v1": compile_plan(request(ROOT, V1)),
         "user": compile_plan(request(USER, ())),
         "user-alone": compile_plan(request(NO_SUBORDINATE, (), keep_record=False)),
+        "gated": compile_plan(request(ROOT, (V2,), gated=True, keep_record=False)),
         "join": compile_join(request(ROOT, (V2,))),
     }

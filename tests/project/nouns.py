@@ -223,6 +223,51 @@ verb explain
 verb ps
     kernel/test_nouns.py::test_ps_and_inspect_print_json_for_programs
     kernel/test_life.py::test_ps_inspect_and_rm_tell_a_life
+    unit/cli/test_tables.py::test_filters
+    unit/cli/test_tables.py::test_templates
+verb create
+    kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
+    kernel/test_lifecycle.py::test_what_cannot_be_created_leaves_nothing
+verb start
+    kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
+    kernel/test_lifecycle.py::test_a_start_that_fails_says_why_with_the_code_of_run
+verb stop
+    kernel/test_lifecycle.py::test_stop_kills_what_does_not_end_and_returns_when_it_has_ended
+    kernel/test_lifecycle.py::test_the_containers_own_signal_and_grace_hold
+verb kill
+    kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
+    kernel/test_lifecycle.py::test_what_waits_at_the_gate_can_be_stopped_killed_and_removed
+verb restart
+    kernel/test_lifecycle.py::test_a_restart_is_the_same_container_once_more
+    kernel/test_lifecycle.py::test_a_restart_that_cannot_be_is_refused_before_anything_ends
+    unit/container/test_stored.py::test_a_spec_survives_its_file
+verb wait
+    kernel/test_lifecycle.py::test_wait_tells_the_exit_code_of_a_container_that_is_removed_at_its_end
+    kernel/test_lifecycle.py::test_wait_gives_up_at_its_timeout
+verb pause
+    kernel/test_lifecycle.py::test_a_paused_container_does_nothing_until_it_goes_on
+    kernel/test_lifecycle.py::test_without_a_cgroup_pause_says_what_is_missing
+verb unpause
+    kernel/test_lifecycle.py::test_a_paused_container_does_nothing_until_it_goes_on
+verb rename
+    kernel/test_lifecycle.py::test_a_new_name_is_the_only_one
+verb state
+    kernel/test_lifecycle.py::test_words_of_other_tools_work
+verb prune
+    kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
+states of a container, and what may be done in which
+    unit/container/test_lifecycle.py::test_what_was_seen_says_the_state
+    unit/container/test_lifecycle.py::test_a_verb_acts_in_its_states_and_refuses_in_all_others_with_a_remedy
+a container by id, name or unique prefix, for its creator and root
+    unit/container/test_handle.py::test_id_name_and_unique_prefix_find_it_and_an_ambiguous_one_names_both
+    unit/container/test_handle.py::test_it_is_for_its_creator_and_for_root
+a recycled pid is never signalled
+    unit/container/test_handle.py::test_a_pidfd_is_of_the_process_that_was_recorded
+several targets, each error told
+    kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
+the next command tells the truth after kill -9
+    kernel/test_lifecycle.py::test_whoever_of_it_is_killed_the_next_command_tells_the_truth
+    kernel/test_lifecycle.py::test_a_command_that_is_killed_while_it_creates_or_starts_leaves_a_state_that_is_true
 verb inspect
     kernel/test_nouns.py::test_ps_and_inspect_print_json_for_programs
 verb rm
@@ -280,6 +325,8 @@ option --service-mode
     kernel/test_nouns.py::test_the_service_mode_of_this_release_is_in_the_record
 option --rm
     kernel/test_nouns.py::test_rm_leaves_nothing_and_without_it_the_record_stays
+option --detach
+    kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
 option --timeout
     kernel/test_life.py::test_a_timeout_then_kills
 option --stop-signal

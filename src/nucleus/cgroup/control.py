@@ -24,12 +24,18 @@ def _freezer(directories: tuple[str, ...]) -> tuple[str, str, str]:
 
 
 def is_frozen(directories: tuple[str, ...]) -> bool:
-    """Are all its processes stopped by the freezer?"""
+    """Is it to be frozen?  A signal lets a frozen process run a few steps, and for so long it does not count as frozen."""
     for directory in directories:
-        text = _read(f"{directory}/cgroup.events") or _read(f"{directory}/freezer.state")
-        if "frozen 1" in text or text.strip() == "FROZEN":
+        text = _read(f"{directory}/cgroup.freeze") or _read(f"{directory}/freezer.state")
+        if text.strip() in ("1", "FREEZING", "FROZEN"):
             return True
     return False
+
+
+def _stands_still(directories: tuple[str, ...]) -> bool:
+    """Are all its processes stopped by now?"""
+    texts = [_read(f"{d}/{file}") for d in directories for file in ("cgroup.events", "freezer.state")]
+    return any("frozen 1" in text or text.strip() == "FROZEN" for text in texts)
 
 
 def set_frozen(directories: tuple[str, ...], *, frozen: bool) -> None:
@@ -37,7 +43,7 @@ def set_frozen(directories: tuple[str, ...], *, frozen: bool) -> None:
     file, on, off = _freezer(directories)
     _write(file, on if frozen else off)
     deadline = time.monotonic() + _WAIT_S
-    while is_frozen(directories) != frozen:
+    while _stands_still(directories) != frozen:
         if not os.path.exists(file):
             return  # the container ended meanwhile: nothing is left to freeze
         if time.monotonic() > deadline:

@@ -21,6 +21,7 @@ class Arguments:
     ) -> None:
         self._flags: set[str] = set()
         self.values: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}  # of options that may be repeated: every value
         self.words: list[str] = []
         self.done = False
         left = list(argv)
@@ -42,6 +43,7 @@ class Arguments:
                 if not equals and not left:
                     raise SpecError("a value is missing", where=name, remedy=f"write {name} VALUE")
                 self.values[name] = value if equals else left.pop(0)
+                self.lists.setdefault(name, []).append(self.values[name])
             elif word.startswith("-") and word != "-":
                 verb = " ".join(help_text.split()[1:3])
                 raise SpecError(f"unknown option {ascii(name)}", where=verb, remedy=f"see {verb} --help")

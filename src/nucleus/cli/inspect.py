@@ -1,4 +1,4 @@
-"""`nucleus inspect CONTAINER…`: all that is known of a container, as JSON.
+"""`nucleus inspect CONTAINER…`: all that is known of containers, as JSON or by a template.
 
 ✗ what is known (`container/inventory.py`).
 """
@@ -7,27 +7,41 @@ from __future__ import annotations
 
 import sys
 
-from ..base.errors import SpecError
+from ..base.errors import NucleusError
 from ..base.jsontext import dumps
+from .errors import render_error
 
-HELP = """usage: nucleus inspect [--root DIR] CONTAINER...
+HELP = """usage: nucleus inspect [--format TEMPLATE] [--root DIR] CONTAINER...
 
 Print what is known of containers as a JSON list: record, state, exit.
 
-  --root DIR  the state root
+  --format TEMPLATE  one line for each instead, such as '{{.name}} {{.status}}' or '{{json .limits}}'
+  --root DIR         the state root
 """
 
 
 def main(argv: list[str]) -> int:
-    """Prints; 0."""
+    """Prints those that are found; 1 if one is not."""
     from ..container.inventory import inspect
-    from .arguments import Arguments
+    from .tables import Template
+    from .targets import FAILED, targets
 
-    given = Arguments(argv, flags={}, values=("--root",), help_text=HELP)
+    given = targets(argv, "inspect", HELP, values=("--format", "-f"))
     if given.done:
         return 0
-    if not given.words:
-        raise SpecError("which container?", where="nucleus inspect", remedy="nucleus ps -a lists them")
-    found = [inspect(reference, root=given.values.get("--root", "")) for reference in given.words]
-    sys.stdout.write(dumps(found, 2) + "\n")
-    return 0
+    form = given.values.get("--format") or given.values.get("-f") or "json"
+    template = None if form == "json" else Template(form)
+    found, code = [], 0
+    for reference in given.words:
+        try:
+            known = inspect(reference, root=given.values.get("--root", ""))
+        except NucleusError as error:
+            render_error(error)
+            code = FAILED
+            continue
+        if template is not None:
+            sys.stdout.write(template.line(known) + "\n")
+        found.append(known)
+    if template is None:
+        sys.stdout.write(dumps(found, 2) + "\n")
+    return code

@@ -18,31 +18,57 @@ if TYPE_CHECKING:
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run a command in a sandbox"),
     "explain": ("explain", "show the launch plan of a `run`, step by step, without running it"),
+    "create": ("create", "make a container that waits for `start`"),
+    "start": ("start", "let created containers run"),
+    "stop": ("stop", "ask containers to end, and kill what does not"),
+    "kill": ("kill", "send a signal to containers"),
+    "restart": ("restart", "start containers once more"),
+    "wait": ("wait", "wait until containers end, and print their exit codes"),
+    "pause": ("pause", "stop all processes of containers where they are"),
+    "unpause": ("unpause", "let paused containers go on"),
+    "rename": ("rename", "give a container another name"),
     "ps": ("ps", "list containers"),
-    "inspect": ("inspect", "show the record of a container"),
+    "inspect": ("inspect", "show all that is known of containers"),
+    "state": ("state", "show the state of a container as the OCI runtime specification has it"),
     "logs": ("logs", "print what a detached container wrote"),
     "events": ("events", "show what happened to containers, and what happens"),
-    "rm": ("rm", "remove containers that have ended"),
     "stats": ("stats", "show what running containers use"),
     "top": ("top", "list the processes of a container"),
     "update": ("update", "change limits of running containers"),
+    "rm": ("rm", "remove containers"),
+    "prune": ("prune", "remove all containers that have ended"),
     "doctor": ("doctor", "what this machine offers, what is missing, and what mends it"),
     "schema": ("schema_cmd", "print the JSON Schema of launch documents"),
     "version": ("version", "print the version"),
     "help": ("help", "show help for a verb"),
 }
+# Other words for a verb.
+ALIASES = {"ls": "ps", "list": "ps", "delete": "rm"}
 _GLOBAL = ("--root", "--log", "--log-format")
 _ACCEPTS = {
     "run": _GLOBAL,
+    "create": _GLOBAL,
     "explain": _GLOBAL,
-    "ps": ("--root",),
-    "inspect": ("--root",),
-    "rm": ("--root",),
-    "stats": ("--root",),
-    "top": ("--root",),
-    "update": ("--root",),
-    "logs": ("--root",),
-    "events": ("--root",),
+    **dict.fromkeys(
+        (
+            *(
+                "start",
+                "stop",
+                "kill",
+                "restart",
+                "wait",
+                "pause",
+                "unpause",
+                "rename",
+                "ps",
+                "inspect",
+                "state",
+                "rm",
+            ),
+            *("prune", "stats", "top", "update", "logs", "events"),
+        ),
+        ("--root",),
+    ),
 }
 EXIT_USAGE = 125
 _INTERRUPTED = 130
@@ -124,7 +150,7 @@ def _verb(argv: list[str]) -> tuple[str, list[str]]:
                 where="nucleus",
                 remedy="options stand after the verb; see `nucleus --help`",
             )
-        elif word in VERBS:
+        elif (word := ALIASES.get(word, word)) in VERBS:
             return word, _accepted(before, _ACCEPTS.get(word, ())) + rest
         else:
             raise _unknown_verb(word)

@@ -1,6 +1,6 @@
-"""`nucleus ps [-a] [-q] [--format table|json]`: the containers of this state root.
+"""`nucleus ps [-a] [-q] [--filter KEY=VALUE] [--format FORMAT]`: the containers of this state root.
 
-✗ which there are (`container/inventory.py`).
+✗ which there are (`container/inventory.py`), ✗ how a list looks (`tables.py`).
 """
 
 from __future__ import annotations
@@ -9,68 +9,70 @@ import sys
 import time
 
 from ..base.errors import SpecError
-from ..base.jsontext import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
-HELP = """usage: nucleus ps [-a] [-q] [--format table|json] [--root DIR]
+    from .tables import Column
 
-List containers: running ones, with -a also those that have ended.
+HELP = """usage: nucleus ps [-a] [-q] [--filter KEY=VALUE]... [--format FORMAT] [--no-trunc] [--root DIR]
 
-  -a, --all        also containers that have ended and were not removed
-  -q, --quiet      ids only
-  --format FORMAT  table (default) or json, one object a line
-  --root DIR       the state root
+List containers: running and paused ones, with -a all of them.
+
+  -a, --all           also containers that wait for `start`, and those that have ended and were not removed
+  -q, --quiet         ids only
+  -f, --filter KEY=VALUE
+                      only those: status=STATE, name=PART, id=PREFIX, label=KEY or label=KEY=VALUE; repeatable.
+                      A filter for a state looks at all containers
+  --format FORMAT     table (default); json, one object a line; json-array; or a template such as
+                      '{{.id}} {{.status}} {{json .labels}}' with the fields of `nucleus inspect`
+  --no-trunc          nothing is shortened in the table
+  --root DIR          the state root
 """
+_FLAGS = {"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet", "--no-trunc": "whole"}
 
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
     from ..container.inventory import list_containers
     from .arguments import Arguments
+    from .tables import Filters, check_format, render, short
 
-    given = Arguments(argv, flags={"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet"},
-                      values=("--format", "--root"), help_text=HELP)  # fmt: skip
+    values = ("--format", "--root", "--filter", "-f")
+    given = Arguments(argv, flags=_FLAGS, values=values, help_text=HELP)
     if given.done:
         return 0
     if given.words:
         raise SpecError(
             f"unexpected argument {given.words[0]!r}", where="nucleus ps", remedy="nucleus ps --help"
         )
-    form = given.values.get("--format", "table")
-    if form not in ("table", "json"):
-        raise SpecError(f"no format {form!r}", where="--format", remedy="use table or json")
+    filters = Filters(given.lists.get("--filter", []) + given.lists.get("-f", []))
+    form = check_format(given.values.get("--format", "table"))
+    everything = given.has("all") or filters.asks_for("status")
     rows = [
-        r
-        for r in list_containers(given.values.get("--root", ""))
-        if given.has("all") or r["status"] == "running"
+        row
+        for row in list_containers(given.values.get("--root", ""))
+        if (everything or row["status"] in ("running", "paused")) and filters.match(row)
     ]
     if given.has("quiet"):
-        sys.stdout.write("".join(f"{r['id']}\n" for r in rows))
-    elif form == "json":
-        sys.stdout.write("".join(dumps(r) + "\n" for r in rows))
-    else:
-        sys.stdout.write(_table(rows))
+        sys.stdout.write("".join([f"{row['id']}\n" for row in rows]))
+        return 0
+    whole = given.has("whole")
+    columns: tuple[Column, ...] = (
+        ("ID", lambda r: str(r["id"]) if whole else str(r["id"])[:12]),
+        ("NAME", lambda r: short(str(r["name"] or "-"), 0 if whole else 18)),
+        ("STATUS", _status),
+        ("CREATED", lambda r: _age(r["created_ns"])),
+        ("COMMAND", lambda r: short(" ".join(map(str, r["command"])), 0 if whole else 40)),
+    )
+    sys.stdout.write(render(rows, columns, form))
     return 0
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [("ID", "NAME", "STATUS", "CREATED", "COMMAND")]
-    for r in rows:
-        command = " ".join(map(str, r["command"])) if isinstance(r["command"], tuple) else ""
-        lines.append((
-            str(r["id"])[:12], _short(str(r["name"] or "-"), 18), _status(r), _age(r["created_ns"]),
-            _short(command, 40),
-        ))  # fmt: skip
-    widths = [max(len(line[n]) for line in lines) for n in range(5)]
-    return "".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
-    )
-
-
-def _status(row: dict[str, Any]) -> str:
+def _status(row: Mapping[str, Any]) -> str:
+    """The state; of what has ended, the exit code and why: exit, signal, oom, timeout, host-kill, failed …"""
     if row["status"] != "stopped":
         return str(row["status"])
     return f"exited {row['exit_code']} ({row['reason']})"
@@ -82,8 +84,3 @@ def _age(created_ns: object) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit} ago"
     return f"{seconds}s ago"
-
-
-def _short(text: str, width: int) -> str:
-    clean = "".join(c if c.isprintable() else "?" for c in text)
-    return clean if len(clean) <= width else clean[: width - 3] + "..."

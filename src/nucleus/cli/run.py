@@ -10,12 +10,17 @@ from .errors import render_error
 
 def main(argv: list[str]) -> int:
     """Does not return when the container starts; 125 and a message when it cannot."""
-    from ..container.run import run_in_place
     from .parser import parse_run
 
     spec = parse_run(argv)
     sys.nucleus_command = True  # type: ignore[attr-defined]
     try:
+        if spec.detach:
+            from .create import create
+
+            return create(spec, go=True)
+        from ..container.run import run_in_place
+
         run_in_place(spec)
     except NucleusError as error:
         render_error(error, log_format=spec.log_format, log_path=spec.log_path)

@@ -1,13 +1,14 @@
-"""Rows for people and programs: --format table, json (one object a line) or a template.
+r"""Lists for people and programs: --format table, json (one object a line), json-array or a template; filters.
 
-A template is text with {{.field}}, {{json .field}} and {{json .}}; \\t and \\n are a tab and a new line.
-✗ which rows and columns: each verb.
+A template is text with {{.field}}, {{.field.below}}, {{json .field}} and {{json .}}; \t and \n are a tab and a new line.
+{{.ExitCode}} finds exit_code too.  ✗ which rows and columns: each verb.
 """
 
 from __future__ import annotations
 
 from ..base.errors import SpecError
 from ..base.jsontext import dumps
+from .errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,28 +18,32 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
     Column = tuple[str, Callable[[Row], str]]
 
+_FORMS = ("table", "json", "json-array")
+
 
 def render(rows: Sequence[Row], columns: Sequence[Column], form: str, *, header: bool = True) -> str:
     """The text of all rows.  Raises SpecError for a template that cannot be filled."""
     if form == "json":
         return "".join([dumps(dict(row)) + "\n" for row in rows])
+    if form == "json-array":
+        return dumps([dict(row) for row in rows], 2) + "\n"
     if form == "table":
         return _table(rows, columns, header=header)
-    parts = _template(form)
-    return "".join(["".join([_filled(part, row) for part in parts]) + "\n" for row in rows])
+    template = Template(form)
+    return "".join([template.line(row) + "\n" for row in rows])
 
 
 def check_format(form: str) -> str:
     """The format, or SpecError: before anything is asked of the machine."""
-    if form not in ("table", "json"):
-        _template(form)
+    if form not in _FORMS:
+        Template(form)
     return form
 
 
 def short(text: str, width: int) -> str:
-    """At most that many characters, none of which moves the cursor."""
+    """At most that many characters (0: all of them), none of which moves the cursor."""
     clean = "".join([c if c.isprintable() else "?" for c in text])
-    return clean if len(clean) <= width else clean[: width - 3] + "..."
+    return clean if not width or len(clean) <= width else clean[: width - 3] + "..."
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column], *, header: bool) -> str:
@@ -50,39 +55,99 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], *, header: bool) -> s
     )
 
 
-def _template(form: str) -> list[str | tuple[str, str]]:
-    """Text, and (how, field) for what is filled in."""
-    parts: list[str | tuple[str, str]] = []
-    text = form.replace("\\t", "\t").replace("\\n", "\n")
-    while text:
-        before, found, text = text.partition("{{")
-        parts.append(before)
-        if not found:
-            break
-        inner, closed, text = text.partition("}}")
-        how, dot, field = inner.strip().rpartition(".")
-        if not closed or not dot or how.strip() not in ("", "json") or (not how.strip() and not field):
-            raise SpecError(
-                f"'{form}' is no format", where="--format", remedy="use table, json, or text with {{.field}}"
-            )
-        parts.append((how.strip(), field))
-    if not any(isinstance(part, tuple) for part in parts):
-        raise SpecError(
-            f"'{form}' is no format", where="--format", remedy="use table, json, or text with {{.field}}"
-        )
-    return parts
+class Template:
+    """A --format that is neither a table nor JSON.  Raises SpecError when it cannot be read."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, form: str) -> None:
+        self._parts: list[str | tuple[str, tuple[str, ...]]] = []  # text, or how and which field
+        text = form.replace("\\t", "\t").replace("\\n", "\n")
+        while text:
+            before, found, text = text.partition("{{")
+            self._parts.append(before)
+            if not found:
+                break
+            inner, closed, text = text.partition("}}")
+            how, dot, field = inner.strip().partition(".")
+            path = tuple(field.split(".")) if field else ()
+            how = how.strip()
+            if not closed or not dot or how not in ("", "json") or (not path and not how) or "" in path:
+                raise _no_format(form)
+            self._parts.append((how, path))
+        if not any(isinstance(part, tuple) for part in self._parts):
+            raise _no_format(form)
+
+    def line(self, row: Row) -> str:
+        """The text for one row.  Raises SpecError for a field that it does not have."""
+        out = []
+        for part in self._parts:
+            if isinstance(part, str):
+                out.append(part)
+                continue
+            how, path = part
+            value: Any = dict(row)
+            for word in path:
+                value = _below(value, word)
+            plain = how != "json" and isinstance(value, str | int | float) and not isinstance(value, bool)
+            out.append(printable(str(value)) if plain else dumps(value))
+        return "".join(out)
 
 
-def _filled(part: str | tuple[str, str], row: Row) -> str:
-    if isinstance(part, str):
-        return part
-    how, field = part
-    if not field:
-        return dumps(dict(row))
-    wanted = field.replace("_", "").lower()
-    for key, value in row.items():
-        if key.replace("_", "").lower() == wanted:
-            return dumps(value) if how == "json" or not isinstance(value, str | int | float) else str(value)
-    raise SpecError(
-        f"there is no field '{field}'", where="--format", remedy=f"there are {', '.join(sorted(row))}"
+def _no_format(form: str) -> SpecError:
+    return SpecError(
+        f"'{form}' is no format", where="--format", remedy="use table, json, or text with {{.field}}"
     )
+
+
+def _below(value: Any, word: str) -> Any:
+    known = value if isinstance(value, dict) else {}
+    wanted = word.replace("_", "").lower()
+    for key, inner in known.items():
+        if str(key).replace("_", "").lower() == wanted:
+            return inner
+    fields = ", ".join(sorted(map(str, known))) or "no fields"
+    raise SpecError(f"there is no field '{word}'", where="--format", remedy=f"there are {fields}")
+
+
+class Filters:
+    """--filter KEY=VALUE, repeated: of one key any may hold (of labels all), of several keys all must."""
+
+    __slots__ = ("_wanted",)
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._wanted: dict[str, list[str]] = {}
+        for text in texts:
+            key, equals, value = text.partition("=")
+            if not equals or key not in ("status", "name", "label", "id"):
+                raise SpecError(
+                    f"{text!r} is not a filter", where="--filter",
+                    remedy="use status=STATE, name=PART, label=KEY[=VALUE] or id=PREFIX",
+                )  # fmt: skip
+            self._wanted.setdefault(key, []).append(value)
+
+    def asks_for(self, key: str) -> bool:
+        """Is there a filter of that kind?"""
+        return key in self._wanted
+
+    def match(self, row: Row) -> bool:
+        """Does the row pass?"""
+        for key, values in self._wanted.items():
+            if key == "label":
+                if not all(_labelled(row.get("labels") or {}, value) for value in values):
+                    return False
+            elif not any(_MATCH[key](str(row.get(key) or ""), value) for value in values):
+                return False
+        return True
+
+
+def _labelled(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+_MATCH: dict[str, Callable[[str, str], bool]] = {
+    "status": lambda have, want: have == want or (have, want) == ("stopped", "exited"),
+    "name": lambda have, want: want in have,
+    "id": lambda have, want: have.startswith(want),
+}

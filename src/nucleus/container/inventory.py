@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
 
-from ..base.errors import Conflict, NotFound
-from ..state.record import from_json
-from ..state.store import Store, default_root, owner_is_gone, read_file
-from .events import note
+from ..base.errors import NotFound
+from ..state.store import Store, default_root
 from .handle import Handle, resolve
 from .lifecycle import ALIVE
-from .sweep import bury, kill_left_over, remove_directory, settled, sweep
+from .sweep import AT_MOST, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_KILL_WAIT_S = 5.0
 
-
-def open_store(root: str) -> Store:
+def open_store(root: str, *, sweep_at_most: int = AT_MOST) -> Store:
     """The state root, swept: what follows reports the truth."""
     store = Store(root or default_root(os.geteuid(), dict(os.environ)))
-    sweep(store)
+    sweep(store, at_most=sweep_at_most)
     return store
 
 
@@ -43,6 +38,11 @@ def describe(handle: Handle) -> dict[str, Any]:
     known["status"] = handle.status
     known["pid"] = init.init_pid if init and known["status"] in ALIVE else 0
     known["started_ns"] = handle.started.started_ns if handle.started else ended.started_ns if ended else 0
+    if ended and ended.reason == "failed":
+        from .detach import failure_of
+
+        error = failure_of(handle)
+        known["failure"] = "" if error is None else error.message
     if ended:
         known |= {
             "exit_code": ended.exit_code, "signal": ended.signal, "reason": ended.reason,
@@ -52,9 +52,9 @@ def describe(handle: Handle) -> dict[str, Any]:
     return known
 
 
-def list_containers(root: str) -> list[dict[str, Any]]:
+def list_containers(root: str, *, sweep_at_most: int = AT_MOST) -> list[dict[str, Any]]:
     """All containers of the state root, oldest first."""
-    store = open_store(root)
+    store = open_store(root, sweep_at_most=sweep_at_most)
     try:
         return [known for i in store.ids() if (known := _known(store, i)) is not None]
     finally:
@@ -77,31 +77,13 @@ def inspect(reference: str, root: str) -> dict[str, Any]:
 
 
 def remove(reference: str, *, root: str, force: bool) -> str:
-    """Remove an ended container, with `force` a running one too; returns its id.  Raises NotFound, Conflict."""
+    """Remove an ended container, with `force` a living one too; returns its id.  Raises NotFound, Conflict."""
+    from . import ending
+
     store = open_store(root)
     try:
         with resolve(store, reference) as handle:
-            _end(handle, force=force)
-            record = from_json(read_file(handle.fd, "state.json") or b"")
-            if not settled(read_file(handle.fd, "exit") or b""):
-                bury(store, handle.id, handle.fd, record)
-            remove_directory(store, handle.id, record)
-            note(store, record, "removed")
+            ending.remove(handle, force=force)
             return handle.id
     finally:
         store.close()
-
-
-def _end(handle: Handle, *, force: bool) -> None:
-    """Take the container's lock, with `force` by killing what holds it."""
-    deadline = time.monotonic() + _KILL_WAIT_S
-    while not owner_is_gone(handle.fd):
-        # Somebody who only looks holds the lock for a moment too: its state tells whether it is in use.
-        if not force:
-            handle.refresh().require("rm")
-        else:
-            # Again and again: a container that is just starting has no init to kill yet.
-            kill_left_over(handle.fd, from_json(read_file(handle.fd, "state.json") or b""))
-        if time.monotonic() > deadline:
-            raise Conflict(f"container {handle.name} did not end", where="nucleus rm", remedy="try again")
-        time.sleep(0.01)

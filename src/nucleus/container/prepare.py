@@ -12,6 +12,7 @@ import time
 from ..base.digest import digest
 from ..base.errors import HostUnsupported, SpecError
 from ..base.jsontext import dumps
+from ..base.value import Value
 from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
 from ..host import ids, probe
@@ -42,15 +43,41 @@ RESOLV_CONF = "/etc/resolv.conf"
 _FILES_OF_OTHERS = ("events_jsonl", "audit_log")
 
 
+class Gate(Value):
+    """How a container starts that is not run at once: it waits for `start`, detached from its caller.
+
+    detached   what it is detached with: "none" or a systemd unit
+    again      the directory of an ended container that is started once more, locked; None for a new one
+    created_ns when that container was created first
+    """
+
+    detached: str = "none"
+    again: StateDirectory | None = None
+    created_ns: int = 0
+
+
 class Prepared:
     """A launch that is ready to go.  `slots` are the plan's descriptors in order; `held` stay open beside them."""
 
-    __slots__ = ("encoded", "held", "id", "parents", "plan", "record", "request", "slots", "state", "store")
+    __slots__ = (
+        "encoded",
+        "gate",
+        "held",
+        "id",
+        "parents",
+        "plan",
+        "record",
+        "request",
+        "slots",
+        "state",
+        "store",
+    )
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, gate: Gate | None = None) -> None:
         self.store = store
-        self.id = os.urandom(16).hex()
-        self.state: StateDirectory | None = None
+        self.gate = gate
+        self.state: StateDirectory | None = gate.again if gate else None
+        self.id = self.state.id if self.state else os.urandom(16).hex()
         self.record: ContainerRecord | None = None
         self.request: Request | None = None
         self.plan: LaunchPlan | None = None
@@ -70,6 +97,9 @@ class Prepared:
         """The launch does not happen: remove what was made for it."""
         from .sweep import remove_tree
 
+        if self.gate is not None and self.gate.again is not None:
+            self.close()
+            return
         try:
             # The name first: once the directory is gone another container may have it.
             if self.record is not None and self.record.name:
@@ -92,13 +122,18 @@ def facts_for(spec: ContainerSpec) -> HostFacts:
 
 
 def prepare(
-    spec: ContainerSpec, *, owner: int = 0, reporter: tuple[str, ...] = (), warm: Warm | None = None
+    spec: ContainerSpec,
+    *,
+    owner: int = 0,
+    reporter: tuple[str, ...] = (),
+    warm: Warm | None = None,
+    gate: Gate | None = None,
 ) -> Prepared:
     """Look everything up, take ids and name, compile.  Raises NucleusError; nothing is left behind then.
 
     warm: what a process that starts many sandboxes keeps from one to the next.
     """
-    prepared = Prepared(open_store(spec))
+    prepared = Prepared(open_store(spec), gate)
     try:
         _fill(prepared, spec, owner, reporter, warm)
     except BaseException:
@@ -121,12 +156,7 @@ def _fill(
     limit_plan, parents = _limits(spec, facts)
     prepared.held += [fd for _, fd in parents]
     prepared.parents = tuple([d for d, _ in parents])
-    prepared.state = prepared.store.create(prepared.id)
-    if spec.name:
-        from .sweep import sweep_holder
-
-        sweep_holder(prepared.store, spec.name)
-        prepared.store.take_name(spec.name, prepared.id)
+    state = _take_place(prepared, spec)
     # From here on `discard` gives the name back.
     prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
     volumes += _context(prepared, spec, finder)
@@ -155,6 +185,7 @@ def _fill(
         reporter=reporter,
         owner=owner,
         keep_record=not spec.rm,
+        gated=prepared.gate is not None,
         degraded=spec.degraded,
     )  # fmt: skip
     if warm:
@@ -163,8 +194,21 @@ def _fill(
     else:
         prepared.plan = compile_plan(prepared.request)
         prepared.encoded = encode(prepared.plan)
-    write_file(prepared.state.fd, "state.json", prepared.record.to_json())
+    write_file(state.fd, "state.json", prepared.record.to_json())
     open_slots(prepared, spec, facts, variables, [fd for _, fd in parents])
+
+
+def _take_place(prepared: Prepared, spec: ContainerSpec) -> StateDirectory:
+    """A directory and the name; what is started once more has both."""
+    if prepared.state is not None:
+        return prepared.state
+    prepared.state = prepared.store.create(prepared.id)
+    if spec.name:
+        from .sweep import sweep_holder
+
+        sweep_holder(prepared.store, spec.name)
+        prepared.store.take_name(spec.name, prepared.id)
+    return prepared.state
 
 
 def _refuse_missing_layers(spec: ContainerSpec, facts: HostFacts) -> None:
@@ -289,7 +333,7 @@ def _record(
         name=spec.name,
         labels=dict(spec.labels),
         command=spec.command,
-        created_ns=time.time_ns(),
+        created_ns=(prepared.gate.created_ns if prepared.gate else 0) or time.time_ns(),
         creator_uid=os.geteuid(),
         boot_id=facts.boot_id,
         pid_namespace=facts.pid_namespace,
@@ -313,6 +357,8 @@ def _record(
         spec_hash=digest(dumps(written).encode()),
         config_hash="",
         spec=written,
+        gated=prepared.gate is not None,
+        detached=prepared.gate.detached if prepared.gate else "",
     )
 
 

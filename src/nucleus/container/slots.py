@@ -94,6 +94,10 @@ def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
     """Directories of the state root, and the programs that write id maps."""
     if kind == "state" and prepared.state is not None:
         return prepared.state.fd
+    if kind == "start" and prepared.state is not None:
+        from ..state import gate
+
+        return gate.make(prepared.state.fd)
     if kind == "state-root":
         return os.dup(prepared.store.containers_fd)
     if kind == "names":

@@ -37,7 +37,7 @@ def sweep(store: Store, *, at_most: int = AT_MOST) -> int:
                 continue
             if at_most and cleaned + failed >= at_most:
                 break
-            cleaned += _sweep_one(store, container_id)
+            cleaned += sweep_one(store, container_id)
         except (OSError, NucleusError):
             failed += 1  # another sweep was faster, or the cgroup is still busy
     for name in store.names():
@@ -52,23 +52,34 @@ def sweep_holder(store: Store, name: str) -> None:
     if holder is None:
         return
     try:
-        _sweep_one(store, holder)
+        sweep_one(store, holder)
     except (OSError, NucleusError):
         return  # it is still there: taking the name says so
 
 
-def _sweep_one(store: Store, container_id: str) -> int:
+def sweep_one(store: Store, container_id: str) -> int:
+    """Clean up behind one container, if it has no owner and nobody waits to read how it ended."""
     fd = store.open(container_id)
     try:
-        if settled(files.read_file(fd, "exit") or b"") or not files.owner_is_gone(fd):
+        if not files.owner_is_gone(fd):
             return 0
-        if settled(files.read_file(fd, "exit") or b""):
-            return 0  # it ended between the two looks
         record = from_json(files.read_file(fd, "state.json") or b"")
+        goes = record is None or record.remove
+        if not goes and settled(files.read_file(fd, "exit") or b""):
+            return 0  # it ended between the two looks
+        if goes and _is_awaited(fd):
+            return 0
         bury(store, container_id, fd, record)
         return 1
     finally:
         os.close(fd)
+
+
+def _is_awaited(fd: int) -> bool:
+    """Somebody still has to read there how it ended; he removes it then."""
+    from ..state import gate
+
+    return gate.is_watched(fd)
 
 
 def settled(exit_record: bytes) -> bool:

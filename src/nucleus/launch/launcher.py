@@ -36,10 +36,13 @@ def environment_bytes(environment: dict[str, str]) -> bytes:
     return b"".join([f"{k}={v}".encode("utf-8", "surrogateescape") + b"\0" for k, v in environment.items()])
 
 
-def arguments(plan_fd: int, container_id: str, kept: list[int], control_fd: int = -1) -> list[str]:
+def arguments(
+    plan_fd: int, container_id: str, kept: list[int], control_fd: int = -1, *, detached: bool = False
+) -> list[str]:
     """argv of the launcher: nothing in it but numbers and the id.  It closes every descriptor that is not among them."""
     control = str(control_fd) if control_fd >= 0 else "-"
-    return ["nucleus-launch", str(plan_fd), control, container_id, *map(str, kept)]
+    words = ["nucleus-launch", "detach"] if detached else ["nucleus-launch"]
+    return [*words, str(plan_fd), control, container_id, *map(str, kept)]
 
 
 def replace(plan: bytes, container_id: str, slots: list[int], held: list[int]) -> NoReturn:
@@ -79,9 +82,12 @@ def spawn(
     held: list[int],
     control_fd: int,
     streams: tuple[int, int, int],
+    *,
+    detached: bool = False,
 ) -> Process:
     """Start the launcher as a child, with `control_fd` as its end of the control socket and these streams.
 
+    detached: the child ends at once; the launcher goes on as nobody's child, in a session of its own.
     By posix_spawn(3), which copies no memory and runs no Python between fork and exec: safe in a program with threads.
     """
     moved: list[int] = []
@@ -100,7 +106,7 @@ def spawn(
         # Onto itself: that clears close-on-exec (POSIX.1-2024), in the child alone.
         actions = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in kept]
         actions += [(os.POSIX_SPAWN_DUP2, above_streams(fd), number) for number, fd in enumerate(streams)]
-        words = arguments(kept[0], container_id, kept[2:], kept[1])
+        words = arguments(kept[0], container_id, kept[2:], kept[1], detached=detached)
         return Process(os.posix_spawn(PROGRAM, words, {}, file_actions=actions))
     except OSError as error:
         raise _cannot_execute(error) from None

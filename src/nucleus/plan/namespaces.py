@@ -139,12 +139,16 @@ def watch_steps(draft: Draft) -> None:
     """Release, wait, and what is recorded and removed at the end."""
     request, spec = draft.request, draft.request.spec
     draft.add("write-init-record", "state", directory=draft.slot("state"))
+    if request.gated:
+        draft.add("await-proceed", "state", channel=draft.slot("start"))
     _note_steps(draft, "note-started", "started")
     draft.add(
         "supervise", "timeout",
         timeout_ms=spec.timeout_ms or 0, stop_signal=spec.stop_signal,
         grace_ms=spec.stop_timeout_ms, owner=request.owner,
     )  # fmt: skip
+    if request.gated:
+        draft.add("write-start-record", "state", directory=draft.slot("state"))
     for number, parent in enumerate(request.cgroups):
         for controller in parent.controllers:
             for file, key, counter in _COUNTERS[parent.version].get(controller, ()):
@@ -156,6 +160,8 @@ def watch_steps(draft: Draft) -> None:
         draft.add("remove-tree", "state", directory=draft.slot("state"), name="context")
         draft.add("write-exit-record", "state", directory=draft.slot("state"))
     else:
+        if request.gated:  # for whoever waits for the end; then the directory stays until he has read it
+            draft.add("write-exit-record", "state", directory=draft.slot("state"))
         # The name first: once the directory is gone another container may have taken it.
         if spec.name:
             draft.add("remove-tree", "rm", directory=draft.slot("names"), name=spec.name)

@@ -101,4 +101,5 @@ class Request(Value):
     reporter: tuple[str, ...] = ()  # argv of the program that explains a failure; () when the caller listens
     owner: int = 0  # 0 nobody listens, 1 its death kills, 2 its death is ignored
     keep_record: bool = True  # False: --rm, the state directory goes with the container
+    gated: bool = False  # it waits for the word to proceed, and records when the command was executed
     degraded: tuple[str, ...] = ()

@@ -126,6 +126,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(13, "supervise", "wait", REQUIRED, REQUIRED,
              (_n("timeout_ms"), _n("stop_signal", 64), _n("grace_ms"), _n("owner", 2)),
              "wait for the end (timeout {timeout_ms}, stop signal {stop_signal})"),
+    StepSpec(22, "write-start-record", "wait", OPTIONAL, NEVER, (_f("directory"),),
+             "record when the command was executed"),
     StepSpec(14, "read-counter", "finish", ANY, NEVER,
              (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("key"), _n("counter", 3)),
              "read {file} {key} of cgroup {cgroup}"),
@@ -236,4 +238,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x24C305E6672E4907
+SCHEMA_HASH = 0x6091AD1A10165B77

@@ -34,6 +34,7 @@ class ContainerSpec(Value):
     hostname: str = ""
     mode: str = "agent"
     rm: bool = False
+    detach: bool = False
     timeout_ms: int | None = None
     stop_signal: int = 15
     stop_timeout_ms: int = 10_000

@@ -12,7 +12,7 @@ from .suggest import hint
 # Keys of options whose feature comes with a later release.
 LATER = frozenset({
     "add_host", "allow_chroot_fallback", "bundle", "caps_policy", "caps_policy_sha256",
-    "cidfile", "console_socket", "credential_broker", "credential_broker_no_proxy_env", "detach",
+    "cidfile", "console_socket", "credential_broker", "credential_broker_no_proxy_env",
     "dns", "egress_allow", "egress_domain", "egress_tcp_port",
     "egress_udp_port", "gpu", "gpu_device", "gpu_driver_capabilities",
     "gpu_visible_devices", "gvisor_platform", "health_cmd", "health_interval", "health_on_failure",
@@ -24,7 +24,7 @@ LATER = frozenset({
     "strict_agent", "systemd_credential", "terminal", "trust_level", "tty",
     "verify_rootfs_attestation",
 })  # fmt: skip
-LATER_SHORT = {"-d": "--detach", "-i": "--interactive", "-t": "--tty", "-it": "--tty", "-p": "--publish"}
+LATER_SHORT = {"-i": "--interactive", "-t": "--tty", "-it": "--tty", "-p": "--publish"}
 
 # Words of other tools → what says it here.
 ELSEWHERE = {

@@ -130,6 +130,12 @@ OPTIONS: tuple[Option, ...] = (
         help="remove the container's record as soon as it ends",
     ),
     Option(
+        key="detach", field="detach", kind="flag", group="container", short="-d", default="false",
+        example="true", bare="true",
+        help="let the container go on by itself: print its id once its command has been executed, keep what "
+        "it prints for `nucleus logs`",
+    ),
+    Option(
         key="timeout", field="timeout_ms", kind="duration", group="container", metavar="TIME", unit="seconds",
         example="10m",
         help="end the container after this time, with exit code 124",

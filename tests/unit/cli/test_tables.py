@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from nucleus.base.errors import SpecError
 from nucleus.base.jsontext import dumps
-from nucleus.cli.tables import check_format, render, short
+from nucleus.cli.tables import Filters, Template, check_format, render, short
 
 ROWS = [{"id": "abc", "memory_bytes": 12, "labels": {"a": "b"}}, {"id": "d", "memory_bytes": 3, "labels": {}}]
 COLUMNS = [("ID", lambda r: str(r["id"])), ("MEM", lambda r: str(r["memory_bytes"]))]
@@ -43,3 +46,56 @@ def test_a_table_without_rows_is_its_header_and_names_cannot_move_the_cursor() -
     assert render([], COLUMNS, "table") == "ID  MEM\n"
     assert render([], COLUMNS, "table", header=False) == ""
     assert short("a\x1b[2Jb\nc", 20) == "a?[2Jb?c" and short("abcdefgh", 6) == "abc..."
+
+
+ROW: dict[str, Any] = {
+    "id": "ab" * 16, "name": "web", "status": "stopped", "exit_code": 3, "labels": {"team": "a", "x": ""},
+    "command": ("sh", "-c", "\x1b[31m"), "limits": {"pids": 512, "memory_bytes": None}, "rootless": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        pytest.param("{{.name}} {{.exit_code}}", "web 3", id="fields"),
+        pytest.param("{{.Name}}\\t{{.ExitCode}}", "web\t3", id="in the spelling of others"),
+        pytest.param("{{ .limits.pids }}", "512", id="below"),
+        pytest.param("{{.limits.memory_bytes}}|{{.rootless}}", "null|true", id="none and true"),
+        pytest.param("{{json .command}}", '["sh", "-c", "\\u001b[31m"]', id="what would steer a terminal"),
+        pytest.param("{{json .}}", json.dumps(ROW), id="all"),
+    ],
+)
+def test_templates(template: str, line: str) -> None:
+    assert Template(template).line(ROW) == line
+
+
+@pytest.mark.parametrize("template", ["{{.name..x}}", "{{.name.}}", "{{.name.x}}", "{{.limits.x}}"])
+def test_a_field_that_is_not_below_is_refused(template: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Template(template).line(ROW)
+    assert caught.value.where == "--format" and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("texts", "passes"),
+    [
+        ([], True), (["status=stopped"], True), (["status=exited"], True), (["status=running"], False),
+        (["status=running", "status=stopped"], True), (["name=we"], True), (["name=db"], False),
+        (["id=abab"], True), (["id=ba"], False), (["label=team"], True), (["label=team=a"], True),
+        (["label=team=b"], False), (["label=team", "label=y"], False), (["name=web", "status=running"], False),
+        (["label=x="], True),
+    ],
+)  # fmt: skip
+def test_filters(texts: list[str], passes: bool) -> None:
+    assert Filters(texts).match(ROW) is passes
+
+
+@pytest.mark.parametrize("text", ["running", "state=x", "=", ""])
+def test_what_is_no_filter_is_refused(text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Filters([text])
+    assert caught.value.where == "--filter" and "status=" in caught.value.remedy
+
+
+def test_an_array_is_one_document() -> None:
+    assert len(json.loads(render([ROW, ROW], COLUMNS, "json-array"))) == 2

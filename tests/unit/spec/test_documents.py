@@ -18,7 +18,7 @@ volume = [
   "./a:/data", 7,
   "x",
 ]
-detach = true
+publish = true
 user-name = 1
 network = ["none"]
 
@@ -45,7 +45,7 @@ def test_all_problems_of_a_document_are_told_with_file_line_and_path() -> None:
         "app.toml:2 $.memroy",
         "app.toml:5 $.pids",
         "app.toml:7 $.volume[1]",
-        "app.toml:10 $.detach",
+        "app.toml:10 $.publish",
         "app.toml:11 $.user-name",
         "app.toml:12 $.network",
         "app.toml:16 $.env.A",

@@ -18,7 +18,9 @@ from nucleus.spec.parse import document_entries, from_mapping
 from nucleus.spec.process import INFINITY, RLIMITS, IdMap, Rlimit
 from nucleus.spec.resources import IoLimit
 
-FLAGS = [o.flag for o in OPTIONS if o.cli] + [o.short for o in OPTIONS if o.short] + ["--", "--detach", "-it"]
+FLAGS = (
+    [o.flag for o in OPTIONS if o.cli] + [o.short for o in OPTIONS if o.short] + ["--", "--publish", "-it"]
+)
 VALUES = [
     "1",
     "1G",

@@ -1,0 +1,24 @@
+"""`nucleus restart [-t TIME] CONTAINER…`: start containers once more.  ✗ how (`container/container.py`)."""
+
+from __future__ import annotations
+
+HELP = """usage: nucleus restart [-t TIME] [--root DIR] CONTAINER...
+
+Stop containers that run, and start them once more as they were created: the same id, name and options.
+Refused where values came by a descriptor, which are kept nowhere, and for containers of --rm.
+
+  -t, --time TIME  time between the stop signal and SIGKILL; else the container's --stop-timeout
+  --root DIR       the state root
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Prints the ids; 1 if one could not be started."""
+    from ..container.container import restart
+    from .targets import each, seconds, targets
+
+    given = targets(argv, "restart", HELP, values=("-t", "--time"))
+    if given.done:
+        return 0
+    grace = seconds(given, "--time", "-t")
+    return each(given, lambda handle: restart(handle, grace_s=grace))

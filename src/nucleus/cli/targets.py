@@ -1,0 +1,68 @@
+"""What the verbs on containers have in common: several targets, an error for each that failed.  ✗ any verb's work."""
+
+from __future__ import annotations
+
+import sys
+
+from ..base.errors import NucleusError, SpecError
+from .arguments import Arguments
+from .errors import render_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..container.handle import Handle
+
+FAILED = 1
+
+
+def targets(
+    argv: list[str],
+    verb: str,
+    help_text: str,
+    *,
+    flags: dict[str, str] | None = None,
+    values: tuple[str, ...] = (),
+) -> Arguments:
+    """The arguments of a verb that wants containers.  Raises SpecError where none is named."""
+    given = Arguments(argv, flags=flags or {}, values=("--root", *values), help_text=help_text)
+    if not given.done and not given.words:
+        raise SpecError("which container?", where=f"nucleus {verb}", remedy="nucleus ps -a lists them")
+    return given
+
+
+def each(given: Arguments, act: Callable[[Handle], str | None]) -> int:
+    """Do it with every target and print what comes of it, or the target's id; 1 if any could not be done."""
+    from ..container.container import with_handle
+
+    def done(handle: Handle) -> str:
+        return act(handle) or handle.id
+
+    code = 0
+    for reference in given.words:
+        try:
+            line = with_handle(reference, given.values.get("--root", ""), done)
+        except NucleusError as error:
+            render_error(error)
+            code = FAILED
+            continue
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    return code
+
+
+def seconds(given: Arguments, *names: str) -> float | None:
+    """The time that one of the options gives, such as 10, 1.5s or 2m; -1 for ever; None when none was given."""
+    from ..base.units import parse_duration
+
+    for name in names:
+        text = given.values.get(name)
+        if text == "-1":
+            return -1.0
+        if text is not None:
+            try:
+                return parse_duration(text) / 1000
+            except SpecError as error:
+                raise SpecError(error.message, where=name, remedy=error.remedy) from None
+    return None

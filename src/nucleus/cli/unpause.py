@@ -1,0 +1,19 @@
+"""`nucleus unpause CONTAINER…`: let paused containers go on.  ✗ how (`container/changing.py`)."""
+
+from __future__ import annotations
+
+HELP = """usage: nucleus unpause [--root DIR] CONTAINER...
+
+Let paused containers go on.
+
+  --root DIR  the state root
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Prints the ids; 1 if one could not go on."""
+    from ..container.changing import unpause
+    from .targets import each, targets
+
+    given = targets(argv, "unpause", HELP)
+    return 0 if given.done else each(given, unpause)

@@ -1,0 +1,145 @@
+"""`nucleus.Container`: a container that outlives the call that made it.  ✗ what is done: its siblings do it.
+
+Each call finds the container anew, so a Container may be kept, copied, and made from an id in another process.
+"""
+
+from __future__ import annotations
+
+from ..base.errors import SpecError
+from ..spec import rules
+from ..spec.container import ContainerSpec
+from ..spec.parse import from_mapping
+from . import changing, detach, ending, inventory
+from .handle import Handle, resolve
+from .result import Result, result_of
+from .warm import WARM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
+
+class Container:
+    """One container by its id, which stays the same whatever its name becomes."""
+
+    __slots__ = ("id", "root")
+
+    def __init__(self, container_id: str, *, root: str = "") -> None:
+        self.id = container_id
+        self.root = root
+
+    def __repr__(self) -> str:
+        return f"Container({self.id!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and (other.id, other.root) == (self.id, self.root)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.root))
+
+    @classmethod
+    def create(cls, spec: ContainerSpec | Sequence[str], **options: Any) -> Container:
+        """Make a container that waits for `start`.
+
+        spec       a ContainerSpec, or the command as a list of words; then `options` are the keys of a launch document
+        Raises SpecError, HostUnsupported or LaunchError; nothing is left behind then.
+        """
+        if not isinstance(spec, ContainerSpec):
+            wanted = from_mapping({"command": list(spec), **options})
+        elif options:
+            raise SpecError(
+                "options beside a ContainerSpec",
+                where="create",
+                remedy="use spec.replace(...) to change fields",
+            )
+        else:
+            wanted = rules.require(spec)
+        return cls(detach.create(wanted, warm=WARM), root=wanted.state_root)
+
+    @classmethod
+    def run(cls, spec: ContainerSpec | Sequence[str], **options: Any) -> Container:
+        """`create` and `start`: what `nucleus run --detach` does."""
+        made = cls.create(spec, **options)
+        made.start()
+        return made
+
+    @classmethod
+    def find(cls, reference: str, *, root: str = "") -> Container:
+        """The container with that id, name, or beginning of an id.  Raises NotFound, Conflict, PermissionRefused."""
+        return cls(cls(reference, root=root)._with(lambda handle: handle.id), root=root)
+
+    @property
+    def status(self) -> str:
+        """creating, created, running, paused, stopped, dead or unknown."""
+        return self._with(lambda handle: handle.status)
+
+    @property
+    def name(self) -> str:
+        """Its name, or the beginning of its id."""
+        return self._with(lambda handle: handle.name)
+
+    def inspect(self) -> dict[str, Any]:
+        """All that is known of it, as `nucleus inspect` prints it."""
+        return self._with(inventory.describe)
+
+    def start(self) -> None:
+        """Let it run; returns when the command has been executed.  Raises LaunchError with what failed."""
+        self._with(detach.start)
+
+    def stop(self, *, grace_s: float | None = None, signal: str = "") -> None:
+        """Ask it to end, kill it after the grace (0: at once); returns when it has ended."""
+        number = ending.signal_of(signal) if signal else None
+        self._with(lambda handle: ending.stop(handle, grace_s=grace_s, number=number))
+
+    def kill(self, signal: str = "KILL") -> None:
+        """Send a signal to the command."""
+        number = ending.signal_of(signal)
+        self._with(lambda handle: ending.kill(handle, number))
+
+    def restart(self, *, grace_s: float | None = None) -> None:
+        """End it if it runs, and start it once more as it was created."""
+        self._with(lambda handle: restart(handle, grace_s=grace_s))
+
+    def wait(self, *, timeout_s: float | None = None) -> Result:
+        """How it ended, once it has.  Raises Conflict at the timeout."""
+        return self._with(lambda handle: result_of(ending.wait(handle, timeout_s=timeout_s), handle.id))
+
+    def pause(self) -> None:
+        """Stop all its processes where they are."""
+        self._with(changing.pause)
+
+    def unpause(self) -> None:
+        """Let them go on."""
+        self._with(changing.unpause)
+
+    def rename(self, name: str) -> None:
+        """Give it another name."""
+        self._with(lambda handle: changing.rename(handle, name))
+
+    def remove(self, *, force: bool = False) -> None:
+        """Remove its records and its name; `force` kills it first."""
+        self._with(lambda handle: ending.remove(handle, force=force))
+
+    def _with(self, act: Callable[[Handle], _T]) -> _T:
+        return with_handle(self.id, self.root, act)
+
+
+def with_handle(reference: str, root: str, act: Callable[[Handle], _T]) -> _T:
+    """Find a container in a swept state root, and do something with it."""
+    store = inventory.open_store(root)
+    try:
+        with resolve(store, reference) as handle:
+            return act(handle)
+    finally:
+        store.close()
+
+
+def restart(handle: Handle, *, grace_s: float | None = None) -> None:
+    """Stop and start once more; what cannot be started again is not even stopped."""
+    handle.require("restart")
+    detach.require_restartable(handle)
+    ending.stop(handle, grace_s=grace_s)
+    detach.restart(handle.refresh(), warm=WARM)

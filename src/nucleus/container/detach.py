@@ -1,0 +1,217 @@
+"""Containers that outlive their caller: create, start, start once more.  ✗ ends any: `ending.py`.
+
+`create` leaves the launcher waiting at the gate, in a session of its own, with its streams at `nucleus-log`.  `start` opens
+the gate and returns when the command has been executed, or with the sentence of what failed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import ExitStack
+from struct import error as StructError
+
+from ..base.errors import Conflict, LaunchError, NucleusError
+from ..launch import launcher, log_writer, report, supervise
+from ..plan.encode import decode
+from ..state import gate
+from ..state.store import StateDirectory, owner_is_gone, read_file, write_file
+from . import stored
+from .handle import Handle
+from .prepare import Gate, prepare
+from .sweep import bury, settled, sweep, sweep_one
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from ..launch.report import ExitRecord
+    from ..spec.container import ContainerSpec
+    from ..state.record import ContainerRecord
+    from .prepare import Prepared
+    from .warm import Warm
+
+OWNER_IGNORED = 2  # supervise.owner: whoever created it may go
+_PLAN, _ORIGINS = "plan", "plan.origins"
+# What one life of a container leaves for the next one to remove.
+_OF_ONE_LIFE = ("init", "started", "exit", _PLAN, _ORIGINS)
+_LOOK_MS = 2
+
+
+def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
+    """Make a container that waits for `start`; returns its id.  Raises NucleusError; nothing is left behind then."""
+    prepared = prepare(spec, owner=OWNER_IGNORED, gate=Gate(), warm=warm)
+    container_id = prepared.id
+    with ExitStack() as kept:
+        ours = _launch(prepared, spec, kept)
+        try:
+            _await_gate(ours, prepared)
+        except LaunchError:
+            prepared.discard()
+            raise
+        try:
+            sweep(prepared.store)
+        except (OSError, NucleusError):
+            pass  # a state root in disorder ends no healthy container; the next command says what is wrong
+        prepared.close()
+    return container_id
+
+
+def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.socket:
+    """Start the launcher, its streams at the log writer; our end of its control socket, which `kept` closes."""
+    state = prepared.state
+    assert state is not None and prepared.plan is not None
+    ours, theirs = supervise.control_pair()
+    kept.callback(ours.close)
+    with ExitStack() as handed:
+        handed.callback(theirs.close)
+        try:
+            for name in _OF_ONE_LIFE:
+                _forget(state.fd, name)
+            stored.keep(state.fd, spec)
+            write_file(state.fd, _PLAN, prepared.encoded)
+            origins = "\n".join([s.origin for s in prepared.plan.steps])
+            write_file(state.fd, _ORIGINS, origins.encode("utf-8", "surrogateescape"))
+            source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            handed.callback(os.close, source)
+            streams = log_writer.start(state.fd)
+            for stream in streams:
+                handed.callback(os.close, stream)
+            launcher.spawn(
+                prepared.encoded, prepared.id, prepared.slots, prepared.held, theirs.fileno(),
+                (source, *streams), detached=True,
+            ).wait()  # fmt: skip
+        except BaseException:
+            prepared.discard()
+            raise
+    return ours
+
+
+def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
+    """Until the launcher waits at the gate.  Raises LaunchError when it has failed before; it has ended then."""
+    while data := ours.recv(report.MESSAGE.size):
+        kind, _, record = report.MESSAGE.unpack(data)
+        if kind == report.CREATED:
+            return
+        ended = report.read_exit(record) if kind == report.EXITED else None
+        if ended is None or prepared.state is None:
+            continue
+        while ours.recv(1):
+            pass  # until it is gone, and with it its lock
+        raise _failure(prepared.state.fd, ended) or _silent(prepared.id)
+    raise _silent(prepared.id)
+
+
+def _silent(container_id: str) -> LaunchError:
+    return LaunchError(
+        "the monitor ended without a word", where=container_id[:12],
+        remedy="it was killed from outside; try it again",
+    )  # fmt: skip
+
+
+def start(handle: Handle) -> None:
+    """Let a created container run; returns when its command has been executed.
+
+    Raises Conflict where it is not waiting, LaunchError with the sentence of what failed.
+    """
+    with gate.Lock(handle.fd, gate.VERB_LOCK), gate.Lock(handle.fd, gate.WATCH_LOCK):
+        handle.refresh().require("start")
+        monitor = handle.open_monitor()
+        try:
+            gate.tell(handle.fd, gate.GO)
+            _await_start(handle, monitor)
+        finally:
+            os.close(monitor)
+        for name in (_PLAN, _ORIGINS):
+            _forget(handle.fd, name)
+    if handle.ended is not None and handle.record is not None and handle.record.remove:
+        sweep_one(handle.store, handle.id)  # it has ended, and its directory stayed for us to read that
+
+
+def _await_start(handle: Handle, monitor: int) -> None:
+    """Until the start is recorded, or the monitor has ended."""
+    poller = select.poll()
+    poller.register(monitor, select.POLLIN)
+    while True:
+        over = bool(poller.poll(_LOOK_MS))
+        if read_file(handle.fd, "started") is not None:
+            handle.refresh()
+            return
+        if over:
+            break
+    ended = handle.refresh().ended
+    if ended is None:
+        raise _silent(handle.id)
+    error = _failure(handle.fd, ended)
+    if error is not None:
+        raise error
+    raise Conflict(
+        f"container {handle.name} was killed before its command was executed",
+        where="nucleus start", remedy="nucleus restart starts it once more",
+    )  # fmt: skip
+
+
+def failure_of(handle: Handle) -> LaunchError | None:
+    """The sentence of the step that failed, when the container ended so."""
+    return _failure(handle.fd, handle.ended) if handle.ended is not None else None
+
+
+def _failure(directory: int, ended: ExitRecord) -> LaunchError | None:
+    failure = ended.failure
+    if failure is None or not ended.flags & report.FAILED:
+        return None
+    step, origin = None, ""
+    try:
+        steps = decode(read_file(directory, _PLAN) or b"").steps
+        origins = (read_file(directory, _ORIGINS) or b"").decode("utf-8", "surrogateescape").split("\n")
+        step, origin = steps[failure.step], origins[failure.step]
+    except (ValueError, IndexError, StructError, NucleusError):
+        pass  # without its plan the sentence has no names in it
+    return report.launch_error(failure, step, origin, ended.exit_code)
+
+
+def restart(handle: Handle, *, warm: Warm | None = None) -> None:
+    """Start an ended container once more, with its id, its name and what it was asked to be.
+
+    Raises Conflict where that is not kept, or where it has not ended.
+    """
+    spec, record = require_restartable(handle)
+    fd = handle.store.open(handle.id)
+    again = Gate(again=StateDirectory(id=handle.id, fd=fd), created_ns=record.created_ns)
+    try:
+        if not owner_is_gone(fd):
+            raise Conflict(
+                f"container {handle.name} has not ended", where="nucleus restart", remedy="try again"
+            )
+        if not settled(read_file(fd, "exit") or b""):
+            bury(handle.store, handle.id, fd, record)
+    except BaseException:
+        os.close(fd)
+        raise
+    wanted = spec.replace(name=record.name, state_root=handle.store.path)
+    prepared = prepare(wanted, owner=OWNER_IGNORED, gate=again, warm=warm)
+    with ExitStack() as kept:
+        ours = _launch(prepared, wanted, kept)
+        try:
+            _await_gate(ours, prepared)
+        finally:
+            prepared.close()
+    start(handle.refresh())
+
+
+def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]:
+    """What it was asked to be, and its record.  Raises Conflict where it cannot be started once more."""
+    spec, record = stored.load(handle.fd, handle.name), handle.record
+    if record is None or record.remove:
+        raise Conflict(
+            f"container {handle.name} is removed at its end",
+            where="nucleus restart", remedy="create it without --rm",
+        )  # fmt: skip
+    return spec, record
+
+
+def _forget(directory: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass  # it never was

@@ -1,0 +1,82 @@
+"""spec.json: what a container was asked to be, kept beside it, so that it can be started again.
+
+Values that came by a descriptor are in no file: only that there were some is kept, and `restart` then refuses.
+✗ decides nothing about a start: `detach.py`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..base.errors import Conflict
+from ..base.jsontext import dumps
+from ..spec.container import ContainerSpec
+from ..spec.filesystem import Secret, Tmpfs, Volume
+from ..spec.options import OPTIONS
+from ..spec.process import IdMap, Rlimit
+from ..spec.resources import IoLimit
+from ..state.store import read_file, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..base.value import Value
+
+FILE = "spec.json"
+# Fields that hold a row of values, and of which kind those are.
+ROWS: dict[str, type[Value]] = {
+    "ulimits": Rlimit, "volumes": Volume, "tmpfs": Tmpfs, "secrets": Secret, "io_limits": IoLimit,
+    "uidmap": IdMap, "gidmap": IdMap,
+}  # fmt: skip
+
+
+def keep(directory: int, spec: ContainerSpec) -> None:
+    """Write spec.json into a container's directory."""
+    write_file(directory, FILE, dumps(_anywhere(spec)).encode() + b"\n")
+
+
+def load(directory: int, name: str) -> ContainerSpec:
+    """The spec of a container.  Raises Conflict where none was kept, or where it cannot be had again."""
+    import json
+
+    try:
+        fields: dict[str, Any] = json.loads(read_file(directory, FILE) or b"")
+    except ValueError:
+        raise Conflict(
+            f"container {name} was started in the foreground: what it was asked to be is not kept",
+            where="nucleus restart",
+            remedy="use nucleus run with its options again",
+        ) from None
+    for option in OPTIONS:
+        if option.kind == "descriptor" and fields.get(option.field) is not None:
+            flag = option.flag
+            raise Conflict(
+                f"container {name} got values by {flag}, which are not kept",
+                where=flag,
+                remedy="create it anew with the same options",
+            )
+    return ContainerSpec(**{key: _value(key, value) for key, value in fields.items()})
+
+
+def _value(key: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    kind = ROWS.get(key)
+    if kind is not None:
+        return tuple(kind(**row) for row in value)
+    return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+
+
+def _anywhere(spec: ContainerSpec) -> ContainerSpec:
+    """The same, whatever the working directory is: paths were meant from that of the first start."""
+    changed: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = getattr(spec, option.field) if option.field and option.kind in ("path", "workspace") else ""
+        if isinstance(value, tuple):
+            changed[option.field] = tuple(os.path.abspath(path) for path in value)
+        elif value:
+            changed[option.field] = os.path.abspath(value)
+    for key in ("volumes", "secrets"):
+        changed[key] = tuple(v.replace(source=os.path.abspath(v.source)) for v in getattr(spec, key))
+    return spec.replace(**changed)
