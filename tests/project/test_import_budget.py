@@ -55,14 +55,15 @@ exec(code, {"__name__": "__main__", "__file__": main, "__package__": None})
 def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The modules beyond `python -I -S` of `nucleus run -- true`."""
     state = tmp_path_factory.mktemp("state")
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", OBSERVER, str(PACKAGE / "__main__.py")]
-        + ["run", "--root", str(state), "--", "/bin/true"],
-        capture_output=True,
-        text=True,
-        cwd=Path("/"),
-    )
-    assert done.returncode == 0, done.stderr
+    for _ in range(2):  # the first asks the launcher what only a system call tells, which is kept until the next boot
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", OBSERVER, str(PACKAGE / "__main__.py")]
+            + ["run", "--root", str(state), "--", "/bin/true"],
+            capture_output=True,
+            text=True,
+            cwd=Path("/"),
+        )
+        assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
