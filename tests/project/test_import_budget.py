@@ -13,8 +13,9 @@ import pytest
 from source_tree import PACKAGE, ROOT
 
 LIST = ROOT / "tests" / "project" / "import_list.txt"
-# The goal is 40; many small rooms have brought it to twice that.  It may fall, and never grow.
-LIMIT = 82
+# The goal is 40; many small rooms have brought it to more, and `nucleus.imports` has made each of them cost less.
+# It may fall, and never grow.
+LIMIT = 69
 HEAVY = {
     *(
         "typing",
@@ -32,13 +33,16 @@ HEAVY = {
     *("site", "socket", "threading", "logging", "importlib.metadata"),
 }
 
-# Runs the command as bin/nucleus does, and stops at the moment in which it would become the launcher.
+# Runs the command as bin/nucleus does, and stops at the moment in which it would become the launcher, or ask it.
+ASKS = 75
 OBSERVER = """
 import sys
 before = set(sys.modules)
 main, *sys.argv[1:] = sys.argv[1:]
 sys.argv[0] = main
 def observe(event, arguments):
+    if event == "os.posix_spawn":
+        raise SystemExit(75)
     if event == "os.exec":
         names = sorted(set(sys.modules) - before)
         sys.stdout.write("".join(name + chr(10) for name in names))
@@ -53,17 +57,16 @@ exec(code, {"__name__": "__main__", "__file__": main, "__package__": None})
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The modules beyond `python -I -S` of `nucleus run -- true`."""
-    state = tmp_path_factory.mktemp("state")
-    for _ in range(2):  # the first asks the launcher what only a system call tells, which is kept until the next boot
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", OBSERVER, str(PACKAGE / "__main__.py")]
-            + ["run", "--root", str(state), "--", "/bin/true"],
-            capture_output=True,
-            text=True,
-            cwd=Path("/"),
-        )
-        assert done.returncode == 0, done.stderr
+    """The modules beyond `python -I -S` of `nucleus run --rm -- true`."""
+    command = [sys.executable, "-I", "-S", "-c", OBSERVER, str(PACKAGE / "__main__.py")]
+    command += ["run", "--root", str(tmp_path_factory.mktemp("state")), "--rm", "--", "/bin/true"]
+    for _ in range(50):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path("/"))
+        if done.returncode != ASKS:
+            break
+        # What only a system call tells is asked once per boot and launcher; another checkout's may have been asked since.
+        subprocess.run([*command[:3], *command[5:]], capture_output=True, cwd=Path("/"))
+    assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 

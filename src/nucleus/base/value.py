@@ -49,15 +49,15 @@ class Value(metaclass=ValueMeta):
     if not TYPE_CHECKING:
 
         def __init__(self, **given) -> None:
-            cls = type(self)
-            put = object.__setattr__
-            for field, default in cls._defaults.items():
-                value = given.pop(field, default)
+            cls, put = type(self), object.__setattr__
+            values = {**cls._defaults, **given}  # in one step: a launch makes some hundred values
+            if len(values) != len(cls._defaults):
+                unknown = next(field for field in given if field not in cls._defaults)
+                raise TypeError(f"{cls.__name__}() has no field {unknown!r}")
+            for field, value in values.items():
                 if value is _REQUIRED:
                     raise TypeError(f"{cls.__name__}() needs the field {field!r}")
                 put(self, field, value)
-            if given:
-                raise TypeError(f"{cls.__name__}() has no field {next(iter(given))!r}")
 
         def __setattr__(self, field, value) -> None:
             raise AttributeError(f"{type(self).__name__} is frozen: cannot set {field!r}")

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from ..base.errors import Problem
 from ..base.value import Value
-from ..spec.resources import IoLimit as IoLimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ..spec.resources import IoLimit
 
 PERIOD_US = 100_000
 MIN_MEMORY = 1 << 20

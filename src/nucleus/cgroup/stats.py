@@ -11,7 +11,8 @@ from errno import ENODEV, ENOENT, EOPNOTSUPP
 
 from ..base.errors import HostUnsupported
 from ..base.value import Value
-from .limits import PERIOD_US, IoLimit
+from ..spec.resources import IoLimit
+from .limits import PERIOD_US
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from ..base.errors import NucleusError
-from .errors import render_error
 
 
 def main(argv: list[str]) -> int:
@@ -23,5 +22,7 @@ def main(argv: list[str]) -> int:
 
         run_in_place(spec)
     except NucleusError as error:
+        from .errors import render_error
+
         render_error(error, log_format=spec.log_format, log_path=spec.log_path)
         return error.exit_code

@@ -42,7 +42,7 @@ def note_act(record: ContainerRecord | None, kind: str, command: Sequence[str] =
 
 
 def _started(prepared: Prepared, record: ContainerRecord) -> AuditRecord:
-    from ..base.digest import digest
+    from ..base.jsontext import digest
     from ..observe.audit import AuditRecord, Security
     from ..observe.redaction import redact
 

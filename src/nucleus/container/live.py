@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 
-from ..base.digest import digest
 from ..base.errors import Conflict, HostUnsupported, NucleusError
-from ..base.jsontext import dumps
+from ..base.jsontext import digest, dumps
 from ..base.value import Value
 from ..cgroup.change import change
 from ..cgroup.limits import Limits

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import time
 
-from ..base.digest import digest
 from ..base.errors import HostUnsupported, SpecError
-from ..base.jsontext import dumps
+from ..base.jsontext import digest, dumps
 from ..base.value import Value
 from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
-from ..host import ids, probe
+from ..host import probe
 from ..plan.compile import compile_plan
 from ..plan.encode import encode
 from ..plan.request import CgroupParent, Identity, Request, VolumeSource
@@ -23,7 +22,7 @@ from ..plan.workload import PATH, candidates
 from ..policy import environment as policy_environment
 from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
-from . import accounts, identity, ranges
+from . import identity, ranges
 from .slots import open_slots
 from .sources import SourceFinder, judge, protected_paths, refuse_state_root, root_entries, volume_sources
 
@@ -118,7 +117,7 @@ def open_store(spec: ContainerSpec) -> Store:
 def facts_for(spec: ContainerSpec) -> HostFacts:
     """The facts of this machine, with subordinate ids."""
     facts = probe.probe()
-    return facts if facts.subordinate is not None else ids.with_subordinate_ids(facts)
+    return facts if facts.subordinate is not None else probe.with_subordinate_ids(facts)
 
 
 def prepare(
@@ -246,7 +245,12 @@ def _refuse_overlay(spec: ContainerSpec, facts: HostFacts, entries: tuple[RootEn
 def _identity(
     prepared: Prepared, spec: ContainerSpec, facts: HostFacts, volumes: tuple[VolumeSource, ...]
 ) -> Identity:
-    uid, gid, groups = accounts.resolve_accounts(spec)
+    uid, gid = identity.AGENT, identity.AGENT
+    groups: tuple[int, ...] = ()
+    if spec.user or spec.group or spec.additional_groups:
+        from .accounts import resolve_accounts
+
+        uid, gid, groups = resolve_accounts(spec)
     if not identity.privileged(facts):
         return identity.rootless_identity(spec, facts, uid, gid, groups)
     if spec.userns or spec.uidmap:
@@ -280,7 +284,7 @@ def _limits(spec: ContainerSpec, facts: HostFacts) -> tuple[LimitPlan, list[tupl
         cpu_quota_us=spec.cpu_quota_us,
         cpu_weight=spec.cpu_weight,
         pids=spec.pids or None,
-        io=tuple([cgroup_limits.IoLimit(**limit.as_dict()) for limit in spec.io_limits]),
+        io=spec.io_limits,
         defaulted=() if spec.wrote("pids") else ("pids",),
     )
     degraded = "cgroup" in spec.degraded

@@ -13,9 +13,8 @@ import os
 from stat import S_ISREG
 from struct import error as StructError
 
-from ..base.digest import digest
 from ..base.errors import PermissionRefused, SpecError
-from ..base.jsontext import dumps
+from ..base.jsontext import digest, dumps
 from ..cgroup.parent import CgroupDirectory
 from ..plan import schema
 from ..plan.encode import decode

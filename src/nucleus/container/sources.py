@@ -12,7 +12,6 @@ from stat import S_ISDIR, S_ISREG
 
 from ..base.errors import SpecError
 from ..plan.request import RootEntry, Source, VolumeSource
-from ..spec.paths import forbidden_source, foreign_home, is_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +66,8 @@ class SourceFinder:
             )
         if directory and is_file:
             raise SpecError(f"{path} is not a directory", where=where, remedy="name a directory")
+        from ..spec.paths import is_below
+
         idmap = self._takes_idmap(status.st_dev)
         for device, point in self._kernel if whole else ():
             if device == status.st_dev or is_below(point, canonical):
@@ -164,7 +165,11 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
                 origin="workspace",
             )  # fmt: skip
         )
-    home = os.path.realpath(os.path.expanduser("~")) if spec.volumes else ""
+    if not spec.volumes:
+        return tuple(found)
+    from ..spec.paths import foreign_home
+
+    home = os.path.realpath(os.path.expanduser("~"))
     for volume in spec.volumes:
         source = finder.find(volume.source, "--volume")
         judge(source.path, "--volume", foreign_home(source.path, home))
@@ -176,6 +181,8 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
 
 def judge(path: str, where: str, reason: str = "") -> None:
     """Refuse a canonical path that no option lets in: what was written may have been a link.  Raises SpecError."""
+    from ..spec.paths import forbidden_source
+
     reason = forbidden_source(path) or reason
     if reason:
         raise SpecError(
@@ -187,6 +194,10 @@ def judge(path: str, where: str, reason: str = "") -> None:
 
 def refuse_state_root(sources: tuple[VolumeSource, ...], root: str) -> None:
     """Who writes the records decides what the sweep kills and removes on the host.  Raises SpecError."""
+    if not sources:
+        return
+    from ..spec.paths import is_below
+
     root = os.path.realpath(root)
     for volume in sources:
         if is_below(root, volume.source.path) or is_below(volume.source.path, root):

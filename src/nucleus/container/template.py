@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 
-from ..base.digest import digest
-from ..base.jsontext import dumps
+from ..base.jsontext import digest, dumps
 from ..cgroup import tree
 from ..plan.encode import encode_step, join
 from ..plan.namespaces import created_members

@@ -14,8 +14,7 @@ import select
 import time
 from _thread import allocate_lock
 
-from .ids import with_subordinate_ids
-from .probe import probe
+from .probe import probe, with_subordinate_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

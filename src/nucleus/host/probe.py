@@ -11,16 +11,19 @@ from stat import S_ISCHR, S_ISDIR, S_ISLNK, S_ISREG
 
 from . import facts as f
 from .machine import Machine
-from .mounts import Mount, mounts, proc_visible
 from .probe_cgroup import probe_cgroups
 from .slow import SlowFacts, slow_facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _SYSCTL = "/proc/sys/"
 _CALLS = ("openat2", "mount_api", "close_range", "pidfd", "seccomp")  # the launcher says 0 or ENOSYS
+# Never PATH: a helper that maps ids runs on behalf of whoever calls.
+TRUSTED_FOLDERS = ("/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/run/wrappers/bin")
+_SETUID = 0o4000
+_OTHERS_WRITE = 0o022
 
 
 def kernel_version(release: str) -> tuple[int, int]:
@@ -158,6 +161,57 @@ def _files(machine: Machine, found: list[Mount]) -> f.HostFiles:
     )
 
 
+class Mount:
+    """One line: `root` is the mounted directory inside its file system, `point` where it is."""
+
+    __slots__ = ("minor", "options", "point", "root", "type")
+
+    def __init__(self, root: str, point: str, kind: str, options: str, minor: int) -> None:
+        self.root, self.point, self.type, self.options, self.minor = root, point, kind, options, minor
+
+
+def _unescaped(text: str) -> str:
+    """Blank, tab, newline and backslash are written as octal escapes."""
+    if "\\" not in text:
+        return text
+    for code, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, sign)
+    return text
+
+
+def mounts(mountinfo: str) -> Iterator[Mount]:
+    """The root, all below /proc, and every cgroup and proc mount, in mount order.
+
+    Hosts with containers and snaps have hundreds of lines: the others are left out before they are split.
+    """
+    for line in mountinfo.split("\n"):
+        if not (" - cgroup" in line or " /proc" in line or " - proc " in line or " / / " in line):
+            continue
+        left, _, right = line.partition(" - ")
+        fields, tail = left.split(" "), right.split(" ")
+        if len(fields) < 6 or len(tail) < 3:
+            continue
+        minor = int(fields[2].partition(":")[2])
+        yield Mount(_unescaped(fields[3]), _unescaped(fields[4]), tail[0], tail[2], minor)
+
+
+# The kernel keeps these two mount points empty for ever, so a mount there hides nothing (fs/namespace.c,
+# mnt_already_visible).
+_HARMLESS = frozenset(("binfmt_misc", "nfsd"))
+
+
+def proc_visible(found: list[Mount]) -> bool:
+    """Whether some proc is wholly visible: only then may a user namespace mount a fresh one."""
+    for at, mount in enumerate(found):
+        if mount.type != "proc" or mount.root != "/":
+            continue
+        below = mount.point.rstrip("/") + "/"
+        hidden = [m for m in found[at + 1 :] if m.point == mount.point or m.point.startswith(below)]
+        if all(m.type in _HARMLESS for m in hidden):
+            return True
+    return False
+
+
 def _rlimits(machine: Machine) -> f.Rlimits:
     """/proc/self/limits: the module `resource` is a shared object, this is one read."""
     limits: dict[str, f.Rlimit] = {}
@@ -174,12 +228,74 @@ def _rlimits(machine: Machine) -> f.Rlimits:
     )
 
 
+def _ranges(text: str, owners: tuple[str, ...]) -> tuple[tuple[f.IdRange, ...], list[f.IdRange]]:
+    """(the owners' ranges, everybody's) of a file like subuid(5); other lines are passed over."""
+    own: list[f.IdRange] = []
+    everybody: list[f.IdRange] = []
+    for line in text.split("\n"):
+        words = line.strip().split(":")
+        if len(words) != 3 or not (words[1].isdecimal() and words[2].isdecimal()) or words[0].startswith("#"):
+            continue
+        found = f.IdRange(start=int(words[1]), count=int(words[2]))
+        if found.count:
+            everybody.append(found)
+            if words[0] in owners:
+                own.append(found)
+    return tuple(own), everybody
+
+
+def _account_ids(text: str) -> list[f.IdRange]:
+    """The ids in the third column of passwd or group."""
+    ids: list[f.IdRange] = []
+    for line in text.split("\n"):
+        words = line.split(":", 3)
+        if len(words) == 4 and words[2].isdecimal():
+            ids.append(f.IdRange(start=int(words[2]), count=1))
+    return ids
+
+
+def _helper(machine: Machine, name: str) -> f.MapHelper | None:
+    """The first in the trusted folders that is root's alone to change."""
+    for folder in TRUSTED_FOLDERS:
+        path = f"{folder}/{name}"
+        status = machine.status(path)
+        if status is None or status.st_mode & _OTHERS_WRITE or not status.st_mode & 0o111:
+            continue
+        setuid = bool(status.st_mode & _SETUID) and status.st_uid == 0
+        return f.MapHelper(
+            path=path, privileged=setuid or bool(machine.attribute(path, "security.capability"))
+        )
+    return None
+
+
+def probe_subids(name: str, uid: int, *, machine: Machine | None = None) -> f.SubordinateIds:
+    """The subordinate ids of a user, by name or number, and everything that is taken."""
+    machine = machine or Machine()
+    owners = tuple([o for o in (name, str(uid)) if o])
+    uids, all_uids = _ranges(machine.read("/etc/subuid"), owners)
+    gids, all_gids = _ranges(machine.read("/etc/subgid"), owners)
+    return f.SubordinateIds(
+        uids=uids,
+        gids=gids,
+        taken_uids=tuple(all_uids + _account_ids(machine.read("/etc/passwd"))),
+        taken_gids=tuple(all_gids + _account_ids(machine.read("/etc/group"))),
+        newuidmap=_helper(machine, "newuidmap"),
+        newgidmap=_helper(machine, "newgidmap"),
+    )
+
+
+def with_subordinate_ids(facts: f.HostFacts, machine: Machine | None = None) -> f.HostFacts:
+    """The same facts with `subordinate` filled."""
+    found = probe_subids(facts.identity.name, facts.identity.uid, machine=machine)
+    return facts.replace(subordinate=found)
+
+
 def probe(*, root: str = "/", machine: Machine | None = None, fresh: bool = False) -> f.HostFacts:
     """The facts of this machine for this caller.
 
     root     prefix of everything that is read (tests).
     fresh    ask the launcher anew instead of believing what was kept since boot (`doctor`, after a refusal).
-    `subordinate` is filled for everybody but root, who gets it by `ids.with_subordinate_ids`.
+    `subordinate` is filled for everybody but root, who gets it by `with_subordinate_ids`.
     """
     machine = machine or Machine(root)
     found = list(mounts(machine.read("/proc/self/mountinfo")))
@@ -204,6 +320,4 @@ def probe(*, root: str = "/", machine: Machine | None = None, fresh: bool = Fals
     )
     if known.identity.is_host_root:
         return known
-    from .ids import with_subordinate_ids
-
     return with_subordinate_ids(known, machine)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .facts import Systemd
     from .machine import Machine
-    from .mounts import Mount
+    from .probe import Mount
 
 
 def own_paths(text: str) -> dict[str, str]:

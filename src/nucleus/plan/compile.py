@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import devices, identity, limits, lockdown, mounts, namespaces, rootfs, schema, workload
+from . import limits, lockdown, mounts, namespaces, rootfs, schema, workload
 from .draft import Draft
 from .steps import LaunchPlan
 
@@ -23,21 +23,21 @@ def compile_plan(request: Request) -> LaunchPlan:
     namespaces.created_steps(draft)
     namespaces.cgroup_steps(draft)
     if privileged:
-        taken = mounts.take_all(host) + devices.take_nodes(host)
+        taken = mounts.take_all(host) + rootfs.take_nodes(host)
     namespaces.spawn_steps(draft)
     host.map_steps()
     namespaces.watch_steps(draft)
 
     limits.namespace_steps(draft)
-    identity.become_mapped_step(draft)
+    workload.become_mapped_step(draft)
     _enter_cgroup_steps(draft)
     if not privileged:
-        taken = mounts.take_all(host) + devices.take_nodes(host)
+        taken = mounts.take_all(host) + rootfs.take_nodes(host)
     rootfs.make_root_steps(draft)
     rootfs.fill_root_steps(draft)
     mounts.temporary_steps(draft, request.identity)
     mounts.secret_steps(draft)
-    devices.device_steps(draft)
+    rootfs.device_steps(draft)
     layered = {e.target for e in request.root_entries if mounts.overlaid(request, e)}
     mounts.attach_steps(draft, [m for m in taken if _own_place(m) and m[1] not in layered])
     # What follows resolves names inside mounts that others may have filled: the host's root must be out of reach.
@@ -52,7 +52,7 @@ def compile_plan(request: Request) -> LaunchPlan:
 
     limits.network_steps(draft)
     limits.limit_steps(draft)
-    identity.identity_steps(draft)
+    workload.identity_steps(draft)
     lockdown.lockdown_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
     return LaunchPlan(kind=schema.KIND_CREATE, steps=tuple(draft.steps), slots=tuple(draft.slots))

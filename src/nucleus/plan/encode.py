@@ -6,7 +6,7 @@ step    u16 opcode | u16 flags (0) | u32 body bytes | fields: n u64 | s,b u64 le
 
 from __future__ import annotations
 
-from struct import Struct
+from _struct import Struct  # `struct` only hands it on, from a file of its own
 
 from ..base.errors import SpecError
 from . import schema

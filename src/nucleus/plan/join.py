@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import identity, limits, lockdown, namespaces, schema, workload
+from . import limits, lockdown, namespaces, schema, workload
 from .draft import Draft
 from .steps import LaunchPlan
 
@@ -35,7 +35,7 @@ def compile_join(request: Request) -> LaunchPlan:
     )  # fmt: skip
     draft.add("no-new-privileges", "always")
     limits.limit_steps(draft)
-    identity.identity_steps(draft)
+    workload.identity_steps(draft)
     lockdown.lockdown_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
     return LaunchPlan(kind=schema.KIND_JOIN, steps=tuple(draft.steps), slots=tuple(draft.slots))

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ..policy import landlock, seccomp
-from .devices import NODES
 from .mounts import HOME, overlaid
+from .rootfs import NODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

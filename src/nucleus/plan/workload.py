@@ -1,6 +1,7 @@
-"""The last step: which program, with which arguments, where.  The environment travels as a descriptor.
+"""The workload's process: who it is (bounding set, groups, ids, capability sets, in the only order that works), and which
+program it becomes, with which arguments, where.  The environment travels as a descriptor.
 
-✗ looks for the program: the launcher tries each path.
+✗ which ids: container/identity.  ✗ looks for the program: the launcher tries each path.
 """
 
 from __future__ import annotations
@@ -10,6 +11,27 @@ if TYPE_CHECKING:
     from .draft import Draft
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def become_mapped_step(draft: Draft) -> None:
+    """After the map: root inside where it is mapped, else the workload's own id with the namespace's capabilities."""
+    identity = draft.request.identity
+    as_root = identity.maps_root
+    draft.add(
+        "become-mapped", "userns", set_ids=int(as_root), uid=0 if as_root else identity.uid,
+        gid=0 if as_root else identity.gid, drop_groups=int(as_root),
+    )  # fmt: skip
+
+
+def identity_steps(draft: Draft) -> None:
+    """Shared by run and join."""
+    identity = draft.request.identity
+    draft.add("drop-bounding", "capabilities", keep=0)
+    if identity.maps_root:
+        groups = b"".join([gid.to_bytes(4, "little") for gid in identity.groups])
+        draft.add("set-groups", "additional_group", groups=groups)
+    draft.add("set-ids", "user", uid=identity.uid, gid=identity.gid)
+    draft.add("set-capabilities", "capabilities", permitted=0, effective=0, inheritable=0, ambient=0)
 
 
 def candidates(command: str, path: str, directory: str) -> tuple[str, ...]:

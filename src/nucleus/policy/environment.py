@@ -6,8 +6,6 @@ The environment of the host is never inherited.  Names are checked where they ar
 
 from __future__ import annotations
 
-from ..spec.environment import REFUSED
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +20,8 @@ def base(*, home: str, terminal: str = "xterm") -> dict[str, str]:
 
 def may_enter(name: str) -> bool:
     """False for the variables that make the dynamic loader run or read something before the program does."""
+    from ..spec.environment import REFUSED
+
     return name not in REFUSED
 
 

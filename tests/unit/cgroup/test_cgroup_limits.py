@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus.cgroup.limits import (
-    IoLimit,
     LimitPlan,
     Limits,
     controllers_of,
@@ -17,6 +16,7 @@ from nucleus.cgroup.limits import (
     plan_limits,
     shares_of,
 )
+from nucleus.spec.resources import IoLimit
 
 V1 = {"memory": 1, "cpu": 1, "pids": 1, "blkio": 1}
 V2 = {"memory": 2, "cpu": 2, "pids": 2, "io": 2}

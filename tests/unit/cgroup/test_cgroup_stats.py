@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from nucleus.base.errors import Conflict, HostUnsupported, SpecError
 from nucleus.cgroup import change as changing
-from nucleus.cgroup.limits import IoLimit, Limits, plan_limits
+from nucleus.cgroup.limits import Limits, plan_limits
 from nucleus.cgroup.stats import Cgroups, Held, Usage, held, measure, usage
+from nucleus.spec.resources import IoLimit
 
 V2 = {
     "memory.max": "268435456\n", "memory.high": "max\n", "memory.swap.max": "0\n", "cpu.max": "50000 100000\n",

@@ -12,8 +12,7 @@ from nucleus.base.errors import SpecError
 from nucleus.cli import doctor as command
 from nucleus.host.doctor import CgroupOutlook, Finding, apparmor_profile, findings, free_range, ready
 from nucleus.host.facts import DEVICES, HostFacts, HostPath, IdRange, Kernel
-from nucleus.host.ids import with_subordinate_ids
-from nucleus.host.probe import probe
+from nucleus.host.probe import probe, with_subordinate_ids
 from nucleus.host.tools import probe_tools
 
 OUTLOOK = CgroupOutlook(kind="own", controllers=("memory", "cpu", "pids"), reason="own")

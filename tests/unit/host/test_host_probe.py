@@ -10,9 +10,7 @@ import pytest
 from machines import ALL_CAPS, PROC, ROOT, SYS, UNIFIED, FakeMachine, machine, put
 
 from nucleus.host.facts import IdMapLine, IdRange
-from nucleus.host.ids import probe_subids
-from nucleus.host.mounts import mounts, proc_visible
-from nucleus.host.probe import account, id_map, kernel_version, probe
+from nucleus.host.probe import account, id_map, kernel_version, mounts, probe, probe_subids, proc_visible
 
 SCOPE = "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope"
 
