@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from sandboxes import COMMAND, PATIENCE_S, Boxes, reap_orphans, wait_until
+from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, reap_orphans, wait_until
 
 from nucleus import Container
 from nucleus.base.errors import Conflict, LaunchError, NotFound
 from nucleus.container.container import with_handle
 
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
-STUBBORN = ("sh", "-c", "trap '' TERM; while :; do sleep 0.02; done")
+STUBBORN = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.02; done")
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 ROOT_ALONE = pytest.mark.identity("root", "vm-root")
 
@@ -27,6 +28,11 @@ def created(boxes: Boxes, *command: str, **options: object) -> Container:
 
 def running(boxes: Boxes, *command: str, **options: object) -> Container:
     return Container.run(command, root=str(boxes.root), **options)
+
+
+def ready(boxes: Boxes, reference: str) -> None:
+    """Waits until its first line is in its log: then the traps are set."""
+    wait_until(lambda: "ready" in boxes.cli("logs", reference).out)
 
 
 def init_pid(boxes: Boxes, container: Container) -> int:
@@ -43,6 +49,7 @@ def test_from_created_to_gone_by_the_command_line(boxes: Boxes) -> None:
     assert boxes.cli("start", container_id[:8]).out.strip() == container_id
     assert boxes.inspect("web")["status"] == "running"
     assert boxes.cli("start", "web").code == 125, "it runs already"
+    ready(boxes, "web")
     assert "running" in boxes.cli("rm", "web").err
     stopped = boxes.cli("stop", "web")
     assert (stopped.code, stopped.out.strip()) == (0, container_id), stopped.err
@@ -61,6 +68,7 @@ def test_run_detached_returns_once_the_command_was_executed(boxes: Boxes) -> Non
     known = boxes.inspect("web")
     assert (known["id"], known["status"]) == (ran.out.strip(), "running")
     assert os.getsid(known["pid"]) != os.getsid(0)
+    ready(boxes, "web")
     assert boxes.cli("kill", "-s", "TERM", "web").code == 0
     assert boxes.cli("wait", "web").out == "9\n"
     assert boxes.cli("kill", "web").code == 1, "there is nobody to signal any more"
@@ -98,6 +106,7 @@ def test_what_cannot_be_created_leaves_nothing(boxes: Boxes) -> None:
 def test_stop_kills_what_does_not_end_and_returns_when_it_has_ended(boxes: Boxes) -> None:
     container = running(boxes, *STUBBORN)
     pid = init_pid(boxes, container)
+    ready(boxes, container.id)
     container.stop(grace_s=0.2)
     reap_orphans()
     assert not os.path.exists(f"/proc/{pid}")
@@ -107,12 +116,13 @@ def test_stop_kills_what_does_not_end_and_returns_when_it_has_ended(boxes: Boxes
 
 @NOT_IN_GUESTS
 def test_the_containers_own_signal_and_grace_hold(boxes: Boxes) -> None:
-    script = "trap 'exit 4' INT; trap '' TERM; while :; do sleep 0.02; done"
+    script = "trap 'exit 4' INT; trap '' TERM; echo ready; while :; do sleep 0.02; done"
     container = running(boxes, "sh", "-c", script, stop_signal="INT", stop_timeout="30s")
-    time.sleep(0.1)  # until the trap is set
+    ready(boxes, container.id)
     container.stop()
     assert container.wait().exit_code == 4
     stubborn = running(boxes, *STUBBORN, stop_timeout="100ms")
+    ready(boxes, stubborn.id)
     begun = time.monotonic()
     stubborn.stop()
     assert time.monotonic() - begun < 5 and stubborn.wait().exit_code == 137
@@ -295,6 +305,17 @@ def test_whoever_of_it_is_killed_the_next_command_tells_the_truth(
     if state == "running":
         container.start()
     kill_and_look(boxes, container, which)
+
+
+@pytest.mark.identity("root")
+def test_strangers_with_the_pids_of_a_killed_container_are_never_signalled(boxes: Boxes) -> None:
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable,
+         str(PROJECT / "tests/kernel/recycled_pids.py"), str(boxes.root)],
+        env=boxes.environment | {"PYTHONPATH": str(PROJECT / "src")}, capture_output=True, text=True,
+        timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @NOT_IN_GUESTS

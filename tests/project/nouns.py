@@ -262,6 +262,7 @@ a container by id, name or unique prefix, for its creator and root
     unit/container/test_handle.py::test_id_name_and_unique_prefix_find_it_and_an_ambiguous_one_names_both
     unit/container/test_handle.py::test_it_is_for_its_creator_and_for_root
 a recycled pid is never signalled
+    kernel/test_lifecycle.py::test_strangers_with_the_pids_of_a_killed_container_are_never_signalled
     unit/container/test_handle.py::test_a_pidfd_is_of_the_process_that_was_recorded
 several targets, each error told
     kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
