@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nucleus import Container
 from nucleus.base.errors import NucleusError
 from nucleus.container import ending
-from nucleus.container.container import with_handle
+from nucleus.container.container import Container, with_handle
 from nucleus.container.handle import Handle
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")

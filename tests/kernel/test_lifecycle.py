@@ -12,9 +12,8 @@ import time
 import pytest
 from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, reap_orphans, wait_until
 
-from nucleus import Container
 from nucleus.base.errors import Conflict, LaunchError, NotFound
-from nucleus.container.container import with_handle
+from nucleus.container.container import Container, with_handle
 
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
 STUBBORN = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.02; done")
