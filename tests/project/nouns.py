@@ -196,6 +196,9 @@ audit log without secrets
     unit/observe/test_redaction.py::test_no_byte_of_a_secret_with_a_name_is_shown
     unit/observe/test_redaction.py::test_no_byte_of_a_password_in_its_place_is_shown
     unit/observe/test_redaction.py::test_a_token_is_known_by_its_look
+page of every event and record, from the types
+    project/test_linters.py::test_generated_files_are_fresh
+    unit/observe/test_events.py::test_every_type_and_every_field_has_a_meaning
 
 # Around
 bad input answered with a place and a remedy
