@@ -19,6 +19,7 @@ fi
 packages=(
     shellcheck clang llvm libseccomp-dev musl-tools     # linters, coverage, oracle, static probes
     uidmap util-linux passwd procps iproute2            # identities
+    zsh fish mandoc                                     # completions and manual pages are tried
     git make gcc tar gzip rsync findutils sqlite3 perl busybox-static  # what runs inside
     postgresql postgresql-contrib
 )

@@ -199,6 +199,10 @@ audit log without secrets
 page of every event and record, from the types
     project/test_linters.py::test_generated_files_are_fresh
     unit/observe/test_events.py::test_every_type_and_every_field_has_a_meaning
+manual pages, from the tables of verbs and options
+    project/test_manual.py::test_the_page_of_run_has_every_option
+    project/test_manual.py::test_every_page_is_well_formed
+    project/test_wheel.py::test_manual_pages_and_completions_lie_where_programs_look_for_them
 
 # Around
 bad input answered with a place and a remedy
@@ -278,6 +282,11 @@ verb rm
     kernel/test_life.py::test_rm_by_force_ends_a_running_container
 verb events
     kernel/test_events.py::test_the_verb_shows_chooses_and_follows
+verb completion
+    project/test_completion.py::test_bash_completes
+    project/test_completion.py::test_fish_completes
+    project/test_completion.py::test_zsh_completes
+    project/test_completion.py::test_the_names_of_containers_are_answered_at_once
 verb logs
     unit/cli/test_logs_verb.py::test_what_was_kept_is_printed
 verb stats

@@ -67,6 +67,17 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
     } == set()
 
 
+def test_manual_pages_and_completions_lie_where_programs_look_for_them(installed: Path) -> None:
+    share = installed / "share"
+    pages = {path.name for path in (share / "man").rglob("nucleus*")}
+    assert pages == {path.name for path in (ROOT / "man").iterdir()}
+    assert (share / "man" / "man5" / "nucleus-launch-document.5").is_file()
+    for name in (
+        "bash-completion/completions/nucleus", "zsh/site-functions/_nucleus", "fish/vendor_completions.d/nucleus.fish",
+    ):  # fmt: skip
+        assert (share / name).read_text() == (ROOT / "completions" / Path(name).name).read_text()
+
+
 def test_the_installed_programs_are_executable(installed: Path) -> None:
     programs = list(installed.glob("lib/python3*/site-packages/nucleus/libexec/nucleus-*"))
     assert {p.name: p.stat().st_mode & 0o777 for p in programs} == {

@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "prune": ("prune", "remove all containers that have ended"),
     "doctor": ("doctor", "what this machine offers, what is missing, and what mends it"),
     "schema": ("schema_cmd", "print the JSON Schema of launch documents"),
+    "completion": ("completion", "print the completion script of a shell"),
     "version": ("version", "print the version"),
     "help": ("help", "show help for a verb"),
 }
@@ -65,7 +66,7 @@ _ACCEPTS = {
                 "state",
                 "rm",
             ),
-            *("prune", "stats", "top", "update", "logs", "events"),
+            *("prune", "stats", "top", "update", "logs", "events", "completion"),
         ),
         ("--root",),
     ),
