@@ -66,8 +66,10 @@ def _line(value: Any) -> str:
         return scalar(value)
     if isinstance(value, tuple | list):
         return "[" + ", ".join([_line(v) for v in value]) + "]"
-    if not isinstance(value, dict):
-        value = _fields(value)
+    if isinstance(value, Value):
+        value = value.as_dict()
+    if not isinstance(value, dict):  # an enumeration's number, or nothing that has a form
+        return "".join(_encoder()(value, 0))
     return "{" + ", ".join([f"{_quote(k)}: {_line(v)}" for k, v in value.items()]) + "}"
 
 

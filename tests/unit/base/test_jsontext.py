@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,11 @@ def test_values_are_objects_of_their_fields() -> None:
     assert dumps(Thing(name='a "b"', inner=Thing(name="\udc80"))) == (
         '{"name": "a \\"b\\"", "inner": {"name": "\\udc80", "inner": null}}'
     )
+
+
+@pytest.mark.usefixtures("way")
+def test_an_enumerated_number_is_a_number() -> None:
+    assert dumps({"signal": signal.SIGTERM}) == '{"signal": 15}'
 
 
 @pytest.mark.usefixtures("way")
