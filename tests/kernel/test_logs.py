@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sandboxes import Boxes, descendants, wait_until
+
+from nucleus.container.container import Container
+from nucleus.observe.events import read_events
 
 
 @pytest.mark.identity("root", "user", "vm-root")
@@ -29,3 +35,94 @@ def test_a_full_disk_makes_nobody_wait_and_the_loss_is_counted(tmp_path: Path, i
     assert found["told_meanwhile"] == found["lost"]
     assert found["longest"] < 5
     assert found["last"] == "after\n"
+
+
+TALK = "echo one; echo bad >&2; sleep 0.3; echo two; printf 'no end'"
+
+
+def test_a_detached_container_is_read_while_it_runs_and_after_its_end(boxes: Boxes) -> None:
+    started = boxes.cli("run", "-d", "--name", "job", "--", "sh", "-c", f"{TALK}; sleep 60")
+    assert started.code == 0, started.err
+    followed = boxes.cli_process("logs", "-f", "job")
+    wait_until(lambda: boxes.cli("logs", "job").out == "one\ntwo\nno end")
+    assert boxes.cli("stop", "-t", "0", "job").code == 0
+    out, _ = followed.communicate(timeout=30)
+    assert out == "one\ntwo\nno end"
+    after = boxes.cli("logs", "job")
+    assert (after.out, after.err) == ("one\ntwo\nno end", "bad\n")
+    assert boxes.cli("logs", "--stderr", "job").out == ""
+    assert boxes.cli("logs", "-n", "1", "--stdout", "job").out == "no end"
+    assert boxes.cli("logs", "--until", "1h", "job").out == ""
+
+
+def test_a_new_life_goes_on_in_the_same_log(boxes: Boxes) -> None:
+    assert boxes.cli("run", "-d", "--name", "job", "--", "echo", "alive").code == 0
+    assert boxes.cli("wait", "job").out == "0\n"
+    assert boxes.cli("restart", "job").code == 0
+    assert boxes.cli("wait", "job").out == "0\n"
+    wait_until(lambda: boxes.cli("logs", "job").out == "alive\nalive\n")
+
+
+def test_more_than_is_kept_makes_nobody_wait_and_leaves_the_end(boxes: Boxes) -> None:
+    """40 MB, more than all files together hold."""
+    words = (
+        "--name",
+        "job",
+        "--",
+        "sh",
+        "-c",
+        "yes 'a line of forty characters, more or less' | head -c 40000000; echo END",
+    )
+    assert boxes.cli("run", "-d", *words).code == 0
+    assert boxes.cli("wait", "job").out == "0\n"
+    wait_until(lambda: boxes.cli("logs", "-n", "1", "job").out.endswith("END\n"))
+    (record,) = (boxes.root / "containers").iterdir()
+    sizes = [p.stat().st_size for p in record.iterdir() if p.name.startswith("log")]
+    assert 8 << 20 < sum(sizes) <= 3 * (8 << 20)
+
+
+def test_a_log_writer_that_was_killed_leaves_what_it_had(boxes: Boxes) -> None:
+    assert boxes.cli("run", "-d", "--name", "job", "--", "sh", "-c", "echo before; sleep 60").code == 0
+    wait_until(lambda: boxes.cli("logs", "job").out == "before\n")
+    (writer,) = [pid for pid, name in descendants().items() if name == "nucleus-log"]
+    os.kill(writer, signal.SIGKILL)
+    assert boxes.cli("logs", "-f", "job").out == "before\n"
+    assert boxes.cli("rm", "-f", "job").code == 0
+
+
+def test_the_library_reads_it_too(boxes: Boxes) -> None:
+    job = Container.run(["sh", "-c", TALK], root=str(boxes.root), name="job")
+    lines = list(job.logs(follow=True))
+    assert [(x.stream, x.data) for x in lines if x.stream == "stdout"] == [
+        ("stdout", b"one\n"), ("stdout", b"two\n"), ("stdout", b"no end"),
+    ]  # fmt: skip
+    assert [x.data for x in job.logs(streams=("stderr",))] == [b"bad\n"]
+    assert job.wait().exit_code == 0
+
+
+def test_a_container_of_the_foreground_has_none(boxes: Boxes) -> None:
+    assert boxes.cli("run", "--name", "job", "--", "true").code == 0
+    done = boxes.cli("logs", "job")
+    assert done.code == 125 and "foreground" in done.err and "remedy" in done.err
+
+
+def test_the_life_of_a_detached_container_is_told(boxes: Boxes) -> None:
+    audit = boxes.folder / "audit.jsonl"
+    assert boxes.cli("create", "--name", "job", "--audit-log", str(audit), "--", "sleep", "60").code == 0
+    assert boxes.cli("start", "job").code == 0
+    assert boxes.cli("rename", "job", "work").code == 0
+    assert boxes.cli("stop", "-t", "0", "work").code == 0
+    assert boxes.cli("restart", "work").code == 0
+    assert boxes.cli("kill", "work").code == 0
+    assert boxes.cli("wait", "work").out == "137\n"
+    assert boxes.cli("rm", "work").code == 0
+    told = [e["type"] for e in read_events(str(boxes.root))]
+    assert told == [
+        "created", "started", "renamed", "stopping", "stopped", "created", "started", "restarted", "killed", "stopped",
+        "removed",
+    ]  # fmt: skip
+    kinds = [json.loads(line)["type"] for line in audit.read_text().splitlines()]
+    assert kinds == [
+        "container_start", "container_kill", "container_stop", "container_start", "container_kill", "container_stop",
+        "container_remove",
+    ]  # fmt: skip

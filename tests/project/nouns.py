@@ -182,7 +182,15 @@ logs of a detached container: bounded files, nobody waits, readable after any de
     launcher/test_log_writer.py::test_killed_it_leaves_what_it_had_read
     launcher/test_log_writer.py::test_a_signal_does_not_end_it
     kernel/test_logs.py::test_a_full_disk_makes_nobody_wait_and_the_loss_is_counted
+logs in the journal, where systemd keeps them
+    unit/observe/test_journal.py::test_lines_of_the_container_come_and_those_of_systemd_do_not
+    unit/observe/test_journal.py::test_following_ends_with_the_container
+logs by the library
+    kernel/test_logs.py::test_the_library_reads_it_too
 logs are read across rotation, and followed to the end
+    kernel/test_logs.py::test_a_detached_container_is_read_while_it_runs_and_after_its_end
+    kernel/test_logs.py::test_more_than_is_kept_makes_nobody_wait_and_leaves_the_end
+    kernel/test_logs.py::test_a_log_writer_that_was_killed_leaves_what_it_had
     unit/observe/test_log_lines.py::test_rotation_while_reading_hides_nothing_and_doubles_nothing
     unit/observe/test_log_lines.py::test_following_ends_with_the_writer_and_misses_nothing
 events: created, started, oom, stopped, removed, of every container
@@ -191,6 +199,8 @@ events: created, started, oom, stopped, removed, of every container
     kernel/test_events.py::test_a_monitor_that_was_killed_is_told_by_the_next_command
     kernel/test_events.py::test_a_reader_that_is_gone_or_asleep_changes_nothing
     unit/observe/test_events.py::test_the_log_is_bounded_and_nobody_s_line_is_mixed
+events of what verbs do
+    kernel/test_logs.py::test_the_life_of_a_detached_container_is_told
 audit log without secrets
     kernel/test_events.py::test_the_audit_log_tells_who_started_what_and_holds_no_secret
     unit/observe/test_redaction.py::test_no_byte_of_a_secret_with_a_name_is_shown

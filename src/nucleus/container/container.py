@@ -16,8 +16,10 @@ from .warm import WARM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, TypeVar
+
+    from ..observe.logs import LogLine
 
     _T = TypeVar("_T")
 
@@ -106,6 +108,24 @@ class Container:
     def wait(self, *, timeout_s: float | None = None) -> Result:
         """How it ended, once it has.  Raises Conflict at the timeout."""
         return self._with(lambda handle: result_of(ending.wait(handle, timeout_s=timeout_s), handle.id))
+
+    def logs(
+        self, *, follow: bool = False, since: str = "", until: str = "", tail: int | None = None,
+        streams: tuple[str, ...] = ("stdout", "stderr"),
+    ) -> Iterator[LogLine]:  # fmt: skip
+        """What it printed, line by line, the oldest first; with `follow` also what comes, until it has ended.
+
+        since, until   "90s" (ago), seconds since 1970, or "2026-01-31T12:00:00Z".  Raises Conflict where nothing is kept.
+        """
+        from .logs import container_logs, selection
+
+        wish = selection(since=since, until=until, tail=tail, streams=streams)
+        store = inventory.open_store(self.root)
+        try:
+            with resolve(store, self.id) as handle:
+                yield from container_logs(handle, wish, follow=follow)
+        finally:
+            store.close()
 
     def pause(self) -> None:
         """Stop all its processes where they are."""

@@ -17,6 +17,8 @@ from ..plan.encode import decode
 from ..state import gate
 from ..state.store import StateDirectory, owner_is_gone, read_file, write_file
 from . import stored
+from .audited import note_start
+from .events import note
 from .handle import Handle
 from .prepare import Gate, prepare
 from .sweep import bury, settled, sweep, sweep_one
@@ -74,6 +76,7 @@ def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.
             write_file(state.fd, _ORIGINS, origins.encode("utf-8", "surrogateescape"))
             source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             handed.callback(os.close, source)
+            note_start(prepared)
             streams = log_writer.start(state.fd)
             for stream in streams:
                 handed.callback(os.close, stream)
@@ -196,7 +199,9 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
             _await_gate(ours, prepared)
         finally:
             prepared.close()
+    reason = handle.ended.reason if handle.ended else "host-kill"
     start(handle.refresh())
+    note(handle.store, handle.record, "restarted", reason=reason)
 
 
 def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]:

@@ -15,6 +15,7 @@ from ..cgroup.limits import Limits
 from ..cgroup.stats import Cgroups, Measured, measure
 from ..state.store import write_file
 from . import processes
+from .events import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def update(handle: Handle, wanted: dict[str, object]) -> Held:
             limits=record.limits | {k: v or None for k, v in wanted.items() if k in _RECORDED},
         )
         write_file(handle.fd, "state.json", changed.to_json())
+        note(handle.store, changed, "updated", limits={key: spec[key] for key in wanted})
         return held
 
 

@@ -1,4 +1,7 @@
-"""What a container printed: from its own files, during its life and after it.  ✗ prints: cli/, ✗ writes."""
+"""What a container printed, during its life and after it: from its own files, or from the journal where systemd keeps it.
+
+✗ prints: cli/, ✗ writes.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,14 @@ def container_logs(
 
     The handle must stay open as long as somebody reads.  Raises Conflict where nothing is kept.
     """
+    unit = handle.record.detached if handle.record else ""
+    if unit not in ("", "none"):
+        from ..observe.journal import read_journal
+
+        return read_journal(
+            unit, wish or Selection(), follow=follow, user=bool(handle.record and handle.record.rootless),
+            has_ended=lambda: handle.refresh().status not in lifecycle.ALIVE,
+        )  # fmt: skip
     if not has_log(handle.fd) and handle.status not in _STARTING:
         raise Conflict(
             f"container {handle.name} keeps no log: it ran in the foreground", where="nucleus logs",

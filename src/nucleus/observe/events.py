@@ -117,6 +117,11 @@ def event_line(subject: Subject, event: str, time_ns: int, details: dict[str, An
     unknown = [name for name in details if name not in known]
     if unknown:
         raise KeyError(f"{event} has no field {unknown[0]}")
+    # Such as a signal by its name: an enumeration has no JSON form of its own.
+    details = {
+        key: int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for key, value in details.items()
+    }
     head: dict[str, Any] = {"time_ns": time_ns, "type": event, "id": subject.id, "name": subject.name}
     for body in ({"labels": subject.labels, **details}, details, {}):
         line = dumps({**head, **body}).encode() + b"\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_events_go_to_the_state_root_and_to_where_somebody_asked(tmp_path: Path)
     reading, writing = os.pipe()
     subject = ONE.replace(file=str(file), fd=writing)
     emit(str(root), subject, "paused")
-    emit(str(root), subject, "killed", signal=9)
+    emit(str(root), subject, "killed", signal=signal.SIGKILL)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         lines = pipe.read()

@@ -1,0 +1,83 @@
+"""The log that systemd keeps: the words for journalctl, and its answer as lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nucleus.base.errors import HostUnsupported, SpecError
+from nucleus.observe import journal
+from nucleus.observe.journal import command, line_of, read_journal
+from nucleus.observe.logs import LogLine, Selection
+
+UNIT = "nucleus-aaaaaaaaaaaa.service"
+
+
+def entry(at_us: int, message: object, transport: str = "stdout") -> str:
+    return json.dumps({"__REALTIME_TIMESTAMP": str(at_us), "MESSAGE": message, "_TRANSPORT": transport})
+
+
+@pytest.fixture
+def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in its place that prints a file and, when following, stays."""
+    answer = tmp_path / "answer"
+    lines = [entry(1_000_000, "one"), entry(1_500_000, "Started.", "journal"), entry(2_000_000, [255, 0, 65])]
+    answer.write_text("".join(f"{line}\n" for line in lines))
+    program = tmp_path / "journalctl"
+    program.write_text(f'#!/bin/sh\ncat {answer}\ncase "$*" in *--follow*) exec sleep 60 ;; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(journal, "PROGRAM", str(program))
+    return program
+
+
+def test_what_is_asked_is_what_was_wanted() -> None:
+    wish = Selection(since_ns=1_500_000_001, until_ns=2_000_000_000, tail=5)
+    words = command(UNIT, wish, follow=False, user=False)
+    assert words[0] == "/usr/bin/journalctl" and f"--unit={UNIT}" in words
+    assert {"--since=@1.500000", "--until=@2.000000", "--lines=5"} <= set(words)
+    follow = command(UNIT, Selection(), follow=True, user=True)
+    assert {f"--user-unit={UNIT}", "--follow", "--no-tail"} <= set(follow)
+
+
+def test_lines_of_the_container_come_and_those_of_systemd_do_not(journalctl: Path) -> None:
+    lines = list(read_journal(UNIT, Selection(), follow=False, user=False, has_ended=lambda: True))
+    assert lines == [
+        LogLine(time_ns=1_000_000_000, stream="stdout", data=b"one\n"),
+        LogLine(time_ns=2_000_000_000, stream="stdout", data=b"\xff\0A\n"),
+    ]
+    assert line_of({"MESSAGE": None, "_TRANSPORT": "stdout"}) is None
+
+
+def test_following_ends_with_the_container(journalctl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_POLL_S", 0.01)
+    asked: list[bool] = []
+
+    def has_ended() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    lines = list(read_journal(UNIT, Selection(), follow=True, user=False, has_ended=has_ended))
+    assert len(lines) == 2 and len(asked) == 3
+
+
+def test_following_stops_at_the_time_that_was_given(journalctl: Path) -> None:
+    wish = Selection(until_ns=1_500_000_000)
+    lines = list(read_journal(UNIT, wish, follow=True, user=False, has_ended=lambda: False))
+    assert [line.data for line in lines] == [b"one\n"]
+
+
+def test_one_stream_alone_is_refused_since_the_journal_mixes_them() -> None:
+    with pytest.raises(SpecError, match="apart"):
+        list(
+            read_journal(
+                UNIT, Selection(streams=("stdout",)), follow=False, user=False, has_ended=lambda: True
+            )
+        )
+
+
+def test_a_machine_without_journalctl_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "PROGRAM", "/nonexistent/journalctl")
+    with pytest.raises(HostUnsupported, match="journalctl"):
+        list(read_journal(UNIT, Selection(), follow=False, user=False, has_ended=lambda: True))
