@@ -273,8 +273,8 @@ verb state
 verb prune
     kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
 states of a container, and what may be done in which
-    unit/container/test_lifecycle.py::test_what_was_seen_says_the_state
-    unit/container/test_lifecycle.py::test_a_verb_acts_in_its_states_and_refuses_in_all_others_with_a_remedy
+    unit/container/test_states.py::test_what_was_seen_says_the_state
+    unit/container/test_states.py::test_a_verb_acts_in_its_states_and_refuses_in_all_others_with_a_remedy
 a container by id, name or unique prefix, for its creator and root
     unit/container/test_handle.py::test_id_name_and_unique_prefix_find_it_and_an_ambiguous_one_names_both
     unit/container/test_handle.py::test_it_is_for_its_creator_and_for_root
@@ -350,6 +350,11 @@ option --rm
     kernel/test_nouns.py::test_rm_leaves_nothing_and_without_it_the_record_stays
 option --detach
     kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
+option --detach-with
+    unit/container/test_systemd.py::test_the_manager_is_the_callers_own
+    unit/container/test_systemd.py::test_what_the_manager_is_asked
+    kernel/test_units.py::test_a_container_lives_in_its_unit_from_create_to_gone
+    kernel/test_units.py::test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing
 option --timeout
     kernel/test_life.py::test_a_timeout_then_kills
 option --stop-signal

@@ -43,6 +43,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "version": ("version", "print the version"),
     "help": ("help", "show help for a verb"),
 }
+# Verbs that nucleus calls itself by: in no list, and without help.
+INTERNAL = {"in-unit": "in_unit"}
 # Other words for a verb.
 ALIASES = {"ls": "ps", "list": "ps", "delete": "rm"}
 _GLOBAL = ("--root", "--log", "--log-format")
@@ -151,6 +153,8 @@ def _verb(argv: list[str]) -> tuple[str, list[str]]:
                 where="nucleus",
                 remedy="options stand after the verb; see `nucleus --help`",
             )
+        elif word in INTERNAL:
+            return word, rest
         elif (word := ALIASES.get(word, word)) in VERBS:
             return word, _accepted(before, _ACCEPTS.get(word, ())) + rest
         else:
@@ -195,7 +199,7 @@ def _call(verb: str, arguments: list[str]) -> int:
 
 
 def _function(verb: str) -> Callable[[list[str]], int]:
-    module = VERBS[verb][0]
+    module = INTERNAL.get(verb) or VERBS[verb][0]
     __import__(f"nucleus.cli.{module}")
     found: Callable[[list[str]], int] = sys.modules[f"nucleus.cli.{module}"].main
     return found

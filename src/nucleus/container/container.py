@@ -50,7 +50,7 @@ class Container:
         Raises SpecError, HostUnsupported or LaunchError; nothing is left behind then.
         """
         if not isinstance(spec, ContainerSpec):
-            wanted = from_mapping({"command": list(spec), **options})
+            wanted = from_mapping({"command": list(spec), **options, "detach": True})
         elif options:
             raise SpecError(
                 "options beside a ContainerSpec",

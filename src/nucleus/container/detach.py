@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from contextlib import ExitStack
 from struct import error as StructError
 
-from ..base.errors import Conflict, LaunchError, NucleusError
+from ..base.errors import Conflict, LaunchError, NotFound, NucleusError
 from ..launch import launcher, log_writer, report, supervise
 from ..plan.encode import decode
 from ..state import gate
@@ -20,7 +21,7 @@ from . import stored
 from .audited import note_start
 from .events import note
 from .handle import Handle
-from .prepare import Gate, prepare
+from .prepare import Gate, facts_for, prepare
 from .sweep import bury, settled, sweep, sweep_one
 
 TYPE_CHECKING = False
@@ -34,14 +35,24 @@ if TYPE_CHECKING:
     from .warm import Warm
 
 OWNER_IGNORED = 2  # supervise.owner: whoever created it may go
-_PLAN, _ORIGINS = "plan", "plan.origins"
+PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
-_OF_ONE_LIFE = ("init", "started", "exit", _PLAN, _ORIGINS)
+OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)
 _LOOK_MS = 2
+_LOCK_WAIT_S = 1.0
 
 
 def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
     """Make a container that waits for `start`; returns its id.  Raises NucleusError; nothing is left behind then."""
+    from . import systemd
+
+    who = systemd.manager(spec, warm.facts.get() if warm else facts_for(spec))
+    try:
+        if who:
+            return systemd.create(spec, who)
+    except systemd.NoUnit:
+        if spec.detach_with == "systemd":
+            raise
     prepared = prepare(spec, owner=OWNER_IGNORED, gate=Gate(), warm=warm)
     container_id = prepared.id
     with ExitStack() as kept:
@@ -62,18 +73,14 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
 def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.socket:
     """Start the launcher, its streams at the log writer; our end of its control socket, which `kept` closes."""
     state = prepared.state
-    assert state is not None and prepared.plan is not None
+    assert state is not None
     ours, theirs = supervise.control_pair()
     kept.callback(ours.close)
     with ExitStack() as handed:
         handed.callback(theirs.close)
         try:
-            for name in _OF_ONE_LIFE:
-                _forget(state.fd, name)
             stored.keep(state.fd, spec)
-            write_file(state.fd, _PLAN, prepared.encoded)
-            origins = "\n".join([s.origin for s in prepared.plan.steps])
-            write_file(state.fd, _ORIGINS, origins.encode("utf-8", "surrogateescape"))
+            keep_plan(prepared)
             source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             handed.callback(os.close, source)
             note_start(prepared)
@@ -90,6 +97,16 @@ def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.
     return ours
 
 
+def keep_plan(prepared: Prepared) -> None:
+    """What the sentence about a failed step is made of; it replaces all that is left of an earlier life."""
+    assert prepared.state is not None and prepared.plan is not None
+    for name in OF_ONE_LIFE:
+        forget(prepared.state.fd, name)
+    write_file(prepared.state.fd, PLAN, prepared.encoded)
+    origins = "\n".join([s.origin for s in prepared.plan.steps])
+    write_file(prepared.state.fd, ORIGINS, origins.encode("utf-8", "surrogateescape"))
+
+
 def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
     """Until the launcher waits at the gate.  Raises LaunchError when it has failed before; it has ended then."""
     while data := ours.recv(report.MESSAGE.size):
@@ -101,11 +118,12 @@ def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
             continue
         while ours.recv(1):
             pass  # until it is gone, and with it its lock
-        raise _failure(prepared.state.fd, ended) or _silent(prepared.id)
-    raise _silent(prepared.id)
+        raise _failure(prepared.state.fd, ended) or silent(prepared.id)
+    raise silent(prepared.id)
 
 
-def _silent(container_id: str) -> LaunchError:
+def silent(container_id: str) -> LaunchError:
+    """Nobody could say how it ended."""
     return LaunchError(
         "the monitor ended without a word", where=container_id[:12],
         remedy="it was killed from outside; try it again",
@@ -117,18 +135,27 @@ def start(handle: Handle) -> None:
 
     Raises Conflict where it is not waiting, LaunchError with the sentence of what failed.
     """
-    with gate.Lock(handle.fd, gate.VERB_LOCK), gate.Lock(handle.fd, gate.WATCH_LOCK):
-        handle.refresh().require("start")
-        monitor = handle.open_monitor()
-        try:
-            gate.tell(handle.fd, gate.GO)
-            _await_start(handle, monitor)
-        finally:
-            os.close(monitor)
-        for name in (_PLAN, _ORIGINS):
-            _forget(handle.fd, name)
-    if handle.ended is not None and handle.record is not None and handle.record.remove:
-        sweep_one(handle.store, handle.id)  # it has ended, and its directory stayed for us to read that
+    try:
+        with gate.Lock(handle.fd, gate.VERB_LOCK), gate.Lock(handle.fd, gate.WATCH_LOCK):
+            handle.refresh().require("start")
+            monitor = handle.open_monitor()
+            try:
+                gate.tell(handle.fd, gate.GO)
+                _await_start(handle, monitor)
+            finally:
+                os.close(monitor)
+            for name in (PLAN, ORIGINS):
+                forget(handle.fd, name)
+    finally:
+        _settle(handle)
+
+
+def _settle(handle: Handle) -> None:
+    """Where it has ended already, its directory stayed for us to read that: what is left to do behind it is done."""
+    try:
+        sweep_one(handle.store, handle.id)
+    except (NotFound, OSError):
+        return  # it is gone, or the next sweep does it
 
 
 def _await_start(handle: Handle, monitor: int) -> None:
@@ -144,7 +171,7 @@ def _await_start(handle: Handle, monitor: int) -> None:
             break
     ended = handle.refresh().ended
     if ended is None:
-        raise _silent(handle.id)
+        raise silent(handle.id)
     error = _failure(handle.fd, ended)
     if error is not None:
         raise error
@@ -165,8 +192,8 @@ def _failure(directory: int, ended: ExitRecord) -> LaunchError | None:
         return None
     step, origin = None, ""
     try:
-        steps = decode(read_file(directory, _PLAN) or b"").steps
-        origins = (read_file(directory, _ORIGINS) or b"").decode("utf-8", "surrogateescape").split("\n")
+        steps = decode(read_file(directory, PLAN) or b"").steps
+        origins = (read_file(directory, ORIGINS) or b"").decode("utf-8", "surrogateescape").split("\n")
         step, origin = steps[failure.step], origins[failure.step]
     except (ValueError, IndexError, StructError, NucleusError):
         pass  # without its plan the sentence has no names in it
@@ -179,18 +206,14 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     Raises Conflict where that is not kept, or where it has not ended.
     """
     spec, record = require_restartable(handle)
-    fd = handle.store.open(handle.id)
+    if record.detached not in ("", "none"):
+        from . import systemd
+
+        systemd.restart(handle, spec.replace(name=record.name))
+        start(handle.refresh())
+        return
+    fd = locked(handle)
     again = Gate(again=StateDirectory(id=handle.id, fd=fd), created_ns=record.created_ns)
-    try:
-        if not owner_is_gone(fd):
-            raise Conflict(
-                f"container {handle.name} has not ended", where="nucleus restart", remedy="try again"
-            )
-        if not settled(read_file(fd, "exit") or b""):
-            bury(handle.store, handle.id, fd, record)
-    except BaseException:
-        os.close(fd)
-        raise
     wanted = spec.replace(name=record.name, state_root=handle.store.path)
     prepared = prepare(wanted, owner=OWNER_IGNORED, gate=again, warm=warm)
     with ExitStack() as kept:
@@ -204,6 +227,25 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     note(handle.store, handle.record, "restarted", reason=reason)
 
 
+def locked(handle: Handle) -> int:
+    """A descriptor of an ended container's directory that holds its lock; all of its last life is cleaned up."""
+    fd = handle.store.open(handle.id)
+    try:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while not owner_is_gone(fd):  # somebody who only looks holds it for a moment, too
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    f"container {handle.name} has not ended", where="nucleus restart", remedy="try again"
+                )
+            time.sleep(_LOCK_WAIT_S / 100)
+        if not settled(read_file(fd, "exit") or b""):
+            bury(handle.store, handle.id, fd, handle.record)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
 def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]:
     """What it was asked to be, and its record.  Raises Conflict where it cannot be started once more."""
     spec, record = stored.load(handle.fd, handle.name), handle.record
@@ -215,7 +257,8 @@ def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]
     return spec, record
 
 
-def _forget(directory: int, name: str) -> None:
+def forget(directory: int, name: str) -> None:
+    """Unlink a file of a container's directory, if it is there."""
     try:
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:

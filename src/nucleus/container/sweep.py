@@ -64,11 +64,9 @@ def sweep_one(store: Store, container_id: str) -> int:
         if not files.owner_is_gone(fd):
             return 0
         record = from_json(files.read_file(fd, "state.json") or b"")
-        goes = record is None or record.remove
-        if not goes and settled(files.read_file(fd, "exit") or b""):
-            return 0  # it ended between the two looks
-        if goes and _is_awaited(fd):
-            return 0
+        stays = record is not None and not record.remove
+        if (stays and settled(files.read_file(fd, "exit") or b"")) or _is_awaited(fd):
+            return 0  # it ended between the two looks, or somebody is about to do this
         bury(store, container_id, fd, record)
         return 1
     finally:

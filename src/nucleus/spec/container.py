@@ -35,6 +35,7 @@ class ContainerSpec(Value):
     mode: str = "agent"
     rm: bool = False
     detach: bool = False
+    detach_with: str = "auto"
     timeout_ms: int | None = None
     stop_signal: int = 15
     stop_timeout_ms: int = 10_000

@@ -136,6 +136,13 @@ OPTIONS: tuple[Option, ...] = (
         "it prints for `nucleus logs`",
     ),
     Option(
+        key="detach_with", field="detach_with", kind="choice", group="container", metavar="NAME",
+        default="auto", choices=("auto", "systemd", "none"), example="none",
+        help="what a detached container runs under: systemd, a transient service of the system's or the "
+        "user's manager, whose journal keeps what it prints; none, a session of its own, with files for "
+        "what it prints; auto, systemd where it runs",
+    ),
+    Option(
         key="timeout", field="timeout_ms", kind="duration", group="container", metavar="TIME", unit="seconds",
         example="10m",
         help="end the container after this time, with exit code 124",

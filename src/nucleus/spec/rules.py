@@ -68,6 +68,14 @@ def needs_a_command(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
         )
 
 
+def needs_to_be_detached(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """What a container in the foreground runs under is the caller."""
+    if spec.wrote("detach_with") and not spec.detach and where.nowhere("detach"):
+        yield _problem(
+            where["detach_with"], "has no effect without --detach", "add --detach, or leave it away"
+        )
+
+
 def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Options of the workspace say nothing without one."""
     for key in ("workspace_mode", "workspace_exec", "allow_workspace_config"):
@@ -247,6 +255,7 @@ def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
 
 RULES = (
     needs_a_command,
+    needs_to_be_detached,
     needs_a_workspace,
     needs_a_context,
     overlay_needs_a_rootfs,

@@ -1,0 +1,81 @@
+"""Detached containers as units: what crosses over to the manager, and what the unit makes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from sandboxes import Boxes, reap_orphans, wait_until
+
+from nucleus.base.errors import Conflict, HostUnsupported, LaunchError, NotFound, SpecError
+from nucleus.cgroup import tree
+from nucleus.container import systemd
+from nucleus.container.container import Container
+
+pytestmark = pytest.mark.identity("root", "user")
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A manager for whoever does not say `none`."""
+    program = tmp_path / "systemd-run"
+    shutil.copy(Path(__file__).with_name("fake_systemd_run.py"), program)
+    monkeypatch.setattr(tree, "_SYSTEMD_RUN", (str(program),))
+    monkeypatch.setattr(systemd, "manager", lambda spec, _: "" if spec.detach_with == "none" else "system")
+    return program
+
+
+def test_a_container_lives_in_its_unit_from_create_to_gone(boxes: Boxes, manager: Path) -> None:
+    work = boxes.directory("work")
+    os.chmod(work, 0o777)
+    box = Container.create(
+        ["sh", "-c", "echo $A >>/workspace/out; trap 'exit 3' TERM; while :; do sleep 0.02; done"],
+        root=str(boxes.root), name="web", env={"A": "one"}, workspace=str(work), stop_signal="TERM",
+    )  # fmt: skip
+    known = box.inspect()
+    assert (known["status"], known["detached"]) == ("created", f"nucleus-{box.id[:12]}.service")
+    assert not (work / "out").exists()
+    box.start()
+    wait_until(lambda: (work / "out").exists() and (work / "out").read_text() == "one\n")
+    box.rename("other")
+    box.restart()
+    wait_until(lambda: (work / "out").read_text() == "one\none\n")
+    assert (box.name, box.status) == ("other", "running")
+    box.stop()
+    assert box.wait().exit_code == 3
+    box.remove()
+    reap_orphans()
+
+
+def test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing(
+    boxes: Boxes, manager: Path
+) -> None:
+    for options, kind, word in (
+        ({"volume": ["/no/such/path:/data"]}, SpecError, "/no/such/path"),
+        ({"user": "nobody-knows-him"}, SpecError, "nobody-knows-him"),
+    ):
+        with pytest.raises(kind) as caught:
+            Container.create(["true"], root=str(boxes.root), name="web", **options)
+        assert word in str(caught.value)
+    box = Container.create(["no-such-program"], root=str(boxes.root), name="web", rm=True)
+    with pytest.raises(Conflict):
+        Container.create(["true"], root=str(boxes.root), name="web")
+    with pytest.raises(LaunchError) as failed:
+        box.start()
+    assert failed.value.exit_code == 127 and "no-such-program" in failed.value.message
+    with pytest.raises(NotFound):
+        box.inspect()
+    assert os.listdir(boxes.root / "containers") == os.listdir(boxes.root / "names") == []
+
+
+def test_without_a_unit_whoever_did_not_demand_one_goes_on(boxes: Boxes, manager: Path) -> None:
+    manager.with_name("systemd-run.broken").touch()
+    box = Container.create(["true"], root=str(boxes.root), name="web")
+    assert box.inspect()["detached"] == "none"
+    box.remove(force=True)
+    with pytest.raises(HostUnsupported) as caught:
+        Container.create(["true"], root=str(boxes.root), name="web", detach_with="systemd")
+    assert "bus" in caught.value.message and caught.value.where == "--detach-with"
+    assert os.listdir(boxes.root / "containers") == os.listdir(boxes.root / "names") == []
