@@ -353,8 +353,8 @@ option --detach
 option --detach-with
     unit/container/test_systemd.py::test_the_manager_is_the_callers_own
     unit/container/test_systemd.py::test_what_the_manager_is_asked
-    kernel/test_units.py::test_a_container_lives_in_its_unit_from_create_to_gone
-    kernel/test_units.py::test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing
+    kernel/test_systemd_units.py::test_a_container_lives_in_its_unit_from_create_to_gone
+    kernel/test_systemd_units.py::test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing
 option --timeout
     kernel/test_life.py::test_a_timeout_then_kills
 option --stop-signal
