@@ -58,11 +58,11 @@ u64 clock_ns(int clock)
 	return (u64)now.tv_sec * 1000000000U + (u64)now.tv_nsec;
 }
 
-/* struct msghdr and cmsghdr with one descriptor, as the kernel has them (uapi does not export them). */
+/* struct msghdr and cmsghdr with descriptors, as the kernel has them (uapi does not export them). */
 struct rights {
 	u64 length;
 	i32 level, type;
-	i32 fd, padding;
+	i32 fds[MOST_RIGHTS];
 };
 
 struct message_header {
@@ -74,76 +74,81 @@ struct message_header {
 	u64 control_length, flags;
 };
 
-#define RIGHTS_LENGTH 20U /* CMSG_LEN(sizeof(int)) */
+#define RIGHTS_LENGTH(count) (16U + 4U * (count)) /* CMSG_LEN(count * sizeof(int)) */
 
-/* One record on a SOCK_SEQPACKET socket, with a descriptor beside it unless fd is -1. */
-int send_record(int socket, const void *record, u64 size, int fd)
+/* One record on a SOCK_SEQPACKET socket, with descriptors beside it. */
+int send_record(int socket, const void *record, u64 size, const int *fds, u32 count)
 {
-	struct rights rights = { RIGHTS_LENGTH, 1 /* SOL_SOCKET */, 1 /* SCM_RIGHTS */, fd, 0 };
+	struct rights rights;
 	__typeof__(*((struct message_header *)0)->parts) part = { (void *)(uintptr_t)record, size };
-	const struct message_header header = { .parts = &part, .part_count = 1, .control = fd < 0 ? NULL : &rights,
-					       .control_length = fd < 0 ? 0 : sizeof(rights) };
-	long result = K(__NR_sendmsg, socket, &header, MSG_NOSIGNAL);
+	const struct message_header header = { .parts = &part, .part_count = 1, .control = count ? &rights : NULL,
+					       .control_length = count ? RIGHTS_LENGTH(count) : 0 };
+	long result;
 
+	rights.length = RIGHTS_LENGTH(count);
+	rights.level = 1 /* SOL_SOCKET */;
+	rights.type = 1 /* SCM_RIGHTS */;
+	for (u32 i = 0; i < count; i++)
+		rights.fds[i] = fds[i];
+	result = K(__NR_sendmsg, socket, &header, MSG_NOSIGNAL);
 	return result < 0 ? (int)result : 0;
 }
 
-/* Returns the record's size, 0 at the end of file; *fd is the descriptor beside it, or stays as it is. */
-long receive_record(int socket, void *record, u64 size, int *fd, int flags)
+/* Returns the record's size, 0 at the end of file; *count is how many descriptors came, at most as many as it was. */
+long receive_record(int socket, void *record, u64 size, int *fds, u32 *count, int flags)
 {
-	struct rights rights = { .length = 0 };
+	struct rights rights;
 	__typeof__(*((struct message_header *)0)->parts) part = { record, size };
-	const struct message_header header = { .parts = &part, .part_count = 1, .control = &rights,
-					       .control_length = sizeof(rights) };
+	const struct message_header header = { .parts = &part, .part_count = 1, .control = *count ? &rights : NULL,
+					       .control_length = *count ? RIGHTS_LENGTH(*count) : 0 };
 	long got;
 
+	rights.length = 0;
 	do
 		got = K(__NR_recvmsg, socket, &header, flags | 0x40000000 /* MSG_CMSG_CLOEXEC */);
 	while (got == -EINTR);
-	if (got > 0 && rights.length == RIGHTS_LENGTH && rights.type == 1)
-		*fd = rights.fd;
+	*count = got > 0 && rights.length > RIGHTS_LENGTH(0) && rights.type == 1 ? (u32)(rights.length - 16) / 4 : 0;
+	for (u32 i = 0; i < *count; i++)
+		fds[i] = rights.fds[i];
 	return got;
 }
 
-int send_letter(int socket, char letter, int fd)
+int send_letter(int socket, char letter, const int *fds, u32 count)
 {
-	return send_record(socket, &letter, 1, fd);
+	return send_record(socket, &letter, 1, fds, count);
 }
 
-int receive_letter(int socket, char letter, int *fd)
+int receive_letter(int socket, char letter, int *fds, u32 count)
 {
 	char got = 0;
-	long result = receive_record(socket, &got, 1, fd, 0);
+	u32 came = count;
+	long result = receive_record(socket, &got, 1, fds, &came, 0);
 
 	if (result == 0 || result == -ECONNRESET) /* the latter when it ended with something unread */
 		return -EOWNERDEAD;
 	if (result < 0)
 		return (int)result;
-	return got == letter ? 0 : -EPROTO;
+	return got == letter && came == count ? 0 : -EPROTO;
 }
 
 int tell_letter(struct env *env, char letter)
 {
-	return send_letter(env->child_socket, letter, -1);
+	return send_letter(env->child_socket, letter, NULL, 0);
 }
 
 int await_letter(struct env *env, char letter)
 {
-	int unused = -1;
-
-	return receive_letter(env->parent_socket, letter, &unused);
+	return receive_letter(env->parent_socket, letter, NULL, 0);
 }
 
-int tell_peer(struct env *env, char letter)
+int tell_peer(struct env *env, char letter, const int *fds, u32 count)
 {
-	int result = send_letter(env->peer, letter, -1);
+	int result = send_letter(env->peer, letter, fds, count);
 
 	return result == -EPIPE ? -EOWNERDEAD : result; /* the other one has failed, and has said why */
 }
 
-int await_peer(struct env *env, char letter)
+int await_peer(struct env *env, char letter, int *fds, u32 count)
 {
-	int unused = -1;
-
-	return receive_letter(env->peer, letter, &unused);
+	return receive_letter(env->peer, letter, fds, count);
 }

@@ -9,6 +9,7 @@
 #define MAX_CGROUPS 16U
 #define MAX_MOUNTS 256U
 #define MAX_USERNS 8U
+#define MOST_RIGHTS 253U /* descriptors beside one message: the kernel's SCM_MAX_FD */
 
 struct cgroup {
 	int parent, directory, tasks;
@@ -48,7 +49,7 @@ struct env {
 	int null;          /* its /dev/null, once a mask has needed it */
 	bool foreign;      /* mounts that others have filled may stand below the new root */
 	int ruleset;       /* Landlock */
-	int netns;         /* the workload's network namespace */
+	bool terminal;     /* the caller has one */
 	int peer;          /* child ↔ workload, until init has taken over */
 	int mounts[MAX_MOUNTS];
 };
@@ -71,14 +72,15 @@ int duplicate_over_range(int fd, int wanted);
 u64 clock_ns(int clock);
 /* Records and letters between the processes; a letter that comes at the wrong time is -EPROTO, the other side's end of
  * file -EOWNERDEAD: it has failed, and its own record says why. */
-int send_record(int socket, const void *record, u64 size, int fd);
-long receive_record(int socket, void *record, u64 size, int *fd, int flags);
-int send_letter(int socket, char letter, int fd);
-int receive_letter(int socket, char letter, int *fd);
+int send_record(int socket, const void *record, u64 size, const int *fds, u32 count);
+long receive_record(int socket, void *record, u64 size, int *fds, u32 *count, int flags);
+int send_letter(int socket, char letter, const int *fds, u32 count);
+/* As many descriptors as that must lie beside it. */
+int receive_letter(int socket, char letter, int *fds, u32 count);
 int await_letter(struct env *env, char letter);
 int tell_letter(struct env *env, char letter);
-int await_peer(struct env *env, char letter);
-int tell_peer(struct env *env, char letter);
+int await_peer(struct env *env, char letter, int *fds, u32 count);
+int tell_peer(struct env *env, char letter, const int *fds, u32 count);
 
 /* process_tree.c */
 int become_init(struct env *env);
@@ -92,13 +94,13 @@ int record_start(struct env *env);
 
 step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
 	run_remove_cgroup;
-step_handler run_open_tree, run_make_userns, run_map_mount, run_attach_mount, run_mount_filesystem, run_mask_file,
+step_handler run_open_tree, run_make_userns, run_map_mount, run_hand_over_mounts, run_attach_mount, run_mount_filesystem, run_mask_file,
 	run_mask_directory, run_protect_path, run_seal_mount;
 step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file, run_write_secret, run_write_sysctl,
 	run_mount_proc, run_pivot_root,
 	run_seal_root;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
-	run_await_host_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
+	run_await_host_mounts, run_announce_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
 	run_await_detached, run_join_network, run_await_root, run_become_init;
 step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
 	run_report_failure;

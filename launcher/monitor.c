@@ -32,7 +32,7 @@ enum watched { CHILD, SIGNALS, CONTROL, STATUS, WATCHED };
 static void tell_owner(struct env *env, const struct message *message, int pidfd)
 {
 	if (env->control >= 0) /* an owner that is gone is noticed by the end of file, not here */
-		(void)send_record(env->control, message, sizeof(*message), pidfd);
+		(void)send_record(env->control, message, sizeof(*message), &pidfd, pidfd >= 0);
 }
 
 /* The failure record of child or workload, if one is waiting; at the end of file both have executed. */
@@ -69,11 +69,12 @@ static int kill_workload(struct env *env, struct wait_state *state, u64 signal)
 static void read_child_socket(struct env *env, struct wait_state *state)
 {
 	int fd = -1;
-	long got = receive_record(env->child_socket, &state->end, sizeof(state->end), &fd, 0x40 /* MSG_DONTWAIT */);
+	u32 count = 1;
+	long got = receive_record(env->child_socket, &state->end, sizeof(state->end), &fd, &count, 0x40 /* MSG_DONTWAIT */);
 
 	if (got == sizeof(state->end))
 		state->ended = true;
-	else if (got == 1 && env->workload_pidfd < 0)
+	else if (got == 1 && count && env->workload_pidfd < 0)
 		env->workload_pidfd = fd;
 }
 
@@ -286,8 +287,6 @@ static int start(struct env *env)
 	result = run_phase(env, PHASE_HOST_MOUNTS);
 	if (result)
 		return result;
-	if (env->plan->seen[STEP_AWAIT_HOST_MOUNTS])
-		(void)tell_letter(env, 'H');
 	result = run_phase(env, PHASE_RELEASE);
 	if (!result)
 		(void)tell_letter(env, 'G');

@@ -187,9 +187,7 @@ static int check_relations(const u16 *seen)
 		return -EINVAL;
 	if (!ruleset && (seen[STEP_LANDLOCK_PATH] || seen[STEP_LANDLOCK_PORT]))
 		return -EINVAL;
-	if (seen[STEP_AWAIT_HOST_MOUNTS] && !seen[STEP_MAP_MOUNT])
-		return -EINVAL;
-	if (seen[STEP_MAP_MOUNT] && !seen[STEP_AWAIT_HOST_MOUNTS])
+	if (seen[STEP_AWAIT_HOST_MOUNTS] != seen[STEP_HAND_OVER_MOUNTS])
 		return -EINVAL;
 	return 0;
 }

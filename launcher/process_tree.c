@@ -233,8 +233,13 @@ int run_become_mapped(const struct step *step, struct env *env)
 
 int run_await_host_mounts(const struct step *step, struct env *env)
 {
-	(void)step; /* the step has no fields */
-	return await_letter(env, 'H');
+	u64 count = step->field[0].number;
+	int result = 0;
+
+	for (u64 at = 0; !result && at < count; at += MOST_RIGHTS)
+		result = receive_letter(env->parent_socket, 'H', env->mounts + at,
+					(u32)(count - at < MOST_RIGHTS ? count - at : MOST_RIGHTS));
+	return result;
 }
 
 int run_await_release(const struct step *step, struct env *env)
@@ -245,17 +250,15 @@ int run_await_release(const struct step *step, struct env *env)
 
 /* ---- the workload, and what becomes of the child ------------------------------------------------------------------ */
 
-/* The workload's process is made early: it makes the network namespace and lets go of the host's root, which both take
- * long, while the child builds the new root.  Until it executes, the two tell each other by letters how far they are. */
+/* The workload's process is made early: it lets go of the host's root and makes the network namespace, which both take
+ * long, while the child fills the new root.  Not before the switch, when the monitor has gone to sleep: a processor that
+ * falls idle later does not come for it.  Until it executes, the two tell each other by letters how far they are. */
 int run_spawn_workload(const struct step *step, struct env *env)
 {
 	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
 	int pair[2], pidfd = -1, result;
-	int terminal = (int)K(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
 
-	if (terminal >= 0)
-		K(__NR_close, terminal);
 	if (pid < 0)
 		return (int)pid;
 	env->peer = pair[0];
@@ -267,7 +270,7 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	if (!pid) {
 		/* kill(0) reaches the whole process group, past every pid namespace.  Only a terminal needs the caller's group:
 		 * a group in its background could not read it, and an interrupt key would not arrive. */
-		if (terminal < 0)
+		if (!env->terminal)
 			pid = K(__NR_setpgid, 0, 0);
 		K(__NR_close, pair[0]);
 		K(__NR_close, env->parent_socket);
@@ -283,7 +286,7 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	if (pid < 0)
 		return (int)pid;
 	/* The monitor signals the workload by it: init needs no right to signal anybody. */
-	result = send_letter(env->parent_socket, 'P', pidfd);
+	result = send_letter(env->parent_socket, 'P', &pidfd, 1);
 	K(__NR_close, pidfd);
 	return result;
 }
@@ -297,44 +300,52 @@ int run_unshare_network(const struct step *step, struct env *env)
 /* Detaching waits for the kernel to forget the old tree (an RCU grace period): so it runs beside the child's mounts. */
 int run_detach_host(const struct step *step, struct env *env)
 {
-	int result = await_peer(env, 'R');
+	/* pivot_root(".", ".") has stacked the host's root on the new one, where umount2 finds the topmost mount. */
+	int result = (int)K(__NR_umount2, "/", 2 /* MNT_DETACH */);
 
 	(void)step; /* the step has no fields */
-	/* pivot_root(".", ".") has stacked the host's root on the new one, where umount2 finds the topmost mount. */
-	if (!result)
-		result = (int)K(__NR_umount2, "/", 2 /* MNT_DETACH */);
-	if (!result)
-		result = send_letter(env->peer, 'D', env->netns);
-	return result == -EPIPE ? -EOWNERDEAD : result;
+	return result ? result : tell_peer(env, 'D', NULL, 0);
 }
 
 int run_await_detached(const struct step *step, struct env *env)
 {
 	(void)step; /* the step has no fields */
 	env->foreign = true;
-	return receive_letter(env->peer, 'D', &env->netns);
+	return await_peer(env, 'D', NULL, 0);
 }
 
 /* Else /proc/1/net would show the host's network. */
 int run_join_network(const struct step *step, struct env *env)
 {
+	int netns, result = await_peer(env, 'N', &netns, 1);
+
 	(void)step; /* the step has no fields */
-	return (int)K(__NR_setns, env->netns, CLONE_NEWNET);
+	if (result)
+		return result;
+	result = (int)K(__NR_setns, netns, CLONE_NEWNET);
+	K(__NR_close, netns);
+	return result;
+}
+
+/* All that lies above the workload's paths is mounted: it may look them up for its Landlock rules, and lock itself down
+ * beside what is left to do here. */
+int run_announce_mounts(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	return tell_peer(env, 'L', NULL, 0);
 }
 
 int run_await_root(const struct step *step, struct env *env)
 {
 	(void)step; /* the step has no fields */
 	/* In a join the root is that of the container. */
-	return env->peer < 0 ? 0 : await_peer(env, 'L');
+	return env->peer < 0 ? 0 : await_peer(env, 'L', NULL, 0);
 }
 
 int run_become_init(const struct step *step, struct env *env)
 {
-	int result = tell_peer(env, 'L');
-
 	(void)step; /* the step has no fields */
-	return result ? result : become_init(env);
+	return become_init(env);
 }
 
 /* The image is sealed and in memory: no file of the host can be reached, or overwritten, by /proc/1/exe. */

@@ -53,7 +53,7 @@ int run_exec(const struct step *step, struct env *env)
 	if (!result)
 		result = read_environment(slot(env, &step->field[2]));
 	if (!result)
-		result = env->peer < 0 ? 0 : await_peer(env, 'i'); /* init is in place, and closed to the workload */
+		result = env->peer < 0 ? 0 : await_peer(env, 'i', NULL, 0); /* init is in place, and closed to the workload */
 	if (result < 0)
 		return result;
 	result = (int)K(__NR_chdir, step->field[3].bytes);

@@ -23,16 +23,20 @@ int run_set_hostname(const struct step *step, struct env *env)
 int run_loopback_up(const struct step *step, struct env *env)
 {
 	struct ifreq request = { .ifr_ifrn.ifrn_name = "lo", .ifr_ifru.ifru_flags = IFF_UP };
-	int fd = (int)K(__NR_socket, 1 /* AF_UNIX is enough to name an interface */, SOCK_DGRAM_CLOEXEC, 0), result;
+	int fd = (int)K(__NR_socket, 1 /* AF_UNIX is enough to name an interface */, SOCK_DGRAM_CLOEXEC, 0), netns, result;
 
 	(void)step; /* the step has no fields */
 	if (fd < 0)
 		return fd;
 	result = (int)K(__NR_ioctl, fd, SIOCSIFFLAGS, &request);
 	if (!result) /* for init, which joins it; ptrace rules would refuse init the way by this process' pidfd */
-		result = env->netns = (int)K(__NR_ioctl, fd, SIOCGSKNS);
+		result = netns = (int)K(__NR_ioctl, fd, SIOCGSKNS);
 	K(__NR_close, fd);
-	return result < 0 ? result : 0;
+	if (result < 0)
+		return result;
+	result = tell_peer(env, 'N', &netns, 1);
+	K(__NR_close, netns);
+	return result;
 }
 
 int run_set_rlimit(const struct step *step, struct env *env)

@@ -82,6 +82,22 @@ int run_map_mount(const struct step *step, struct env *env)
 	return result;
 }
 
+/* To the child; the monitor keeps none, or it would hold the host's file systems for as long as the container lives. */
+int run_hand_over_mounts(const struct step *step, struct env *env)
+{
+	u64 count = step->field[0].number;
+	int result = 0;
+
+	for (u64 at = 0; !result && at < count; at += MOST_RIGHTS)
+		result = send_letter(env->child_socket, 'H', env->mounts + at,
+				     (u32)(count - at < MOST_RIGHTS ? count - at : MOST_RIGHTS));
+	for (u64 i = 0; i < count; i++) {
+		K(__NR_close, env->mounts[i]);
+		env->mounts[i] = -1;
+	}
+	return result == -EPIPE ? 0 : result; /* the child has failed already, and its record says why */
+}
+
 /* Creates path's last component, an empty file or a directory, in the directory above it. */
 static int make_last(const struct env *env, const char *path, size_t length, bool file)
 {
@@ -324,14 +340,15 @@ int run_make_root(const struct step *step, struct env *env)
 
 int run_pivot_root(const struct step *step, struct env *env)
 {
-	int result;
+	int terminal = (int)K(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), result;
 
 	(void)step; /* the step has no fields */
+	env->terminal = terminal >= 0; /* the sandbox's own /dev will have it later: spawn-workload has to know now */
+	if (terminal >= 0)
+		K(__NR_close, terminal);
 	result = (int)K(__NR_fchdir, env->root);
-	if (!result)
-		result = (int)K(__NR_pivot_root, ".", ".");
-	/* The old root now lies on the new one; the workload's process detaches it (detach-host). */
-	return result ? result : tell_peer(env, 'R');
+	/* The old root then lies on the new one; the workload's process detaches it (detach-host). */
+	return result ? result : (int)K(__NR_pivot_root, ".", ".");
 }
 
 int run_seal_root(const struct step *step, struct env *env)

@@ -73,7 +73,7 @@ static bool owned(const struct env *env, int fd)
 {
 	const int single[] = { env->control, env->plan_fd, env->child_pidfd, env->workload_pidfd, env->status_read,
 			       env->child_socket, env->signals, env->status_write, env->parent_socket, env->root,
-			       env->null, env->ruleset, env->netns, env->peer };
+			       env->null, env->ruleset, env->peer };
 
 	for (unsigned i = 0; i < MAX_CGROUPS; i++)
 		if (env->cgroups[i].directory == fd || env->cgroups[i].tasks == fd)
@@ -113,19 +113,20 @@ static long answer_receive(const struct recorded_message *message)
 {
 	static const char letters[MAX_OPCODE] = {
 		[STEP_BECOME_MAPPED] = 'M', [STEP_AWAIT_HOST_MOUNTS] = 'H', [STEP_AWAIT_RELEASE] = 'G',
-		[STEP_DETACH_HOST] = 'R', [STEP_AWAIT_DETACHED] = 'D', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
+		[STEP_AWAIT_DETACHED] = 'D', [STEP_JOIN_NETWORK] = 'N', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
 	};
-	struct { u64 length; i32 level, type; i32 fd, padding; } rights = { 20, 1, 1, -1, 0 };
+	struct { u64 length; i32 level, type; i32 fds[MOST_RIGHTS]; } rights = { 16, 1, 1, { 0 } };
+	u64 count = message->control_length ? (message->control_length - 16) / 4 : 0;
 
 	if (message->parts->length > 1) { /* the monitor reads the workload's end */
 		memset(message->parts->base, 0, message->parts->length);
 		return (long)message->parts->length;
 	}
 	*(char *)message->parts->base = letters[world.opcode];
-	if (world.opcode == STEP_AWAIT_DETACHED) {
-		rights.fd = new_fd(FIRST_SLOT, "netns", false);
-		memcpy(message->control, &rights, sizeof(rights));
-	}
+	for (u64 i = 0; i < count; i++, rights.length += 4)
+		rights.fds[i] = new_fd(FIRST_SLOT, "received", false);
+	if (count)
+		memcpy(message->control, &rights, rights.length);
 	return 1;
 }
 

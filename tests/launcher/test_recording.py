@@ -90,7 +90,7 @@ def test_between_filter_and_program_stand_only_the_proof_and_what_exec_needs(
 def test_no_capability_and_no_dump_remains_when_init_is_executed(recorder: Recorder, name: str) -> None:
     record = good_day(recorder, name, "child")
     last = record.during(record.steps[-1])
-    assert last[0] == "sendmsg" and "capset" in last and last[-1] == "execveat"
+    assert last[0] == "prctl" and "capset" in last and last[-1] == "execveat"
     assert record.ending == "exec nucleus-init"
 
 
@@ -111,10 +111,11 @@ CALLS = {
     "no-new-privileges": ("prctl", "prctl rt_sigprocmask"),
     "set-hostname": ("sethostname",),
     "unshare-network": ("unshare",),
-    "join-network": ("setns",),
-    "loopback-up": ("socket ioctl ioctl close",),
-    "detach-host": ("recvmsg umount2 sendmsg",),
-    "pivot-root": ("fchdir pivot_root sendmsg",),
+    "join-network": ("recvmsg setns close",),
+    "loopback-up": ("socket ioctl ioctl close sendmsg close",),
+    "detach-host": ("umount2 sendmsg",),
+    "announce-mounts": ("sendmsg",),
+    "pivot-root": ("openat close fchdir pivot_root",),
     "set-rlimit": ("prlimit64",),
     "set-umask": ("umask",),
     "set-groups": ("setgroups",),
@@ -154,9 +155,8 @@ TOLERATED = {
         dict.fromkeys(("mkdirat", "mknodat"), "the mount fails where its target is missing"),
     ),
     "become-init": {"close_range": "streams stay open"},
-    "spawn-workload": dict.fromkeys(
-        ("openat", "setpgid"), "the workload stays in its caller's process group"
-    ),
+    "pivot-root": {"openat": "there is no terminal"},
+    "spawn-workload": {"setpgid": "the workload stays in its caller's process group"},
     "make-userns": {"wait4": "the kernel collects what nobody waits for"},
     **dict.fromkeys(
         ("note-created", "note-started", "note-ended"),
@@ -183,7 +183,7 @@ TOLERATED = {
 }
 # Closing never fails to close; what the owner or the child is told, it may be past hearing.
 ALWAYS_TOLERATED = {"close", "sendmsg"}
-MUST_TELL_PEER = {"pivot-root", "detach-host", "become-init", "spawn-workload"}
+MUST_TELL_PEER = {"announce-mounts", "detach-host", "hand-over-mounts", "loopback-up", "spawn-workload"}
 
 
 def verdict(plan: LaunchPlan, record: Record, call: int) -> str:

@@ -19,7 +19,7 @@ from nucleus.plan.steps import LaunchPlan, Step
 
 FieldValue = int | str | bytes
 # Steps that come in pairs: both or neither.
-PAIRS = (("landlock-ruleset", "landlock-restrict"), ("map-mount", "await-host-mounts"))
+PAIRS = (("landlock-ruleset", "landlock-restrict"), ("hand-over-mounts", "await-host-mounts"))
 NEED_RULESET = ("landlock-path", "landlock-port")
 ODD_WORDS = (
     "",

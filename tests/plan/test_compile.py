@@ -279,7 +279,7 @@ def test_without_id_mapped_mounts_root_maps_the_owner_himself() -> None:
     plan = compile_plan(request_of({"workspace": "/srv/w"}, root_machine(idmap=False)))
     (maps,) = plan.steps_of("write-id-map")
     assert maps["uid_map"] == f"0 {BASE} 1000\n1000 1001 1\n1001 {BASE + 1001} 64535\n"
-    assert not plan.steps_of("map-mount") and not plan.steps_of("await-host-mounts")
+    assert not plan.steps_of("map-mount") and not plan.steps_of("make-userns")
 
 
 def test_both_architectures_have_their_filters() -> None:

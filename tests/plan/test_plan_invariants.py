@@ -17,12 +17,13 @@ USER, NET = 0x10000000, 0x40000000
 def monitor_steps() -> list[Step]:
     return [
         step("create-cgroup", origin="cgroup", cgroup=0, parent=0, version=2),
+        step("spawn", origin="namespaces", namespaces=USER, cgroup=0),
+        step("write-id-map", origin="userns", uid_map="0 9 9\n", gid_map="0 9 9\n", deny_setgroups=0),
         step(
             "open-tree", origin="rootfs", mount=0, path="/usr", recursive=1, device=0, inode=0, attributes=0x7
         ),
-        step("spawn", origin="namespaces", namespaces=USER, cgroup=0),
-        step("write-id-map", origin="userns", uid_map="0 9 9\n", gid_map="0 9 9\n", deny_setgroups=0),
         step("map-mount", origin="workspace", mount=0, userns=255),
+        step("hand-over-mounts", origin="rootfs", count=1),
         step("supervise", origin="timeout", timeout_ms=0, stop_signal=15, grace_ms=0, owner=0),
         step("remove-cgroup", origin="cgroup", cgroup=0),
     ]
@@ -33,14 +34,15 @@ def child_steps() -> list[Step]:
     return [
         step("no-new-privileges", origin="always"),
         step("become-mapped", origin="userns", set_ids=1, uid=0, gid=0, drop_groups=1),
-        step("spawn-workload", origin="command"),
         step("make-root", origin="rootfs", size_bytes=1 << 20, inodes=10, mode=0o755),
         step("mount-proc", origin="proc", target="/proc", attributes=0xE, options=b""),
         step("pivot-root", origin="rootfs"),
+        step("spawn-workload", origin="command"),
         step("mount-filesystem", origin="tmp", attributes=0x6, **tmpfs),  # type: ignore[arg-type]
+        step("await-host-mounts", origin="rootfs", count=1),
         step("await-detached", origin="rootfs"),
-        step("await-host-mounts", origin="workspace"),
         step("attach-mount", origin="rootfs", mount=0, target="/usr", is_file=0),
+        step("announce-mounts", origin="rootfs"),
         step("seal-root", origin="rootfs", attributes=0x7),
         step("join-network", origin="network"),
         step("become-init", origin="command"),
@@ -49,9 +51,9 @@ def child_steps() -> list[Step]:
 
 def workload_steps() -> list[Step]:
     return [
+        step("detach-host", origin="rootfs"),
         step("unshare-network", origin="network"),
         step("loopback-up", origin="network"),
-        step("detach-host", origin="rootfs"),
         step("drop-bounding", origin="capabilities", keep=0),
         step("set-groups", origin="additional_group", groups=b""),
         step("set-ids", origin="user", uid=1000, gid=1000),
@@ -194,8 +196,33 @@ def test_the_samples_are_well_formed() -> None:
         ),
         pytest.param(
             moved(good(), "attach-mount", "await-host-mounts"),
-            "/usr is mounted before the monitor has ID-mapped it",
-            id="attach before the ID map",
+            "/usr is mounted before the monitor has handed it over",
+            id="attach before the mount is there",
+        ),
+        pytest.param(
+            moved(good(), "hand-over-mounts", "map-mount"),
+            "a mount is taken or ID-mapped after all were handed over",
+            id="ID map after the mount was given away",
+        ),
+        pytest.param(
+            changed(good(), "hand-over-mounts", count=2),
+            "the monitor hands over other mounts than those it has taken",
+            id="more mounts handed over than taken",
+        ),
+        pytest.param(
+            changed(good(), "await-host-mounts", count=0),
+            "the monitor hands over other mounts than those it has taken",
+            id="fewer mounts expected than handed over",
+        ),
+        pytest.param(
+            without(good(), "hand-over-mounts", "await-host-mounts"),
+            "the monitor hands over other mounts than those it has taken",
+            id="mounts that stay with the monitor",
+        ),
+        pytest.param(
+            moved(good(), "announce-mounts", "attach-mount"),
+            "attach-mount comes after the workload was told that every mount is in place",
+            id="a mount after Landlock looked up its paths",
         ),
         pytest.param(
             without(good(), "join-network"),

@@ -22,10 +22,11 @@ def compile_plan(request: Request) -> LaunchPlan:
 
     namespaces.created_steps(draft)
     namespaces.cgroup_steps(draft)
+    namespaces.spawn_steps(draft)
     if privileged:
         taken = mounts.take_all(host) + rootfs.take_nodes(host)
-    namespaces.spawn_steps(draft)
-    host.map_steps()
+        host.map_steps()
+        host.hand_over_step()
     namespaces.watch_steps(draft)
 
     limits.namespace_steps(draft)
@@ -35,17 +36,19 @@ def compile_plan(request: Request) -> LaunchPlan:
         taken = mounts.take_all(host) + rootfs.take_nodes(host)
     rootfs.make_root_steps(draft)
     rootfs.fill_root_steps(draft)
+    # The monitor has gone to sleep by now, so that a processor is free for it.
+    draft.add("spawn-workload", "command")
     mounts.temporary_steps(draft, request.identity)
     mounts.secret_steps(draft)
     rootfs.device_steps(draft)
+    host.await_step()
     layered = {e.target for e in request.root_entries if mounts.overlaid(request, e)}
     mounts.attach_steps(draft, [m for m in taken if _own_place(m) and m[1] not in layered])
     # What follows resolves names inside mounts that others may have filled: the host's root must be out of reach.
     draft.add("await-detached", "rootfs")
-    if host.awaited:
-        draft.add("await-host-mounts", "workspace")
     mounts.overlay_steps(draft, [m for m in taken if m[1] in layered])
     mounts.attach_foreign_steps(draft, [m for m in taken if not _own_place(m) and m[1] not in layered])
+    draft.add("announce-mounts", "rootfs")
     rootfs.proc_steps(draft)
     mounts.protect_steps(draft)
     rootfs.handover_steps(draft)

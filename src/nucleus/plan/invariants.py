@@ -28,6 +28,7 @@ WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home", 
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
+_MOUNTING = frozenset({"attach-mount", "mount-filesystem", "mount-proc"})
 # What acts below the private root, and the field that says where.
 _BELOW_ROOT = {
     **dict.fromkeys(("attach-mount", "mount-proc", "mount-filesystem"), "target"),
@@ -152,8 +153,8 @@ def _relations(seen: dict[str, int]) -> Iterator[str]:
         yield "a Landlock ruleset and its enforcement belong together"
     if not ruleset and ("landlock-path" in seen or "landlock-port" in seen):
         yield "a Landlock rule needs a ruleset"
-    if ("map-mount" in seen) != ("await-host-mounts" in seen):
-        yield "the child waits for ID-mapped mounts if, and only if, the monitor makes some"
+    if ("hand-over-mounts" in seen) != ("await-host-mounts" in seen):
+        yield "the child waits for mounts of the host if, and only if, the monitor hands them over"
 
 
 # ---- policy --------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def policy(
     found += [("always", message) for message in _numbered_things(plan)]
     if plan.kind == schema.KIND_CREATE:
         found += [("always", message) for message in _child_order(plan)]
-        found += [("always", message) for message in _foreign_mounts(plan)]
+        found += [("always", message) for message in (*_foreign_mounts(plan), *_handed_over(plan))]
         found += _mounts(plan, writable_executable)
     return tuple([Problem(message=message, where=where, remedy=_REMEDY) for where, message in found])
 
@@ -265,14 +266,19 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
     orders = (
         (child, "become-mapped", set(child) - _BEFORE_MAPPED, "before the child has taken its mapped id"),
         (child, "make-root", {*_BELOW_ROOT}, "before there is a root to act on"),
-        (child, "spawn-workload", {"pivot-root"}, "before the workload's process can detach the host's root"),
-        (workload, "unshare-network", {"loopback-up", "detach-host"}, "before the network namespace is made"),
-        (workload, "loopback-up", {"detach-host"}, "before the network namespace is known"),
+        (child, "pivot-root", {"spawn-workload"}, "before there is a host's root to detach"),
+        (
+            child[::-1],
+            "announce-mounts",
+            _MOUNTING,
+            "after the workload was told that every mount is in place",
+        ),
+        (workload, "unshare-network", {"loopback-up"}, "before the network namespace is made"),
         (
             workload,
             "await-root",
             {n for n in workload if n.startswith("landlock")},
-            "before the root is complete",
+            "before every mount is in place",
         ),
     )
     for steps, gate, gated, when in orders:
@@ -286,13 +292,13 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
 def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:
     """What others have filled may hold links: nothing is resolved below it before the host's root is gone."""
     attached: list[str] = []
-    mapped = {_number(s, "mount") for s in plan.steps_of("map-mount")}
+    away = {_number(s, "mount") for s in plan.steps_of("open-tree")}
     detached = False
     for step in plan.steps:
         if step.spec.phase >> 4 != schema.CHILD:
             continue
         if step.name == "await-host-mounts":
-            mapped.clear()
+            away.clear()
         detached = detached or step.name == "await-detached"
         where = _path(step, _BELOW_ROOT[step.name]) if step.name in _BELOW_ROOT else ""
         if where and not detached and any([where.startswith(f"{above}/") for above in attached]):
@@ -301,8 +307,22 @@ def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:
             attached.append(where)  # of a rootfs: it may point to "..", where the host's root still lies
         if step.name == "attach-mount":
             attached.append(where.rstrip("/"))
-            if _number(step, "mount") in mapped:
-                yield f"{where} is mounted before the monitor has ID-mapped it"
+            if _number(step, "mount") in away:
+                yield f"{where} is mounted before the monitor has handed it over"
+
+
+def _handed_over(plan: LaunchPlan) -> Iterator[str]:
+    """The monitor gives away all that it has taken, when it has done with it; the child expects as many."""
+    given = {
+        _number(s, "count") for name in ("hand-over-mounts", "await-host-mounts") for s in plan.steps_of(name)
+    }
+    taken = [_number(s, "mount") for s in plan.steps_of("open-tree")]
+    if given != ({len(taken)} if taken else set()) or taken != list(range(len(taken))):
+        yield "the monitor hands over other mounts than those it has taken"
+    monitor = _named(plan, schema.MONITOR)
+    late = monitor[monitor.index("hand-over-mounts") :] if "hand-over-mounts" in monitor else []
+    if {"open-tree", "map-mount"}.intersection(late):
+        yield "a mount is taken or ID-mapped after all were handed over"
 
 
 def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[tuple[str, str]]:

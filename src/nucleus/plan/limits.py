@@ -21,11 +21,11 @@ def namespace_steps(draft: Draft) -> None:
 
 
 def network_steps(draft: Draft) -> None:
-    """The workload's process makes the network namespace, and detaches the host's root, beside the child's mounts."""
+    """The workload's process detaches the host's root and makes the network namespace, beside the child's mounts."""
+    draft.add("detach-host", "rootfs")
     if draft.request.spec.network == "none":
         draft.add("unshare-network", "network")
         draft.add("loopback-up", "network")
-    draft.add("detach-host", "rootfs")
 
 
 def pids_by_rlimit(draft: Draft) -> bool:

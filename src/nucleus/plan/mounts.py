@@ -20,20 +20,23 @@ SYSTEM = RDONLY | NOSUID | NODEV
 class HostMounts:
     """Mounts taken from the host, numbered, until they are attached.
 
-    Host root's monitor takes them before clone and ID-maps them; rootless, the child takes them itself.
+    Host root's monitor takes them while the child makes its root, ID-maps them and hands them over; rootless, the child
+    takes them itself.
     """
 
-    __slots__ = ("_userns", "draft", "mapped", "whole")
+    __slots__ = ("_taken", "_userns", "draft", "mapped", "whole")
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self._userns: dict[tuple[int, int], int] = {}
         self.mapped: list[tuple[int, Source]] = []
         self.whole: list[int] = []
+        self._taken = 0
 
     def take(self, source: Source, attributes: int, origin: str, *, owned: bool = False) -> int:
         """A detached, recursive clone of the source; `owned`: its owner shall be the workload inside."""
         number = self.draft.mount()
+        self._taken = number + 1
         privileged = self.draft.request.identity.privileged
         self.draft.add(
             "open-tree" if privileged else "open-tree-inside", origin,
@@ -49,10 +52,14 @@ class HostMounts:
         if self.draft.request.identity.privileged:
             self.whole.append(number)
 
-    @property
-    def awaited(self) -> bool:
-        """Does the monitor ID-map any mount?"""
-        return bool(self.mapped or self.whole)
+    def hand_over_step(self) -> None:
+        """All of them at once: the child is busy until it needs the first."""
+        self.draft.add("hand-over-mounts", "rootfs", count=self._taken)
+
+    def await_step(self) -> None:
+        """The other side of it."""
+        if self.draft.request.identity.privileged:
+            self.draft.add("await-host-mounts", "rootfs", count=self._taken)
 
     def map_steps(self) -> None:
         """One user namespace per owner, then every mount that needs it."""

@@ -32,7 +32,6 @@ _LINKS = (
 
 def make_root_steps(draft: Draft) -> None:
     """A small tmpfs with a proc of the new pid namespace; the switch to it."""
-    draft.add("spawn-workload", "command")
     draft.add("make-root", "rootfs", size_bytes=_ROOT_BYTES, inodes=_ROOT_INODES, mode=0o755)
     draft.add("mount-proc", "proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=b"")
     draft.add("pivot-root", "rootfs")
