@@ -115,7 +115,10 @@ long receive_record(int socket, void *record, u64 size, int *fds, u32 *count, in
 
 int send_letter(int socket, char letter, const int *fds, u32 count)
 {
-	return send_record(socket, &letter, 1, fds, count);
+	int result = send_record(socket, &letter, 1, fds, count);
+
+	/* The latter when it ended with something unread. */
+	return result == -EPIPE || result == -ECONNRESET ? -EOWNERDEAD : result;
 }
 
 int receive_letter(int socket, char letter, int *fds, u32 count)
@@ -124,7 +127,7 @@ int receive_letter(int socket, char letter, int *fds, u32 count)
 	u32 came = count;
 	long result = receive_record(socket, &got, 1, fds, &came, 0);
 
-	if (result == 0 || result == -ECONNRESET) /* the latter when it ended with something unread */
+	if (result == 0 || result == -ECONNRESET)
 		return -EOWNERDEAD;
 	if (result < 0)
 		return (int)result;
@@ -143,9 +146,7 @@ int await_letter(struct env *env, char letter)
 
 int tell_peer(struct env *env, char letter, const int *fds, u32 count)
 {
-	int result = send_letter(env->peer, letter, fds, count);
-
-	return result == -EPIPE ? -EOWNERDEAD : result; /* the other one has failed, and has said why */
+	return send_letter(env->peer, letter, fds, count);
 }
 
 int await_peer(struct env *env, char letter, int *fds, u32 count)

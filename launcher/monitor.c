@@ -282,7 +282,7 @@ static int start(struct env *env)
 		result = run_phase(env, phases[i]);
 	if (result)
 		return result;
-	/* EPIPE: the child has failed already, and its record says why. */
+	/* That may fail: the child has failed already, and its record says why. */
 	(void)tell_letter(env, 'M');
 	result = run_phase(env, PHASE_HOST_MOUNTS);
 	if (result)

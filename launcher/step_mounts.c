@@ -95,7 +95,7 @@ int run_hand_over_mounts(const struct step *step, struct env *env)
 		K(__NR_close, env->mounts[i]);
 		env->mounts[i] = -1;
 	}
-	return result == -EPIPE ? 0 : result; /* the child has failed already, and its record says why */
+	return result == -EOWNERDEAD ? 0 : result; /* the child has failed already, and its record says why */
 }
 
 /* Creates path's last component, an empty file or a directory, in the directory above it. */
