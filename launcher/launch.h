@@ -89,6 +89,8 @@ int drop_all_capabilities(void);
 const struct exit_record *monitor(struct env *env);
 int kill_child(struct env *env);
 int start_ticks(int pid, u64 *ticks);
+/* step_mounts.c */
+void close_mounts(struct env *env);
 const struct exit_record *ended(struct env *env);
 int record_start(struct env *env);
 

@@ -388,6 +388,19 @@ int run_write_exit_record(const struct step *step, struct env *env)
 	return result;
 }
 
+/* What only a start needs: removing takes descriptors, and their being too few may be what failed. */
+static void let_go(struct env *env)
+{
+	int *const fds[] = { &env->status_read, &env->status_write, &env->child_socket, &env->parent_socket };
+
+	for (unsigned i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		if (*fds[i] >= 0)
+			K(__NR_close, *fds[i]);
+		*fds[i] = -1;
+	}
+	close_mounts(env);
+}
+
 const struct exit_record *monitor(struct env *env)
 {
 	struct wait_state state = { .deadline_ns = NONE };
@@ -405,6 +418,7 @@ const struct exit_record *monitor(struct env *env)
 	if (result) {
 		env->exit_flags |= EXIT_FAILED;
 		(void)kill_child(env);
+		let_go(env);
 	} else {
 		/* Whoever reads the workload's streams waits for the workload's end of file, not for the monitor's. */
 		K(__NR_close_range, 0, env->control >= 0 ? 2 : 1, 0);

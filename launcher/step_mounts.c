@@ -82,6 +82,15 @@ int run_map_mount(const struct step *step, struct env *env)
 	return result;
 }
 
+void close_mounts(struct env *env)
+{
+	for (u32 i = 0; i < MAX_MOUNTS; i++) {
+		if (env->mounts[i] >= 0)
+			K(__NR_close, env->mounts[i]);
+		env->mounts[i] = -1;
+	}
+}
+
 /* To the child; the monitor keeps none, or it would hold the host's file systems for as long as the container lives. */
 int run_hand_over_mounts(const struct step *step, struct env *env)
 {
@@ -91,10 +100,7 @@ int run_hand_over_mounts(const struct step *step, struct env *env)
 	for (u64 at = 0; !result && at < count; at += MOST_RIGHTS)
 		result = send_letter(env->child_socket, 'H', env->mounts + at,
 				     (u32)(count - at < MOST_RIGHTS ? count - at : MOST_RIGHTS));
-	for (u64 i = 0; i < count; i++) {
-		K(__NR_close, env->mounts[i]);
-		env->mounts[i] = -1;
-	}
+	close_mounts(env);
 	return result == -EOWNERDEAD ? 0 : result; /* the child has failed already, and its record says why */
 }
 
