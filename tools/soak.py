@@ -66,14 +66,14 @@ class Tally:
     refused: list[str] = field(default_factory=list)
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """What loses its parent becomes a child of this process: others' containers are then told from ours."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def _reap() -> None:
+def reap() -> None:
     """Collects the adopted dead: a zombie that nobody but this process can collect is nothing left over."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -194,14 +194,14 @@ def main() -> int:
     print(f"soak: {given.seconds:g} s, {given.at_once} at once, seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="nucleus-soak-") as folder:
         state = Path(folder, "state")
-        _adopt_orphans()
+        adopt_orphans()
         before = Traces.now()
         tally = soak(state, seconds=given.seconds, at_once=given.at_once, seed=given.seed)
         # The next command sweeps what killed containers left.
         for _ in range(1 + tally.killed // 32):
             subprocess.run([NUCLEUS, "run", "--root", str(state), "--rm", "--", "/bin/true"], check=True)
         time.sleep(2)
-        _reap()
+        reap()
         left = set(Traces.now().beyond(before))
         time.sleep(1)  # an empty cgroup may be one that another program is just making or removing
         problems = tally.refused + [trace for trace in Traces.now().beyond(before) if trace in left]

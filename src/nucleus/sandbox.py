@@ -50,6 +50,10 @@ def run(
         )
     else:
         wanted = rules.require(spec)
+    if wanted.detach:
+        raise SpecError(
+            "run waits for the command", where="detach", remedy="use nucleus.Container.run, or leave it away"
+        )
     prepared = prepare(wanted.replace(rm=True), owner=OWNER_KILLS, warm=WARM)
     if not isinstance(spec, ContainerSpec):
         WARM.learn(options, wanted.replace(rm=True), prepared)

@@ -338,6 +338,15 @@ def test_a_command_that_is_killed_while_it_creates_or_starts_leaves_a_state_that
         assert boxes.cli("rm", "-f", container_id).code == 0
 
 
+@pytest.mark.identity("root", "user")
+def test_two_hundred_lives_sixteen_at_a_time_leave_nothing(boxes: Boxes) -> None:
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "tools/cycles.py"), "--count", "200", "--by-command", "10", "--seed", "1"],
+        env=boxes.environment, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.identity("root", "user", "nested")
 def test_many_lives_at_once_while_others_look(boxes: Boxes) -> None:
     """40 lives, 4 at a time, from create to removed, while `ps` and `inspect` never meet a state that cannot be read."""

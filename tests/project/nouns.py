@@ -283,6 +283,9 @@ a recycled pid is never signalled
     unit/container/test_handle.py::test_a_pidfd_is_of_the_process_that_was_recorded
 several targets, each error told
     kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
+many lives at once leave nothing, and no state is unreadable meanwhile
+    kernel/test_lifecycle.py::test_two_hundred_lives_sixteen_at_a_time_leave_nothing
+    kernel/test_lifecycle.py::test_many_lives_at_once_while_others_look
 the next command tells the truth after kill -9
     kernel/test_lifecycle.py::test_whoever_of_it_is_killed_the_next_command_tells_the_truth
     kernel/test_lifecycle.py::test_a_command_that_is_killed_while_it_creates_or_starts_leaves_a_state_that_is_true

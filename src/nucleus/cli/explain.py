@@ -12,7 +12,7 @@ from ..base.errors import SpecError
 
 def main(argv: list[str]) -> int:
     """Prints the plan in order, each step with the option it comes from; 0."""
-    from ..container.prepare import prepare
+    from ..container.prepare import Gate, prepare
     from ..plan import explain
     from .parser import parse_run
 
@@ -20,7 +20,8 @@ def main(argv: list[str]) -> int:
     rest = _without_run(rest)
     if form not in ("text", "json", "raw"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
-    prepared = prepare(parse_run(rest))
+    spec = parse_run(rest)
+    prepared = prepare(spec, gate=Gate() if spec.detach else None)
     try:
         assert prepared.plan is not None
         render = {"text": explain.as_text, "json": explain.as_json, "raw": explain.as_raw}[form]

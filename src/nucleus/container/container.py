@@ -58,7 +58,7 @@ class Container:
                 remedy="use spec.replace(...) to change fields",
             )
         else:
-            wanted = rules.require(spec)
+            wanted = rules.require(spec.replace(detach=True))
         return cls(detach.create(wanted, warm=WARM), root=wanted.state_root)
 
     @classmethod

@@ -152,6 +152,10 @@ def _spec(document: dict[str, Any]) -> ContainerSpec:
             where="$.context",
             remedy="use context_mode bind, or a volume",
         )
+    if spec.detach:
+        raise SpecError(
+            "a saved plan waits for its command", where="$.detach", remedy="use nucleus.Container.run"
+        )
     return spec.replace(rm=True, hostname=spec.hostname or spec.name or _HOSTNAME)
 
 

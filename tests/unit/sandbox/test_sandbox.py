@@ -88,3 +88,9 @@ def test_a_result_has_seconds_text_and_a_reason() -> None:
     result = result_of(record, "a" * 32).replace(stdout=b"\xff\n", stderr=b"e")
     assert (result.reason, result.duration_s, result.cpu_s, result.ok) == ("oom", 2.0, 0.5, False)
     assert (result.out, result.err) == ("\ufffd\n", "e")
+
+
+def test_run_waits_and_says_what_does_not() -> None:
+    with pytest.raises(SpecError) as caught:
+        run(["true"], detach=True)
+    assert "Container.run" in caught.value.remedy
