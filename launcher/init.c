@@ -41,6 +41,16 @@ static int confine(void)
 	return (int)K(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
+struct workload_end end_of(i32 status, const struct rusage *usage)
+{
+	return (struct workload_end){
+		.status = status,
+		.user_us = (u64)usage->ru_utime.tv_sec * 1000000U + (u64)usage->ru_utime.tv_usec,
+		.system_us = (u64)usage->ru_stime.tv_sec * 1000000U + (u64)usage->ru_stime.tv_usec,
+		.max_rss_kb = (u64)usage->ru_maxrss,
+	};
+}
+
 _Noreturn void init_main(int socket, int gate)
 {
 	const u64 all = ~0ULL;
@@ -61,9 +71,7 @@ _Noreturn void init_main(int socket, int gate)
 	while (pid != 2 && (pid > 0 || pid == -EINTR));
 	if (pid < 0)
 		sys_exit(125);
-	end.user_us = (u64)usage.ru_utime.tv_sec * 1000000U + (u64)usage.ru_utime.tv_usec;
-	end.system_us = (u64)usage.ru_stime.tv_sec * 1000000U + (u64)usage.ru_stime.tv_usec;
-	end.max_rss_kb = (u64)usage.ru_maxrss;
+	end = end_of(end.status, &usage);
 	K(__NR_sendto, socket, &end, sizeof(end), 0x4000 /* MSG_NOSIGNAL */, NULL, 0);
 	sys_exit(0);
 }

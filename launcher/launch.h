@@ -35,6 +35,7 @@ struct env {
 	int status_read;   /* failure records of child and workload; end of file once both have executed */
 	int child_socket;  /* monitor's end: one-letter go-aheads down, workload_end up */
 	int signals;
+	bool apart;        /* the workload is in no process group of the terminal: what that sends has to be handed on */
 	u32 helpers;       /* id-map helpers still running */
 	struct cgroup cgroups[MAX_CGROUPS];
 	int userns[MAX_USERNS];
@@ -83,6 +84,11 @@ int await_peer(struct env *env, char letter, int *fds, u32 count);
 int tell_peer(struct env *env, char letter, const int *fds, u32 count);
 
 /* process_tree.c */
+_Noreturn void workload(struct env *env);
+/* step_join.c: what the monitor does when the child of a join has started the process inside */
+int adopt_joined(struct env *env);
+/* step_console.c */
+void set_apart(struct env *env);
 int become_init(struct env *env);
 int drop_all_capabilities(void);
 /* monitor.c */
@@ -103,7 +109,7 @@ step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file
 	run_seal_root;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
 	run_await_host_mounts, run_announce_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
-	run_await_detached, run_join_network, run_await_root, run_become_init;
+	run_await_detached, run_join_network, run_await_root, run_become_init, run_spawn_inside, run_open_console;
 step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
 	run_report_failure;
 step_handler run_note, run_note_ended;

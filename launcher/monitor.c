@@ -2,6 +2,7 @@
 #include "launch.h"
 
 #include <linux/poll.h>
+#include <linux/resource.h>
 #include <linux/signal.h>
 #include <linux/signalfd.h>
 #include <linux/time.h>
@@ -84,14 +85,14 @@ static void stop_self(struct env *env)
 	K(__NR_kill, K(__NR_getpid), SIGSTOP);
 }
 
-/* What a process sent is handed on; what the terminal sent to all, the workload has got already. */
+/* What a process sent is handed on; what the terminal sent to all, a workload of its group has got already. */
 static void forward_signal(struct env *env, struct wait_state *state)
 {
 	struct signalfd_siginfo info;
 
 	if (K(__NR_read, env->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (SI_FROM_USER(info.ssi_code) && kill_workload(env, state, info.ssi_signo) == -ESRCH &&
+	if ((SI_FROM_USER(info.ssi_code) || env->apart) && kill_workload(env, state, info.ssi_signo) == -ESRCH &&
 	    env->workload_pidfd < 0 && info.ssi_signo != SIGCONT && info.ssi_signo != SIGTSTP &&
 	    info.ssi_signo != SIGWINCH)
 		(void)kill_by(env->child_pidfd, SIGKILL); /* asked to stop before there was a workload */
@@ -144,9 +145,10 @@ static long poll_until(struct pollfd *fds, u64 deadline_ns)
 static void collect(struct env *env, struct wait_state *state)
 {
 	int status = 0;
+	struct rusage usage = { 0 };
 	bool at_end = false;
 
-	while (K(__NR_wait4, env->child_pid, &status, 0, NULL) == -EINTR)
+	while (K(__NR_wait4, env->child_pid, &status, 0, &usage) == -EINTR)
 		;
 	env->child_pid = -1;
 	read_child_socket(env, state);
@@ -154,9 +156,9 @@ static void collect(struct env *env, struct wait_state *state)
 		read_child_socket(env, state);
 	while (!at_end && read_status(env, &at_end))
 		;
-	/* In a join there is no init: the child itself was the workload. */
+	/* In a join there is no init that tells: the child itself was the workload. */
 	if (env->plan->kind == KIND_JOIN && !(env->exit_flags & EXIT_FAILED)) {
-		state->end.status = status;
+		state->end = end_of(status, &usage);
 		state->ended = true;
 	}
 }
@@ -280,6 +282,8 @@ static int start(struct env *env)
 	env->two_phase = env->plan->seen[STEP_AWAIT_PROCEED];
 	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++)
 		result = run_phase(env, phases[i]);
+	if (!result && env->plan->kind == KIND_JOIN)
+		result = adopt_joined(env);
 	if (result)
 		return result;
 	/* That may fail: the child has failed already, and its record says why. */
@@ -422,6 +426,8 @@ const struct exit_record *monitor(struct env *env)
 	} else {
 		/* Whoever reads the workload's streams waits for the workload's end of file, not for the monitor's. */
 		K(__NR_close_range, 0, env->control >= 0 ? 2 : 1, 0);
+		if (env->plan->kind == KIND_JOIN || env->plan->seen[STEP_OPEN_CONSOLE])
+			set_apart(env);
 		watch(env, env->supervise, &state);
 	}
 	exit->finished_ns = clock_ns(0);

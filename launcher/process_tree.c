@@ -1,4 +1,4 @@
-/* Who is born when: child (later init) and workload, the id-map handshake between monitor and child, joining. */
+/* Who is born when: child (later init) and workload, and the id-map handshake between monitor and child. */
 #include "launch.h"
 
 #include <linux/fcntl.h>
@@ -33,7 +33,7 @@ static void close_all(const int *fds, unsigned count)
 			K(__NR_close, fds[i]);
 }
 
-_Noreturn static void workload(struct env *env)
+_Noreturn void workload(struct env *env)
 {
 	static const enum phase phases[] = { PHASE_NETWORK, PHASE_LIMITS, PHASE_IDENTITY, PHASE_LANDLOCK, PHASE_SECCOMP,
 					     PHASE_EXEC };
@@ -58,8 +58,6 @@ _Noreturn static void child(struct env *env)
 	env->actor = ACTOR_CHILD;
 	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++)
 		result = run_phase(env, phases[i]);
-	if (!result && env->plan->kind == KIND_JOIN)
-		workload(env);
 	die(env);
 }
 
@@ -92,12 +90,6 @@ int run_spawn(const struct step *step, struct env *env)
 	env->child_pid = (int)pid;
 	env->child_pidfd = pidfd;
 	return 0;
-}
-
-int run_join_namespaces(const struct step *step, struct env *env)
-{
-	/* All at once: the kernel enters the user namespace first, which gives the rights for the others. */
-	return (int)K(__NR_setns, slot(env, &step->field[0]), step->field[1].number);
 }
 
 /* ---- id maps ---------------------------------------------------------------------------------------------------- */
@@ -208,9 +200,16 @@ int run_make_userns(const struct step *step, struct env *env)
 	return 0;
 }
 
-int run_become_mapped(const struct step *step, struct env *env)
+/* The monitor's end shows as the end of its socket. */
+static int check_monitor(struct env *env)
 {
 	char byte;
+
+	return K(__NR_recvfrom, env->parent_socket, &byte, 1, MSG_PEEK_DONTWAIT, NULL, NULL) == 0 ? -EOWNERDEAD : 0;
+}
+
+int run_become_mapped(const struct step *step, struct env *env)
+{
 	int result = await_letter(env, 'M');
 
 	/* Until here the child is host uid 0 in the kernel's eyes when root started it: no path was followed yet. */
@@ -225,10 +224,8 @@ int run_become_mapped(const struct step *step, struct env *env)
 	}
 	if (!result)
 		result = (int)K(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	/* The monitor may have died before that line: then the socket is at its end. */
-	if (!result && K(__NR_recvfrom, env->parent_socket, &byte, 1, MSG_PEEK_DONTWAIT, NULL, NULL) == 0)
-		result = -EOWNERDEAD;
-	return result;
+	/* The monitor may have died before that line. */
+	return result ? result : check_monitor(env);
 }
 
 int run_await_host_mounts(const struct step *step, struct env *env)
@@ -269,8 +266,9 @@ int run_spawn_workload(const struct step *step, struct env *env)
 		pid = K(__NR_clone3, &args, sizeof(args));
 	if (!pid) {
 		/* kill(0) reaches the whole process group, past every pid namespace.  Only a terminal needs the caller's group:
-		 * a group in its background could not read it, and an interrupt key would not arrive. */
-		if (!env->terminal)
+		 * a group in its background could not read it, and an interrupt key would not arrive.  A console of its own
+		 * makes a session of its own, which the leader of a group could not begin. */
+		if (!env->terminal && !env->plan->seen[STEP_OPEN_CONSOLE])
 			pid = K(__NR_setpgid, 0, 0);
 		K(__NR_close, pair[0]);
 		K(__NR_close, env->parent_socket);
@@ -338,8 +336,8 @@ int run_announce_mounts(const struct step *step, struct env *env)
 int run_await_root(const struct step *step, struct env *env)
 {
 	(void)step; /* the step has no fields */
-	/* In a join the root is that of the container. */
-	return env->peer < 0 ? 0 : await_peer(env, 'L', NULL, 0);
+	/* In a join the root is that of the container.  Its monitor may have ended before set-ids asked to end with it. */
+	return env->plan->kind == KIND_JOIN ? check_monitor(env) : await_peer(env, 'L', NULL, 0);
 }
 
 int run_become_init(const struct step *step, struct env *env)

@@ -68,4 +68,7 @@ struct workload_end {
 	u64 user_us, system_us, max_rss_kb;
 };
 
+struct rusage;
+struct workload_end end_of(i32 status, const struct rusage *usage);
+
 #endif

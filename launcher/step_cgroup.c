@@ -11,6 +11,13 @@ static void cgroup_name(const struct env *env, char name[80])
 	put_text(put_text(name, name + 79, "nucleus-"), name + 79, env->id);
 }
 
+/* Opened by the monitor, written by the child: permission is that of the opener (cgroups(7)). */
+static int open_tasks(struct cgroup *group)
+{
+	group->tasks = (int)K(__NR_openat, group->directory, "tasks", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	return group->tasks < 0 ? group->tasks : 0;
+}
+
 int run_create_cgroup(const struct step *step, struct env *env)
 {
 	struct cgroup *group = &env->cgroups[step->field[0].number];
@@ -28,13 +35,7 @@ int run_create_cgroup(const struct step *step, struct env *env)
 	group->directory = (int)K(__NR_openat, group->parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (group->directory < 0)
 		return group->directory;
-	if (group->version == 1) {
-		/* Opened here, written by the child: permission is that of the opener (cgroups(7)). */
-		group->tasks = (int)K(__NR_openat, group->directory, "tasks", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (group->tasks < 0)
-			return group->tasks;
-	}
-	return 0;
+	return group->version == 1 ? open_tasks(group) : 0;
 }
 
 int run_set_cgroup(const struct step *step, struct env *env)
@@ -60,11 +61,16 @@ int run_enter_cgroup(const struct step *step, struct env *env)
 	return result;
 }
 
+/* That of a running container.  On v2 `spawn` places the child there; on v1 the child enters by itself. */
 int run_join_cgroup(const struct step *step, struct env *env)
 {
-	const char *file = step->field[1].number == 1 ? "tasks" : "cgroup.procs";
+	struct cgroup *group = &env->cgroups[step->field[0].number];
 
-	return write_file_at(slot(env, &step->field[0]), file, "0", 1);
+	group->directory = slot(env, &step->field[1]);
+	group->version = (u8)step->field[2].number;
+	group->tasks = -1;
+	group->created = true; /* there is one; no step of a join removes it */
+	return group->version == 1 ? open_tasks(group) : 0;
 }
 
 int run_unshare_cgroup(const struct step *step, struct env *env)

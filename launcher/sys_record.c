@@ -118,16 +118,19 @@ static long answer_receive(const struct recorded_message *message)
 	struct { u64 length; i32 level, type; i32 fds[MOST_RIGHTS]; } rights = { 16, 1, 1, { 0 } };
 	u64 count = message->control_length ? (message->control_length - 16) / 4 : 0;
 
-	if (message->parts->length > 1) { /* the monitor reads the workload's end */
+	if (message->parts->length > sizeof(i32)) { /* the monitor reads the workload's end */
 		memset(message->parts->base, 0, message->parts->length);
 		return (long)message->parts->length;
 	}
-	*(char *)message->parts->base = letters[world.opcode];
+	if (message->parts->length == sizeof(i32)) /* the monitor adopts the process inside */
+		*(i32 *)message->parts->base = CHILD_PID + 2;
+	else
+		*(char *)message->parts->base = letters[world.opcode];
 	for (u64 i = 0; i < count; i++, rights.length += 4)
 		rights.fds[i] = new_fd(FIRST_SLOT, "received", false);
 	if (count)
 		memcpy(message->control, &rights, rights.length);
-	return 1;
+	return (long)message->parts->length;
 }
 
 static long answer_poll(struct pollfd *fds, long count)
@@ -274,7 +277,8 @@ long record_answer(long number, const long *a)
 		world.open[a[1]] = true;
 		return a[1];
 	case __NR_ioctl:
-		return a[1] == SIOCGSKNS ? new_fd(FIRST_SLOT, "netns", false) : 0;
+		return a[1] == SIOCGSKNS ? new_fd(FIRST_SLOT, "netns", false) :
+		       a[1] == 0x5441 /* TIOCGPTPEER */ ? new_fd(FIRST_SLOT, "terminal", false) : 0;
 	case __NR_fcntl:
 		return answer_fcntl((int)a[0], a[1], a[2]);
 	case __NR_clone3:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Verb → (module, the sentence of the overview).  Each module has `main(argv) -> int`.
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run a command in a sandbox"),
+    "exec": ("exec", "run a command in a running container"),
     "explain": ("explain", "show the launch plan of a `run`, step by step, without running it"),
     "create": ("create", "make a container that waits for `start`"),
     "start": ("start", "let created containers run"),
@@ -51,6 +52,7 @@ _GLOBAL = ("--root", "--log", "--log-format")
 _ACCEPTS = {
     "run": _GLOBAL,
     "create": _GLOBAL,
+    "exec": _GLOBAL,
     "explain": _GLOBAL,
     **dict.fromkeys(
         (

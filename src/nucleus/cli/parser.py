@@ -72,7 +72,7 @@ def parse_run(
 ) -> ContainerSpec:
     """What `nucleus run ARGV…` asks for.  Raises SpecError with every problem, HelpWanted for --help."""
     problems: list[Problem] = []
-    flags, command = _split(argv, problems)
+    flags, command = split(argv, problems)
     base: list[Entry] | None = []
     if any(option.key in ("config", "config_fd") for option, _, _ in flags):
         base = _document(flags, read, problems)
@@ -89,8 +89,10 @@ def parse_run(
     )
 
 
-def _split(argv: list[str], problems: list[Problem]) -> tuple[list[Entry], list[str] | None]:
-    """Entries of the flags, and the command (None when there is none)."""
+def split(
+    argv: list[str], problems: list[Problem], verb: str = "run"
+) -> tuple[list[Entry], list[str] | None]:
+    """Entries of the flags, and the words behind them (None when there are none)."""
     entries: list[Entry] = []
     at = 0
     while at < len(argv):
@@ -102,9 +104,12 @@ def _split(argv: list[str], problems: list[Problem]) -> tuple[list[Entry], list[
             return entries, argv[at - 1 :]
         if word in ("--help", "-h"):
             raise HelpWanted
+        if letters := _joined(word):
+            entries += letters
+            continue
         option, text = _flag(word)
         if option is None:
-            problems.append(_unknown(word))
+            problems.append(_unknown(word, verb))
             continue
         where = option.flag if word.startswith("--") else option.short
         if text is None and option.bare is not None:
@@ -121,6 +126,15 @@ def _split(argv: list[str], problems: list[Problem]) -> tuple[list[Entry], list[
     return entries, None
 
 
+def _joined(word: str) -> list[Entry]:
+    """`-it`: short flags without values in one word; nothing for any other word."""
+    found = [BY_SHORT.get(f"-{letter}") for letter in word[1:]]
+    if word.startswith("--") or len(found) < 2:
+        return []
+    entries = [(o, o.bare, o.short) for o in found if o is not None and o.bare is not None]
+    return entries if len(entries) == len(found) else []
+
+
 def _flag(word: str) -> tuple[Option | None, str | None]:
     """`--flag=value`, `--flag`, `-m512M`, `-m=512M`, `-m` → the option and the value that is attached."""
     if word.startswith("--"):
@@ -130,7 +144,7 @@ def _flag(word: str) -> tuple[Option | None, str | None]:
     return BY_SHORT.get(word[:2]), rest.removeprefix("=") if rest else None
 
 
-def _unknown(word: str) -> Problem:
+def _unknown(word: str, verb: str) -> Problem:
     from ..spec.later import LATER_SHORT, refusal
 
     name = word.partition("=")[0]
@@ -139,12 +153,12 @@ def _unknown(word: str) -> Problem:
         if known is None:
             return Problem(
                 message=f"unknown option {ascii(name)}",
-                where="run",
-                remedy="`nucleus run --help` lists the options",
+                where=verb,
+                remedy=f"`nucleus {verb} --help` lists the options",
             )
         name = known
     error = refusal(name[2:], as_flag=True)
-    return Problem(message=error.message, where="run", remedy=error.remedy)
+    return Problem(message=error.message, where=verb, remedy=error.remedy)
 
 
 def _document(

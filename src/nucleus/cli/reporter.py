@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     """Print the message as the command line would have; return the record's exit code."""
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from nucleus.cli.errors import render_error
     from nucleus.launch.report import read_exit
     from nucleus.plan.encode import decode
 
@@ -28,10 +27,18 @@ def main(argv: list[str]) -> int:
     with open(int(argv[3]), "rb") as plan_file:
         plan_file.seek(0)
         plan = decode(plan_file.read())
-    if ended is None:
-        return 125
-    error = _failure(ended, plan, origins) if ended.failure is not None else _limit(ended, plan)
-    render_error(error, log_format=log_format, log_path=log_path)
+    return 125 if ended is None else report(ended, plan, origins, log_format, log_path)
+
+
+def report(
+    ended: "ExitRecord", plan: "LaunchPlan", origins: list[str], log_format: str, log_path: str
+) -> int:
+    """Say what the exit code does not, where there is anything; returns the exit code."""
+    from nucleus.cli.errors import render_error
+
+    if ended.exit_code and (ended.failure is not None or ended.reason in ("oom", "timeout")):
+        error = _failure(ended, plan, origins) if ended.failure is not None else _limit(ended, plan)
+        render_error(error, log_format=log_format, log_path=log_path)
     return ended.exit_code
 
 

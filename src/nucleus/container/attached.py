@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-from ..base.errors import LaunchError, NucleusError
+from ..base.errors import LaunchError, NucleusError, SpecError
 from ..launch import launcher, report, supervise
 from .audited import note_start
 from .result import Result, result_of
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from socket import socket
 
     from ..launch.supervise import Watched
+    from ..plan.steps import LaunchPlan
+    from ..state.record import ContainerRecord
+    from .enter import Entry
     from .prepare import Prepared
 
     OnData = tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None]
@@ -26,7 +29,21 @@ OWNER_KILLS = 1  # supervise.owner: the container ends with whoever called
 
 def run_attached(prepared: Prepared, stdin: bytes | None = None, on_data: OnData = (None, None)) -> Result:
     """Start the launcher and wait for the end.  Raises LaunchError when the sandbox could not be had."""
-    return _result(prepared, _launch(prepared, stdin, on_data))
+    if prepared.plan is not None and prepared.plan.steps_of("open-console"):
+        prepared.discard()
+        raise SpecError(
+            "a terminal needs a window", where="tty", remedy="use the command line, or leave tty out"
+        )
+    try:
+        note_start(prepared)
+    except BaseException:
+        prepared.discard()
+        raise
+    watched = launch_beside(
+        prepared, stdin, on_data, meanwhile=lambda: _meanwhile(prepared), undo=prepared.discard
+    )
+    assert prepared.plan is not None and prepared.record is not None
+    return end_of(watched, prepared.plan, prepared.record)
 
 
 def checked(result: Result, command: tuple[str, ...]) -> Result:
@@ -40,17 +57,26 @@ def checked(result: Result, command: tuple[str, ...]) -> Result:
     )  # fmt: skip
 
 
-def _launch(prepared: Prepared, stdin: bytes | None, on_data: OnData) -> Watched:
-    """Start the launcher with pipes, read until it has ended."""
+def launch_beside(
+    ready: Prepared | Entry,
+    stdin: bytes | None,
+    on_data: OnData,
+    *,
+    meanwhile: Callable[[], None],
+    undo: Callable[[], None],
+) -> Watched:
+    """Start the launcher with pipes, read until it has ended.
+
+    meanwhile   what is done once it runs; `undo`, when it could not be started
+    """
     with ExitStack() as kept:
         try:
-            note_start(prepared)
-            process, ours, streams = _start(prepared, stdin, kept)
+            process, ours, streams = _start(ready, stdin, kept)
         except BaseException:
-            prepared.discard()
+            undo()
             raise
         try:
-            _meanwhile(prepared)
+            meanwhile()
         except BaseException:
             ours.close()  # nobody would listen any more: the monitor ends the container
             process.wait()
@@ -59,7 +85,7 @@ def _launch(prepared: Prepared, stdin: bytes | None, on_data: OnData) -> Watched
 
 
 def _start(
-    prepared: Prepared, stdin: bytes | None, kept: ExitStack
+    ready: Prepared | Entry, stdin: bytes | None, kept: ExitStack
 ) -> tuple[launcher.Process, socket, tuple[int, int]]:
     """The launcher's process, our end of the control socket, and the reading ends, which `kept` closes."""
     ours, theirs = supervise.control_pair()
@@ -76,7 +102,7 @@ def _start(
         source = _input(stdin)
         handed.callback(os.close, source)
         process = launcher.spawn(
-            prepared.encoded, prepared.id, prepared.slots, prepared.held, theirs.fileno(),
+            ready.encoded, ready.id, ready.slots, ready.held, theirs.fileno(),
             (source, writing[0], writing[1]),
         )  # fmt: skip
     return process, ours, (reading[0], reading[1])
@@ -100,20 +126,20 @@ def _meanwhile(prepared: Prepared) -> None:
         prepared.close()
 
 
-def _result(prepared: Prepared, watched: Watched) -> Result:
-    record, plan = watched.exit, prepared.plan
-    assert plan is not None and prepared.record is not None
+def end_of(watched: Watched, plan: LaunchPlan, container: ContainerRecord) -> Result:
+    """How it ended.  Raises LaunchError when a step failed, or the launcher was killed."""
+    record = watched.exit
     if record is None:
         raise LaunchError(
-            "the monitor ended without a word", where=prepared.id[:12],
+            "the monitor ended without a word", where=container.id[:12],
             remedy="it was killed from outside; run it again",
         )  # fmt: skip
     if record.failure is not None and record.flags & report.FAILED:
         known = record.failure.step < len(plan.steps)
         step = plan.steps[record.failure.step] if known else None
         raise report.launch_error(record.failure, step, step.origin if step else "", record.exit_code)
-    return result_of(record, prepared.id).replace(
+    return result_of(record, container.id).replace(
         stdout=watched.stdout.data, stderr=watched.stderr.data,
         truncated=watched.stdout.dropped + watched.stderr.dropped,
-        degraded=prepared.record.degraded, pids_by=prepared.record.pids_by,
+        degraded=container.degraded, pids_by=container.pids_by,
     )  # fmt: skip

@@ -59,6 +59,7 @@ class Prepared:
     """A launch that is ready to go.  `slots` are the plan's descriptors in order; `held` stay open beside them."""
 
     __slots__ = (
+        "console",
         "encoded",
         "gate",
         "held",
@@ -81,6 +82,7 @@ class Prepared:
         self.request: Request | None = None
         self.plan: LaunchPlan | None = None
         self.parents: tuple[CgroupDirectory, ...] = ()
+        self.console = -1
         self.encoded = b""
         self.slots: list[int] = []
         self.held: list[int] = []
@@ -127,14 +129,17 @@ def prepare(
     reporter: tuple[str, ...] = (),
     warm: Warm | None = None,
     gate: Gate | None = None,
+    console: tuple[int, tuple[int, int]] = (-1, (0, 0)),
 ) -> Prepared:
     """Look everything up, take ids and name, compile.  Raises NucleusError; nothing is left behind then.
 
     warm: what a process that starts many sandboxes keeps from one to the next.
+    console: for --tty, the socket that the terminal's master goes out by, and the terminal's size.
     """
     prepared = Prepared(open_store(spec), gate)
+    prepared.console, size = console
     try:
-        _fill(prepared, spec, owner, reporter, warm)
+        _fill(prepared, spec, owner, reporter, warm, size)
     except BaseException:
         prepared.discard()
         raise
@@ -142,7 +147,12 @@ def prepare(
 
 
 def _fill(
-    prepared: Prepared, spec: ContainerSpec, owner: int, reporter: tuple[str, ...], warm: Warm | None
+    prepared: Prepared,
+    spec: ContainerSpec,
+    owner: int,
+    reporter: tuple[str, ...],
+    warm: Warm | None,
+    console: tuple[int, int],
 ) -> None:
     facts = warm.facts.get() if warm else facts_for(spec)
     _refuse_missing_layers(spec, facts)
@@ -183,6 +193,7 @@ def _fill(
         candidates=candidates(spec.command[0], variables.get("PATH", PATH), workdir),
         reporter=reporter,
         owner=owner,
+        console=console if spec.tty else None,
         keep_record=not spec.rm,
         gated=prepared.gate is not None,
         degraded=spec.degraded,

@@ -22,7 +22,8 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
     refuse_directory_streams()
     refuse_unusable_channels(spec)
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
-    prepared = prepare(spec, reporter=reporter)
+    channel = _console(spec)
+    prepared = prepare(spec, reporter=reporter, console=(channel, (0, 0)))
     if prepared.store.ids() != [prepared.id] or prepared.store.names():
         from .sweep import sweep
 
@@ -36,6 +37,24 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
     except BaseException:
         prepared.discard()
         raise
+
+
+def _console(spec: ContainerSpec) -> int:
+    """A connection to the program that wants the terminal; -1 where none does."""
+    if not spec.console_socket:
+        return -1
+    from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
+
+    channel = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    try:
+        channel.connect(spec.console_socket)
+    except OSError as error:
+        raise SpecError(
+            f"{spec.console_socket} takes no connection: {(error.strerror or str(error)).lower()}",
+            where="--console-socket",
+            remedy="start the program that receives the terminal first",
+        ) from None
+    return channel.detach()
 
 
 def refuse_directory_streams() -> None:

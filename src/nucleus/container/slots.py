@@ -98,6 +98,13 @@ def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
         from ..state import gate
 
         return gate.make(prepared.state.fd)
+    if kind == "console":
+        # `explain` starts nothing: nobody will send anything there.
+        return (
+            os.dup(prepared.console)
+            if prepared.console >= 0
+            else os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        )
     if kind == "state-root":
         return os.dup(prepared.store.containers_fd)
     if kind == "names":

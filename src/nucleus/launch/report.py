@@ -111,6 +111,14 @@ def read_exit(data: bytes) -> ExitRecord | None:
     )  # fmt: skip
 
 
+def exit_of(message: bytes) -> ExitRecord | None:
+    """The exit record of a message on the control socket; None for any other message."""
+    if len(message) != MESSAGE.size:
+        return None
+    kind, _, record = MESSAGE.unpack(message)
+    return read_exit(record) if kind == EXITED else None
+
+
 def read_init(data: bytes) -> InitRecord | None:
     """The init record, or None when the bytes are not a whole one."""
     if len(data) != INIT.size or not data.startswith(b"NUCINIT\0"):

@@ -88,7 +88,7 @@ def watch(
             for fd, _ in events:
                 if fd == control.fileno():
                     data = control.recv(report.MESSAGE.size)
-                    ended = _exit_of(data) or ended
+                    ended = report.exit_of(data) or ended
                 else:
                     data = os.read(fd, _CHUNK)
                     if data:
@@ -107,9 +107,3 @@ def watch(
     out, err = (kept[fd].captured() if fd >= 0 else Captured() for fd in streams)
     return Watched(exit=ended, stdout=out, stderr=err)
 
-
-def _exit_of(data: bytes) -> ExitRecord | None:
-    if len(data) != report.MESSAGE.size:
-        return None
-    kind, _, record = report.MESSAGE.unpack(data)
-    return report.read_exit(record) if kind == report.EXITED else None

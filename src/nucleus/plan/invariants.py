@@ -29,6 +29,8 @@ _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
 _MOUNTING = frozenset({"attach-mount", "mount-filesystem", "mount-proc"})
+# What follows a path, of the workload's steps.
+_FOLLOWING_PATHS = frozenset({"open-console", "landlock-path", "exec"})
 # What acts below the private root, and the field that says where.
 _BELOW_ROOT = {
     **dict.fromkeys(("attach-mount", "mount-proc", "mount-filesystem"), "target"),
@@ -167,6 +169,8 @@ def policy(
     found = [("always", message) for message in _lockdown_order(plan)]
     found += [("always", message) for message in _capability_sets(plan)]
     found += [("always", message) for message in _numbered_things(plan)]
+    if plan.kind == schema.KIND_JOIN:
+        found += [("always", message) for message in _join_order(plan)]
     if plan.kind == schema.KIND_CREATE:
         found += [("always", message) for message in _child_order(plan)]
         found += [("always", message) for message in (*_foreign_mounts(plan), *_handed_over(plan))]
@@ -221,7 +225,7 @@ def _capability_sets(plan: LaunchPlan) -> Iterator[str]:
 # Which steps make, use and end a numbered thing: (field, what the step does with it).
 _MAKE, _USE, _END = 0, 1, 2
 _LIFE: Mapping[str, tuple[tuple[str, int], ...]] = {
-    "create-cgroup": (("cgroup", _MAKE),),
+    **dict.fromkeys(("create-cgroup", "join-cgroup"), (("cgroup", _MAKE),)),
     **dict.fromkeys(("set-cgroup", "enter-cgroup", "read-counter", "spawn"), (("cgroup", _USE),)),
     "remove-cgroup": (("cgroup", _END),),
     **dict.fromkeys(("open-tree", "open-tree-inside"), (("mount", _MAKE),)),
@@ -251,7 +255,8 @@ def _numbered_things(plan: LaunchPlan) -> Iterator[str]:
                 yield f"{step.name} uses {field} {number}, which is not there"
             if deed == _END:
                 ended[field].add(number)
-    for field in ("cgroup", "mount"):
+    # A cgroup that is joined belongs to the container, and stays.
+    for field in ("cgroup", "mount") if plan.kind == schema.KIND_CREATE else ("mount",):
         left = made[field] - ended[field]
         if left:
             yield f"{field} {min(left)} is made and never comes to its end"
@@ -287,6 +292,18 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
             yield f"{min(early)} comes {when}"
     if ("join-network" in child) != ("unshare-network" in workload):
         yield "init and workload must be in the same network namespace"
+
+
+def _join_order(plan: LaunchPlan) -> Iterator[str]:
+    child, workload = _named(plan, schema.CHILD), _named(plan, schema.WORKLOAD)
+    if child[0] != "no-new-privileges":
+        yield "no_new_privs must be the child's first step"
+    if child[-2:] != ["join-namespaces", "spawn-inside"]:
+        yield "joining the namespaces and starting the process inside must be the child's last steps"
+    # Until then the process is the host's user in the kernel's eyes, in a tree that the workload may have filled.
+    early = {n for n in workload[: workload.index("set-capabilities")] if n in _FOLLOWING_PATHS}
+    if early:
+        yield f"{min(early)} comes before the process has become the container's user"
 
 
 def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:

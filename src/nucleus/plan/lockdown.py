@@ -1,4 +1,4 @@
-"""Landlock, then seccomp, then the proof: the same steps for run and for every process that joins later.
+"""The terminal, Landlock, then seccomp, then the proof: who joins later repeats what confines (`join.py`).
 
 ✗ nothing that differs between the two.
 """
@@ -51,6 +51,9 @@ def lockdown_steps(draft: Draft) -> None:
     """Landlock with every right the kernel knows; seccomp last, so that the filter allows nothing the setup needs."""
     request = draft.request
     draft.add("await-root", "rootfs")
+    if request.console is not None:
+        rows, columns = request.console
+        draft.add("open-console", "tty", channel=draft.slot("console"), rows=rows, columns=columns)
     abi = request.facts.kernel.landlock_abi
     if abi > 0 and "landlock" not in request.degraded:
         handled = landlock.handled_fs(abi)

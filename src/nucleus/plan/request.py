@@ -100,6 +100,7 @@ class Request(Value):
     candidates: tuple[str, ...] = ()
     reporter: tuple[str, ...] = ()  # argv of the program that explains a failure; () when the caller listens
     owner: int = 0  # 0 nobody listens, 1 its death kills, 2 its death is ignored
+    console: tuple[int, int] | None = None  # rows and columns of a terminal of its own
     keep_record: bool = True  # False: --rm, the state directory goes with the container
     gated: bool = False  # it waits for the word to proceed, and records when the command was executed
     degraded: tuple[str, ...] = ()

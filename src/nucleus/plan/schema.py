@@ -104,10 +104,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(2, "set-cgroup", "prepare", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("value")),
              "write {value} to {file} of cgroup {cgroup}"),
     StepSpec(19, "note-created", "prepare", ANY, NEVER, _NOTE, "note the event {type} in {file}"),
-    StepSpec(4, "join-namespaces", "prepare", NEVER, REQUIRED, (_f("target"), _m("namespaces", NAMESPACES)),
-             "join {namespaces} of the running container"),
-    StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_f("directory"), _n("version", 2)),
-             "enter the container's cgroup (v{version})"),
+    StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_n("cgroup", MAX_CGROUPS), _f("directory"), _n("version", 2)),
+             "take the container's cgroup (v{version}) as number {cgroup}"),
     StepSpec(6, "spawn", "spawn", REQUIRED, REQUIRED, (_m("namespaces", NAMESPACES), _n("cgroup", 255)),
              "start the child in new {namespaces}"),
     StepSpec(7, "run-helper", "id-map", ANY, NEVER, (_f("program"), _b("arguments", "list")),
@@ -147,8 +145,10 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(35, "become-mapped", "setup", REQUIRED, NEVER,
              (_n("set_ids", 1), _n("uid", U32), _n("gid", U32), _n("drop_groups", 1)),
              "wait for the id map, become uid {uid} gid {gid} of it"),
-    StepSpec(36, "enter-cgroup", "setup", ANY, NEVER, (_n("cgroup", MAX_CGROUPS),), "enter cgroup {cgroup}"),
+    StepSpec(36, "enter-cgroup", "setup", ANY, ANY, (_n("cgroup", MAX_CGROUPS),), "enter cgroup {cgroup}"),
     StepSpec(37, "unshare-cgroup", "setup", OPTIONAL, NEVER, (), "make that cgroup the root of a cgroup namespace"),
+    StepSpec(4, "join-namespaces", "setup", NEVER, REQUIRED, (_f("target"), _m("namespaces", NAMESPACES)),
+             "join {namespaces} of the running container"),
     StepSpec(38, "open-tree-inside", "setup", ANY, NEVER, _TREE,
              "take {path} from the host as mount {mount}, {attributes}"),
     StepSpec(39, "make-root", "root", REQUIRED, NEVER, (_n("size_bytes"), _n("inodes"), _n("mode", 0o7777)),
@@ -188,6 +188,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(58, "join-network", "handover", OPTIONAL, NEVER, (), "wait for the workload's network namespace, and enter it"),
     StepSpec(53, "await-release", "handover", OPTIONAL, NEVER, (), "wait for the monitor's release"),
     StepSpec(59, "become-init", "handover", REQUIRED, NEVER, (), "become init, which lets the workload execute"),
+    StepSpec(80, "spawn-inside", "handover", NEVER, REQUIRED, (_n("own_group", 1),),
+             "start the process inside (in a process group of its own: {own_group}), and end"),
     # --- workload ------------------------------------------------------------------------------------------------
     StepSpec(61, "detach-host", "network", REQUIRED, NEVER, (), "detach the host's root with all below"),
     StepSpec(60, "unshare-network", "network", OPTIONAL, NEVER, (), "make a network namespace"),
@@ -205,6 +207,9 @@ STEPS: tuple[StepSpec, ...] = (
              (_n("permitted"), _n("effective"), _n("inheritable"), _n("ambient")),
              "set capabilities permitted {permitted} effective {effective} inheritable {inheritable} ambient {ambient}"),
     StepSpec(62, "await-root", "landlock", REQUIRED, REQUIRED, (), "wait until every mount is in place"),
+    StepSpec(77, "open-console", "landlock", OPTIONAL, OPTIONAL,
+             (_f("channel"), _n("rows", 65535), _n("columns", 65535)),
+             "open a terminal of {columns}x{rows}, hand its master out, and make it the controlling one"),
     StepSpec(70, "landlock-ruleset", "landlock", OPTIONAL, OPTIONAL, (_n("fs"), _n("net"), _n("scoped")),
              "make a Landlock ruleset (fs {fs} net {net} scoped {scoped})"),
     StepSpec(71, "landlock-path", "landlock", ANY, ANY, (_s("path", "absolute"), _n("access"), _n("optional", 1)),
@@ -243,4 +248,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x0605995ADB91473E
+SCHEMA_HASH = 0xACD86C238853E369

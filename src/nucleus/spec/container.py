@@ -48,6 +48,10 @@ class ContainerSpec(Value):
     env_fd: int | None = None
     ulimits: tuple[Rlimit, ...] = ()
 
+    tty: bool = False
+    interactive: bool = False
+    console_socket: str = ""
+
     rootfs: str = ""
     rootfs_mode: str = "bind"
     toolchains: tuple[str, ...] = ()

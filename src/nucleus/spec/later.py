@@ -12,19 +12,19 @@ from .suggest import hint
 # Keys of options whose feature comes with a later release.
 LATER = frozenset({
     "add_host", "allow_chroot_fallback", "bundle", "caps_policy", "caps_policy_sha256",
-    "cidfile", "console_socket", "credential_broker", "credential_broker_no_proxy_env",
+    "cidfile", "credential_broker", "credential_broker_no_proxy_env",
     "dns", "egress_allow", "egress_domain", "egress_tcp_port",
     "egress_udp_port", "gpu", "gpu_device", "gpu_driver_capabilities",
     "gpu_visible_devices", "gvisor_platform", "health_cmd", "health_interval", "health_on_failure",
-    "health_retries", "health_start_period", "health_timeout", "home", "hooks", "interactive",
+    "health_retries", "health_start_period", "health_timeout", "home", "hooks",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "pid_file", "policy",
     "preset", "provider_config_ro", "provider_config_rw", "publish", "readiness_exec",
     "readiness_sd_notify", "readiness_tcp", "require_kernel_lockdown", "restart", "runtime",
     "sd_notify", "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
-    "strict_agent", "systemd_credential", "terminal", "trust_level", "tty",
+    "strict_agent", "systemd_credential", "terminal", "trust_level",
     "verify_rootfs_attestation",
 })  # fmt: skip
-LATER_SHORT = {"-i": "--interactive", "-t": "--tty", "-it": "--tty", "-p": "--publish"}
+LATER_SHORT = {"-p": "--publish"}
 
 # Words of other tools → what says it here.
 ELSEWHERE = {

@@ -200,6 +200,23 @@ OPTIONS: tuple[Option, ...] = (
         help="a resource limit of each process (setrlimit)",
     ),
     Option(
+        key="tty", field="tty", kind="flag", group="process", short="-t", default="false", example="true",
+        bare="true",
+        help="give the command a terminal of its own, of which the caller's is the window",
+    ),
+    Option(
+        key="interactive", field="interactive", kind="flag", group="process", short="-i", default="false",
+        example="true", bare="true",
+        help="pass on what is typed into a terminal of --tty; without --tty the standard input is passed on "
+        "anyway",
+    ),
+    Option(
+        key="console_socket", field="console_socket", kind="path", group="process", metavar="PATH",
+        example="/run/console.sock",
+        help="send the terminal of --tty to the program that listens at this unix socket, as OCI runtimes do: "
+        "one message with one descriptor",
+    ),
+    Option(
         key="rootfs", field="rootfs", kind="path", group="files", metavar="DIR", default="the host's /usr",
         example="/srv/images/debian",
         help="the root file system, mounted read-only",

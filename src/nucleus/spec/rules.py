@@ -253,6 +253,12 @@ def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
         yield _problem(where["events_fd"], "is a descriptor that is read from", "use two descriptors")
 
 
+def console_needs_tty(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Only a terminal can be sent."""
+    if spec.console_socket and not spec.tty and where.nowhere("tty"):
+        yield _problem(where["console_socket"], "needs --tty", "add --tty, or leave it out")
+
+
 RULES = (
     needs_a_command,
     needs_to_be_detached,
@@ -267,4 +273,5 @@ RULES = (
     sources_may_come_in,
     targets_are_free,
     descriptors_differ,
+    console_needs_tty,
 )

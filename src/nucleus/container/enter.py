@@ -1,0 +1,316 @@
+"""A process in a running container: from a handle to everything that joining takes.
+
+What the workload was started with is asked from the one who holds it: the container's monitor keeps the launch plan and the
+environment sealed in memory for as long as it lives, so that nothing of them lies in a file.  ✗ how a container is found.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from struct import error as StructError
+
+from ..base.errors import Conflict, HostUnsupported, NucleusError, PermissionRefused, SpecError
+from ..base.value import Value
+from ..launch import launcher
+from ..plan import invariants, join, schema
+from ..plan.encode import decode, encode
+from ..plan.limits import INFINITY
+from ..plan.workload import PATH, candidates
+from . import processes
+from .attached import OWNER_KILLS, checked, end_of, launch_beside
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from ..launch.report import InitRecord
+    from ..plan.steps import LaunchPlan
+    from ..state.record import ContainerRecord
+    from .attached import OnData
+    from .handle import Handle
+    from .result import Result
+
+_F_GET_SEALS, _ALL_SEALS = 1034, 0xF
+_NS_GET_OWNER_UID = 0xB704
+_INIT_NAME = "nucleus-init\n"
+_WAIT_S = 10.0  # for a container that is just starting
+
+
+class Wish(Value):
+    """What shall run inside; what is not said is as it is for the workload.
+
+    directory   the working directory; "" for the workload's
+    user, group a number or a name that the container knows; "" for the workload's
+    console     rows and columns of a terminal of its own
+    own_group   a process group of its own: else it may read the caller's terminal, and cannot signal the workload
+    """
+
+    command: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    directory: str = ""
+    user: str = ""
+    group: str = ""
+    console: tuple[int, int] | None = None
+    own_group: bool = True
+    timeout_ms: int = 0
+
+
+class Entry:
+    """A process that is ready to join.  `slots` are the plan's descriptors in order; `held` stays empty."""
+
+    __slots__ = ("encoded", "held", "id", "plan", "record", "slots")
+
+    def __init__(self, container_id: str, plan: LaunchPlan, record: ContainerRecord) -> None:
+        self.id, self.plan, self.record = container_id, plan, record
+        self.encoded = encode(plan)
+        self.slots: list[int] = []
+        self.held: list[int] = []
+
+    def close(self) -> None:
+        """Let go of every descriptor: the launcher has its own."""
+        for fd in self.slots:
+            os.close(fd)
+        self.slots = []
+
+    def discard(self) -> None:
+        """It does not happen: nothing was made for it but descriptors."""
+        self.close()
+
+
+class _Running:
+    """A container that runs, with what its monitor holds."""
+
+    __slots__ = ("environment", "init", "plan", "record")
+
+    def __init__(self, handle: Handle) -> None:
+        handle.require("exec")
+        assert handle.record is not None and handle.init is not None
+        self.record, self.init = handle.record, handle.init
+        _await_init(handle, self.init)
+        _check_namespace(handle, self.init)
+        pidfd = handle.open_monitor()
+        try:
+            words = _command_line(self.init.monitor_pid)
+            self.plan = _run_plan(_sealed(self.init, int(words[0])))
+            slot = join.environment_slot(self.plan)
+            self.environment = _variables(_sealed(self.init, int(words[3 + slot])))
+        except (LookupError, ValueError, StructError, OSError) as reason:
+            handle.refresh().require("exec")  # it has ended meanwhile: that is what to say
+            raise Conflict(
+                f"container {handle.name} cannot be entered: its monitor does not show its plan ({reason})",
+                where="nucleus exec",
+                remedy="start it again with this version of nucleus",
+            ) from None
+        finally:
+            os.close(pidfd)
+
+
+def _await_init(handle: Handle, init: InitRecord) -> None:
+    """Before init has taken over, the container's mount namespace still shows the host's tree: nobody enters that."""
+    deadline = time.monotonic() + _WAIT_S
+    while _name(init.init_pid) != _INIT_NAME or not processes.is_alive(init.init_pid, init.init_ticks):
+        handle.refresh().require("exec")
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"container {handle.name} is still starting", where="nucleus exec", remedy="try again"
+            )
+        time.sleep(0.002)
+
+
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _check_namespace(handle: Handle, init: InitRecord) -> None:
+    """The record of another user may name any process: only a namespace that he made himself is entered for him."""
+    creator = os.fstat(handle.fd).st_uid
+    try:
+        with open(f"/proc/{init.init_pid}/ns/user", "rb") as namespace:
+            answer = fcntl.ioctl(namespace, _NS_GET_OWNER_UID, bytes(4))
+    except OSError as error:
+        raise HostUnsupported(
+            f"the namespaces of container {handle.name} cannot be looked at: {(error.strerror or '').lower()}",
+            where="nucleus exec",
+            remedy="act as its creator, or as root with CAP_SYS_PTRACE; vm.memfd_noexec=2 forbids it to ordinary users",
+        ) from None
+    owner = int.from_bytes(answer, "little")
+    if owner != creator:
+        raise PermissionRefused(
+            f"container {handle.name} belongs to uid {creator}, its namespaces to uid {owner}",
+            where="nucleus exec",
+            remedy="remove it: its record is not to be trusted",
+        )
+
+
+def _command_line(pid: int) -> list[str]:
+    """The words after `nucleus-launch`: plan, control, id, slots."""
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+        words = file.read().split("\0")[1:-1]
+    return words[1:] if words[:1] == ["detach"] else words
+
+
+def _sealed(init: InitRecord, number: int) -> bytes:
+    """What the monitor's descriptor of that number holds; only what nobody can change any more is taken."""
+    fd = os.open(f"/proc/{init.monitor_pid}/fd/{number}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if fcntl.fcntl(fd, _F_GET_SEALS) & _ALL_SEALS != _ALL_SEALS:
+            raise ValueError("it is not sealed")
+        if processes.start_ticks(init.monitor_pid) != init.monitor_ticks:
+            raise ValueError("it has ended")
+        data = os.pread(fd, schema.MAX_BYTES + 1, 0)
+    finally:
+        os.close(fd)
+    if len(data) > schema.MAX_BYTES:
+        raise ValueError("it is too large")
+    return data
+
+
+def _run_plan(data: bytes) -> LaunchPlan:
+    try:
+        plan = decode(data)
+    except SpecError:
+        raise ValueError("it is of another version") from None
+    if plan.kind != schema.KIND_CREATE or invariants.structural(plan):
+        raise ValueError("it is not one of a container")
+    return plan
+
+
+def _variables(data: bytes) -> dict[str, str]:
+    entries = [e.decode("utf-8", "surrogateescape").partition("=") for e in data.split(b"\0") if e]
+    return {key: value for key, _, value in entries}
+
+
+def prepare_entry(
+    handle: Handle,
+    wish: Wish,
+    *,
+    owner: int = 0,
+    reporter: tuple[str, ...] = (),
+    log: tuple[str, str] = ("text", ""),
+    console: int = -1,
+) -> Entry:
+    """Everything that joining takes.  Raises NucleusError; nothing is left behind then.
+
+    console   the socket that the terminal's master goes out by
+    log       format and file of the message when a step fails after this process was replaced
+    """
+    running = _Running(handle)
+    directory = wish.directory or join.working_directory(running.plan)
+    variables = running.environment | dict(wish.env)
+    plan = join.compile_join(
+        running.plan,
+        join.JoinRequest(
+            command=wish.command, directory=directory, user=_user(running.record, wish), console=wish.console,
+            candidates=candidates(wish.command[0], variables.get("PATH", PATH), directory),
+            rlimits=_rlimits(running.init.init_pid), own_group=wish.own_group and wish.console is None,
+            timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,
+        ),
+    )  # fmt: skip
+    invariants.require(plan)
+    entry = Entry(handle.id, plan, running.record)
+    try:
+        for name in plan.slots:
+            entry.slots.append(_open(name, handle, plan, variables, log, console))
+    except BaseException:
+        entry.close()
+        raise
+    return entry
+
+
+def _open(
+    name: str, handle: Handle, plan: LaunchPlan, variables: dict[str, str], log: tuple[str, str], console: int
+) -> int:
+    assert handle.record is not None
+    kind, _, number = name.partition(":")
+    if kind == "init":
+        return handle.open_init()
+    if kind == "environment":
+        return launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
+    if kind == "console":
+        return os.dup(console)
+    if kind == "origins":
+        lines = "\n".join([*log, *[s.origin for s in plan.steps]])
+        return launcher.sealed("nucleus-origins", lines.encode("utf-8", "surrogateescape"))
+    try:
+        directory = handle.record.cgroups[int(number)]
+        return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, IndexError):
+        raise Conflict(
+            f"the cgroup of container {handle.name} is gone",
+            where="nucleus exec",
+            remedy="nucleus ps -a shows its state",
+        ) from None
+
+
+def _user(record: ContainerRecord, wish: Wish) -> join.User | None:
+    """Another user, by the accounts that the container knows; his ids must be mapped."""
+    if not wish.user and not wish.group:
+        return None
+    from ..spec.container import ContainerSpec
+    from .accounts import resolve_accounts
+
+    user = wish.user or str(record.uid)
+    uid, gid, _ = resolve_accounts(
+        ContainerSpec(user=user, group=wish.group, rootfs=str(record.spec.get("rootfs", "")))
+    )
+    for where, number, lines in (("--user", uid, record.uid_map), ("--group", gid, record.gid_map)):
+        if not any([inside <= number < inside + count for inside, _, count in lines]):
+            raise SpecError(
+                f"id {number} is not mapped into the container",
+                where=where,
+                remedy="nucleus inspect shows which are",
+            )
+    return join.User(uid=uid, gid=gid)
+
+
+def _rlimits(pid: int) -> tuple[tuple[int, int, int], ...]:
+    """init's limits, which are those that the workload started from; none is raised above the caller's own."""
+    import resource
+
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        lines = file.read().splitlines()[1:]
+    found = []
+    for number, line in enumerate(lines):  # the kernel lists them by number
+        words = line[26:].split()
+        soft, hard = [INFINITY if w == "unlimited" else int(w) for w in words[:2]]
+        most = resource.getrlimit(number)[1]
+        most = INFINITY if most < 0 else most
+        found.append((number, min(soft, most), min(hard, most)))
+    return tuple(found)
+
+
+def run_inside(
+    handle: Handle,
+    command: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    check: bool = False,
+    on_data: OnData = (None, None),
+    **wish: object,
+) -> Result:
+    """Run a command in the container and wait for its end; it ends with this process, or with the container.
+
+    wish   fields of `Wish`.  Raises Conflict where the container does not run, LaunchError where it cannot be entered.
+    """
+    words = tuple(command)
+    entry = prepare_entry(handle, Wish(command=words, **wish), owner=OWNER_KILLS)  # type: ignore[arg-type]
+    watched = launch_beside(entry, stdin, on_data, meanwhile=entry.close, undo=entry.discard)
+    result = end_of(watched, entry.plan, entry.record)
+    return checked(result, words) if check else result
+
+
+def enter_in_place(handle: Handle, wish: Wish, reporter: tuple[str, ...], log: tuple[str, str]) -> NoReturn:
+    """Replace this process by the monitor of the one inside, whose exit code it takes.  Raises NucleusError."""
+    entry = prepare_entry(handle, wish, reporter=reporter, log=log)
+    try:
+        launcher.replace(entry.encoded, entry.id, entry.slots, entry.held)
+    except NucleusError:
+        entry.close()
+        raise
