@@ -5,7 +5,7 @@ from __future__ import annotations
 from nucleus.host.facts import HostFacts, Kernel, Rlimit, Rlimits
 from nucleus.host.facts import Identity as HostIdentity
 from nucleus.plan.compile import compile_plan
-from nucleus.plan.join import compile_join
+from nucleus.plan.join import JoinRequest, compile_join
 from nucleus.plan.request import CgroupParent, Identity, MapLine, Request, RootEntry, Source, VolumeSource
 from nucleus.plan.steps import LaunchPlan
 from nucleus.spec.container import ContainerSpec
@@ -57,6 +57,8 @@ V1 = tuple(
     ]
 )
 
+JOIN = JoinRequest(command=("id", "-u"), candidates=("/usr/bin/id",), rlimits=((3, 1 << 23, 1 << 23),))
+
 
 def request(identity: Identity, cgroups: tuple[CgroupParent, ...], **changes: object) -> Request:
     """A run of `python3 -c pass` with a workspace, a volume, a tmpfs and a secret."""
@@ -99,6 +101,14 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "root-v1": compile_plan(request(ROOT, V1)),
         "user": compile_plan(request(USER, ())),
         "user-alone": compile_plan(request(NO_SUBORDINATE, (), keep_record=False)),
+<<<<<<< HEAD
         "gated": compile_plan(request(ROOT, (V2,), gated=True, keep_record=False)),
         "join": compile_join(request(ROOT, (V2,))),
+=======
+        "console": compile_plan(request(ROOT, (V2,), console=(24, 80))),
+        "join": compile_join(compile_plan(request(ROOT, (V2,))), JOIN),
+        "join-v1": compile_join(
+            compile_plan(request(ROOT, V1)), JOIN.replace(console=(24, 80), own_group=False)
+        ),
+>>>>>>> f696790 (Tests of entering a container: confinement compared with the workload's, attacks, ends)
     }

@@ -16,7 +16,7 @@ from nucleus.base.errors import SpecError
 from nucleus.plan import explain, invariants
 from nucleus.plan.compile import compile_plan
 from nucleus.plan.encode import decode, encode
-from nucleus.plan.join import compile_join
+from nucleus.plan.join import JoinRequest, User, compile_join
 from nucleus.plan.request import Request
 from nucleus.plan.steps import LaunchPlan
 from nucleus.policy import landlock
@@ -130,6 +130,16 @@ def _on(machine: Machine, abi: int) -> Machine:
     return machine.replace(facts=machine.facts.replace(kernel=machine.facts.kernel.replace(landlock_abi=abi)))
 
 
+def _joined(request: Request, **more: Any) -> LaunchPlan:
+    """Another process of the same command in the container of that request."""
+    return compile_join(
+        compile_plan(request),
+        JoinRequest(
+            command=request.spec.command, candidates=request.candidates, **{"own_group": False, **more}
+        ),
+    )
+
+
 def _requests() -> st.SearchStrategy[Request]:
     """Valid requests: options × machine × Landlock ABI."""
 
@@ -150,7 +160,7 @@ def _requests() -> st.SearchStrategy[Request]:
 def test_any_valid_request_comes_to_a_plan_that_is_whole_safe_and_survives_its_encoding(
     request: Request,
 ) -> None:
-    for plan in (compile_plan(request), compile_join(request)):
+    for plan in (compile_plan(request), _joined(request)):
         assert invariants.check(plan) == ()
         encoded = encode(plan)
         again = decode(encoded)
@@ -191,7 +201,7 @@ def test_an_id_that_is_not_mapped_is_refused_where_it_was_asked_for(
 @given(request=_requests())
 @settings(max_examples=12, deadline=None)
 def test_who_joins_is_locked_down_by_the_same_steps_as_who_runs(request: Request) -> None:
-    run, join = compile_plan(request), compile_join(request)
+    run, join = compile_plan(request), _joined(request)
     shared = ("limits", "identity", "landlock", "seccomp", "exec")
 
     def lockdown(plan: LaunchPlan) -> list[tuple[str, tuple[object, ...]]]:
@@ -207,6 +217,48 @@ def test_who_joins_is_locked_down_by_the_same_steps_as_who_runs(request: Request
     assert lockdown(run) == lockdown(join)
 
 
+def test_a_process_in_a_group_of_its_own_may_signal_the_workload() -> None:
+    """Two processes under one policy are strangers to each other in the eyes of the scope; all else stays."""
+    run, join = compile_plan(_plain()), _joined(_plain(), own_group=True)
+    kept = [s for s in run.steps_of("landlock-ruleset")[0].values]
+    (fs, net, scoped), (joined_fs, joined_net, joined_scoped) = (
+        kept,
+        join.steps_of("landlock-ruleset")[0].values,
+    )
+    assert (fs, net) == (joined_fs, joined_net)
+    assert (scoped, joined_scoped) == (landlock.SCOPE_SIGNAL, 0)
+
+
+def test_who_joins_enters_every_namespace_that_the_run_made() -> None:
+    every = 0x10000000 | 0x20000000 | 0x20000 | 0x40000000 | 0x4000000 | 0x8000000
+    cases = (
+        ({}, 0x2000000),
+        ({"time_namespace": True}, 0x2000000 | 0x80),
+        ({"disable_cgroup_namespace": True}, 0),
+    )
+    for machine in ("root, cgroup v2", "root, cgroup v1"):
+        for options, more in cases:
+            plan = _joined(request_of(options, MACHINES[machine]))
+            assert plan.steps_of("join-namespaces")[0]["namespaces"] == every | more, (machine, options)
+
+
+def test_another_user_of_the_container_has_the_same_lockdown_but_for_his_ids() -> None:
+    plain, other = _joined(_plain()), _joined(_plain(), user=User(uid=0, gid=7))
+    differing = [b for a, b in zip(plain.steps, other.steps, strict=True) if a != b]
+    assert [s.name for s in differing] == ["set-ids"]
+    assert other.steps_of("set-ids")[0].values == (0, 7)
+
+
+def test_a_limit_that_the_run_set_is_not_replaced_by_that_of_init() -> None:
+    join = _joined(_plain(), rlimits=((4, 99, 99), (3, 5, 6)))
+    limits = {s["resource"]: (s["soft"], s["hard"]) for s in join.steps_of("set-rlimit")}
+    assert limits[4] == (0, 0) and limits[3] == (5, 6)
+
+
+def _plain() -> Request:
+    return request_of({}, MACHINES["root, cgroup v2"])
+
+
 def test_equal_requests_come_to_equal_plans() -> None:
     for options, machine in CASES.values():
         first, second = [compile_plan(request_of(options, MACHINES[machine])) for _ in range(2)]
@@ -215,7 +267,7 @@ def test_equal_requests_come_to_equal_plans() -> None:
 
 def test_a_plan_names_nothing_that_is_unique_to_one_run() -> None:
     request = request_of({**RICH, "hostname": "builder"}, MACHINES["root, cgroup v2"])
-    for plan in (compile_plan(request), compile_join(request)):
+    for plan in (compile_plan(request), _joined(request)):
         words = [str(value) for step in plan.steps for value in step.values]
         assert not [w for w in words if "/run/nucleus" in w or "/sys/fs/cgroup" in w or "0123456789ab" in w]
     assert compile_plan(request).slots == ("events", "cgroup:0", "state", "origins", "environment")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from plan_requests import realistic_plans
+from plan_requests import JOIN, realistic_plans
 from plan_strategies import plans, replaced, sample_plans, without
 
 from nucleus.base.errors import LaunchError
 from nucleus.plan import invariants, schema
+from nucleus.plan.join import compile_join
 from nucleus.plan.steps import LaunchPlan, Step, step
 
 USER, NET = 0x10000000, 0x40000000
@@ -108,11 +109,38 @@ def test_what_the_compiler_makes_has_no_problem(name: str) -> None:
 
 
 def test_the_lockdown_of_a_process_that_joins_is_that_of_the_run() -> None:
+    run = realistic_plans()["root-v2"]
     ways = [
-        [s for s in realistic_plans()[name].steps if s.spec.phase_name in ("identity", "landlock", "seccomp")]
-        for name in ("root-v2", "join")
+        [s for s in plan.steps if s.spec.phase_name in ("identity", "landlock", "seccomp")]
+        for plan in (run, compile_join(run, JOIN.replace(own_group=False)))
     ]
     assert ways[0] == ways[1]
+
+
+@pytest.mark.parametrize(
+    ("moved", "before", "message"),
+    [
+        ("join-cgroup", "join-cgroup", ""),
+        ("spawn-inside", "join-namespaces", "must be the child's last steps"),
+        ("open-console", "set-ids", "open-console comes before the process has become the container's user"),
+        (
+            "landlock-path",
+            "set-ids",
+            "landlock-path comes before the process has become the container's user",
+        ),
+    ],
+)
+def test_a_process_that_joins_follows_no_path_before_it_is_the_containers_user(
+    moved: str, before: str, message: str
+) -> None:
+    plan = realistic_plans()["join-v1"]
+    steps = list(plan.steps)
+    step = steps.pop(next(n for n, s in enumerate(steps) if s.name == moved))
+    steps.insert(next(n for n, s in enumerate(steps) if s.name == before), step)
+    told = [
+        p.message for p in invariants.policy(LaunchPlan(kind=plan.kind, steps=tuple(steps), slots=plan.slots))
+    ]
+    assert [m for m in told if message in m] if message else told == []
 
 
 def test_problems_of_structure_hide_those_of_policy() -> None:

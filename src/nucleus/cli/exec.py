@@ -20,7 +20,7 @@ Run a command in a running container: in its namespaces and cgroup, as its user,
 
   -e, --env KEY[=VALUE]     an environment variable beside the workload's; without a value it is copied
   --env-file FILE           environment variables from a file of KEY=VALUE lines
-  -w, --workdir DIR         the working directory (default: the workload's)
+  -w, --workdir DIR         the working directory (default: the workload's, or / with -u)
   -u, --user UID|NAME[:GID] another user of the container
   -i, --interactive         pass the standard input on
   -t, --tty                 give the command a terminal of its own; with -i what is typed goes there
@@ -113,4 +113,6 @@ def _with_terminal(spec: ContainerSpec, handle: Handle, wish: Wish) -> int:
     from .reporter import report
 
     ended = enter_with_terminal(handle, wish, keyboard=spec.interactive)
-    return report(ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path)
+    return report(
+        ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path
+    )

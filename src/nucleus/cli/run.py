@@ -39,4 +39,6 @@ def _with_terminal(spec: ContainerSpec) -> int:
     from .reporter import report
 
     ended = run_with_terminal(spec)
-    return report(ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path)
+    return report(
+        ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path
+    )

@@ -42,7 +42,7 @@ _WAIT_S = 10.0  # for a container that is just starting
 class Wish(Value):
     """What shall run inside; what is not said is as it is for the workload.
 
-    directory   the working directory; "" for the workload's
+    directory   the working directory; "" for the workload's, and / for another user
     user, group a number or a name that the container knows; "" for the workload's
     console     rows and columns of a terminal of its own
     own_group   a process group of its own: else it may read the caller's terminal, and cannot signal the workload
@@ -202,12 +202,14 @@ def prepare_entry(
     log       format and file of the message when a step fails after this process was replaced
     """
     running = _Running(handle)
-    directory = wish.directory or join.working_directory(running.plan)
+    user = _user(running.record, wish)
+    # The workload's home is closed to others, and another user has no capability that would open it.
+    directory = wish.directory or ("/" if user else join.working_directory(running.plan))
     variables = running.environment | dict(wish.env)
     plan = join.compile_join(
         running.plan,
         join.JoinRequest(
-            command=wish.command, directory=directory, user=_user(running.record, wish), console=wish.console,
+            command=wish.command, directory=directory, user=user, console=wish.console,
             candidates=candidates(wish.command[0], variables.get("PATH", PATH), directory),
             rlimits=_rlimits(running.init.init_pid), own_group=wish.own_group and wish.console is None,
             timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,

@@ -55,7 +55,9 @@ def run_with_terminal(spec: ContainerSpec) -> Ended:
         with ExitStack() as kept:
             directory = os.dup(prepared.state.fd)
             kept.callback(os.close, directory)
-            return _window(prepared, prepared.plan, (ours, theirs), keyboard=spec.interactive, directory=directory)
+            return _window(
+                prepared, prepared.plan, (ours, theirs), keyboard=spec.interactive, directory=directory
+            )
 
 
 def enter_with_terminal(handle: Handle, wish: Wish, *, keyboard: bool) -> Ended:

@@ -106,4 +106,3 @@ def watch(
         process.wait()
     out, err = (kept[fd].captured() if fd >= 0 else Captured() for fd in streams)
     return Watched(exit=ended, stdout=out, stderr=err)
-
