@@ -101,14 +101,10 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "root-v1": compile_plan(request(ROOT, V1)),
         "user": compile_plan(request(USER, ())),
         "user-alone": compile_plan(request(NO_SUBORDINATE, (), keep_record=False)),
-<<<<<<< HEAD
         "gated": compile_plan(request(ROOT, (V2,), gated=True, keep_record=False)),
-        "join": compile_join(request(ROOT, (V2,))),
-=======
         "console": compile_plan(request(ROOT, (V2,), console=(24, 80))),
         "join": compile_join(compile_plan(request(ROOT, (V2,))), JOIN),
         "join-v1": compile_join(
             compile_plan(request(ROOT, V1)), JOIN.replace(console=(24, 80), own_group=False)
         ),
->>>>>>> f696790 (Tests of entering a container: confinement compared with the workload's, attacks, ends)
     }

@@ -63,16 +63,12 @@ def test_a_value_may_begin_with_a_dash_but_a_forgotten_one_is_noticed() -> None:
 
 
 def test_all_problems_of_a_command_line_are_told() -> None:
-<<<<<<< HEAD
-    found = problems("--memory", "12Q", "--publish", "--swap", "--memroy=1", "-it", "-z", "--user", "a b")
-=======
-    found = problems("--memory", "12Q", "--detach", "--swap", "--memroy=1", "-p", "-z", "--user", "a b")
->>>>>>> f696790 (Tests of entering a container: confinement compared with the workload's, attacks, ends)
+    found = problems("--memory", "12Q", "--publish", "--swap", "--memroy=1", "--dns", "-z", "--user", "a b")
     assert [(p.where, p.message) for p in found] == [
         ("run", "--publish is not in this release"),
         ("run", "--swap is not an option of nucleus"),
         ("run", "unknown option --memroy"),
-        ("run", "--publish is not in this release"),
+        ("run", "--dns is not in this release"),
         ("run", "unknown option '-z'"),
         ("--memory", "'12Q' is not a size"),
         ("--user", "'a b' is neither an id nor a name"),

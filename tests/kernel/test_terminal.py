@@ -1,0 +1,207 @@
+"""Terminals of containers' own: real ones, with job control, of which the caller's terminal is the window."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
+
+NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
+SIZE = (33, 101)
+
+
+class Window:
+    """A command on a terminal of its own, typed into and read from."""
+
+    def __init__(self, boxes: Boxes, *words: str) -> None:
+        self.fd, other = pty.openpty()
+        self.resize(*SIZE)
+        self.before = termios.tcgetattr(other)
+        environment = boxes.environment | {"TERM": "dumb", "NUCLEUS_STATE_DIR": str(boxes.root)}
+        self.process = subprocess.Popen(
+            [str(COMMAND), *words], stdin=other, stdout=other, stderr=other, env=environment,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        self.other = other  # kept open: attributes can be read after the end
+        self.seen = ""
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def send(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def expect(self, text: str) -> str:
+        """Reads until the text appears; what came before it is returned and forgotten."""
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.seen:
+            ready, _, _ = select.select([self.fd], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{text!r} did not come; seen: {self.seen!r}"
+            self.seen += os.read(self.fd, 65536).decode(errors="replace")
+        before, _, self.seen = self.seen.partition(text)
+        return before
+
+    def raw(self) -> bool:
+        return not termios.tcgetattr(self.other)[3] & termios.ICANON
+
+    def end(self) -> int:
+        """The exit code; the terminal must be as it was."""
+        code = self.process.wait(PATIENCE_S)
+        assert termios.tcgetattr(self.other) == self.before
+        os.close(self.fd)
+        os.close(self.other)
+        return code
+
+
+SHELL = ("-e", "PS1=inside> ")
+BASH = ("bash", "--norc", "--noprofile", "-i")
+
+
+def entered(boxes: Boxes) -> subprocess.Popen[str]:
+    process = boxes.start(
+        "--name", "box", *boxes.probe_flags(), "--", "sh", "-c", "echo ready; exec sleep 600"
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_the_terminal_inside_is_a_real_one_with_job_control(boxes: Boxes, verb: str) -> None:
+    container = entered(boxes) if verb == "exec" else None
+    words = (
+        ("exec", "-it", *SHELL, "box", "--")
+        if container
+        else ("run", "--rm", "-it", *SHELL, *boxes.probe_flags(), "--")
+    )
+    window = Window(boxes, *words, *BASH)
+    window.expect("inside> ")
+    window.send("tty; stty size\r")
+    window.expect("/dev/pts/0\r\n33 101\r\n")
+    window.resize(20, 60)
+    window.process.send_signal(signal.SIGWINCH)
+    window.send("sleep 0.3; stty size\r")
+    window.expect("20 60\r\n")
+    window.send("sh -c 'echo u''p; exec sleep 300'\r")
+    window.expect("up\r\n")
+    window.send("\x1a")
+    window.expect("Stopped")
+    window.send("fg\r")
+    time.sleep(0.2)
+    window.send("\x03")
+    window.send("echo code=$?\r")
+    window.expect("code=130")
+    window.send("/probe/probe try tiocsti tioclinux\r")
+    window.expect("tiocsti EPERM")
+    window.expect("tioclinux EPERM")
+    assert window.raw()
+    window.send("exit 4\r")
+    assert window.end() == 4
+    if container:
+        container.kill()
+        container.communicate()
+
+
+def test_without_interactive_nothing_is_typed_into_it(boxes: Boxes) -> None:
+    window = Window(boxes, "run", "--rm", "-t", "--", "sh", "-c", "tty; sleep 600")
+    window.expect("/dev/pts/0")
+    assert not window.raw()
+    window.send("\x03")  # the caller's own terminal makes a signal of it, which is handed on
+    assert window.end() == 130
+
+
+@NOT_IN_GUESTS
+@pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
+def test_a_signal_ends_it_and_the_terminal_is_as_it_was(boxes: Boxes, name: str) -> None:
+    window = Window(boxes, "run", "--rm", "-it", "--", "sh", "-c", "echo u''p; exec sleep 600")
+    window.expect("up\r\n")
+    wait_until(window.raw)
+    window.process.send_signal(getattr(signal, f"SIG{name}"))
+    assert window.end() == 128 + getattr(signal, f"SIG{name}")
+
+
+@NOT_IN_GUESTS
+def test_when_the_monitor_is_killed_the_terminal_is_as_it_was(boxes: Boxes) -> None:
+    window = Window(boxes, "run", "--name", "box", "-it", "--", "sh", "-c", "echo u''p; exec sleep 600")
+    window.expect("up\r\n")
+    wait_until(window.raw)
+    children = Path(f"/proc/{window.process.pid}/task/{window.process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert window.end() == 125
+    assert boxes.cli("rm", "-f", "box").code == 0
+
+
+@NOT_IN_GUESTS
+def test_what_fails_before_the_terminal_is_there_is_told(boxes: Boxes) -> None:
+    window = Window(boxes, "run", "--rm", "-it", "--", "no-such-program")
+    window.expect("command not found: no-such-program")
+    assert window.end() == 127
+    ran = boxes.cli("run", "-t", "--", "true")
+    assert (ran.code, "is not a terminal" in ran.err, "remedy:" in ran.err) == (125, True, True)
+
+
+def test_much_output_and_much_input_pass_whole(boxes: Boxes) -> None:
+    window = Window(
+        boxes,
+        "run",
+        "--rm",
+        "-it",
+        "--",
+        "sh",
+        "-c",
+        "stty raw -echo; echo up; head -c 50000 | sha256sum; seq 20000",
+    )
+    window.expect("up\n")
+    data = "0123456789" * 5000
+    sent = 0
+    while sent < len(data):
+        sent += os.write(window.fd, data[sent : sent + 1000].encode())
+    window.expect(sha256(data.encode()).hexdigest())
+    window.expect("20000\n")
+    assert window.end() == 0
+
+
+@NOT_IN_GUESTS
+def test_the_terminal_is_sent_to_whoever_listens(boxes: Boxes) -> None:
+    """One message, one descriptor, as runc has it."""
+    path = str(boxes.folder / "console.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(1)
+    process = boxes.start(
+        "--rm", "-t", "--console-socket", path, "--", "sh", "-c", "tty; stty size; read x; exit $x"
+    )
+    connection, _ = listener.accept()
+    fds = array.array("i")
+    data, messages, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(16), socket.MSG_CMSG_CLOEXEC)
+    assert data == b"/dev/ptmx"
+    ((level, kind, payload),) = messages
+    assert (level, kind, len(payload)) == (socket.SOL_SOCKET, socket.SCM_RIGHTS, fds.itemsize)
+    fds.frombytes(payload)
+    assert connection.recv(1) == b""  # nothing more comes, and nobody waits
+    seen = b""
+    while b"0 0\r\n" not in seen:
+        seen += os.read(fds[0], 4096)
+    assert seen == b"/dev/pts/0\r\n0 0\r\n"
+    os.write(fds[0], b"9\n")
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 9
+    os.close(fds[0])
+    connection.close()
+    listener.close()
+    refused = boxes.cli("run", "-t", "--console-socket", path, "--", "true")
+    assert (refused.code, "takes no connection" in refused.err) == (125, True)
+    alone = boxes.cli("run", "--console-socket", path, "--", "true")
+    assert (alone.code, "needs --tty" in alone.err) == (125, True)
