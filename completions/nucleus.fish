@@ -306,7 +306,7 @@ complete -c nucleus -n '__nucleus_is events' -s f -l follow -d 'go on with what 
 complete -c nucleus -n '__nucleus_is events' -l since -x -d 'only what happened since then'
 complete -c nucleus -n '__nucleus_is events' -l until -x -d 'only what happened before then; with -f, end then'
 complete -c nucleus -n '__nucleus_is events' -l filter -x -d 'type=, id=, name= or label=KEY[=VALUE]; of one key any, of several keys all'
-complete -c nucleus -n '__nucleus_is events' -l format -x -d 'table (default) or json, one object a line'
+complete -c nucleus -n '__nucleus_is events' -l format -x -d 'table (default); json, one object a line; otlp, which sends lives that have ended as OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says (extra `otel`)'
 complete -c nucleus -n '__nucleus_is events' -l root -x -a '(__fish_complete_directories)' -d 'the state root'
 complete -c nucleus -n '__nucleus_is stats' -a '(__nucleus_containers)'
 complete -c nucleus -n '__nucleus_is stats' -l no-stream -d 'show it once'

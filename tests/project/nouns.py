@@ -201,6 +201,10 @@ events: created, started, oom, stopped, removed, of every container
     unit/observe/test_events.py::test_the_log_is_bounded_and_nobody_s_line_is_mixed
 events of what verbs do
     kernel/test_logs.py::test_the_life_of_a_detached_container_is_told
+OpenTelemetry spans (extra otel)
+    unit/observe/test_otel.py::test_a_life_is_a_trace_with_the_id_of_the_container
+    unit/observe/test_otel.py::test_a_collector_gets_the_lives_that_were_chosen
+    unit/observe/test_otel.py::test_without_the_extra_the_remedy_is_told
 audit log without secrets
     kernel/test_events.py::test_the_audit_log_tells_who_started_what_and_holds_no_secret
     unit/observe/test_redaction.py::test_no_byte_of_a_secret_with_a_name_is_shown

@@ -43,7 +43,7 @@ IMPURE = {
 }
 
 # Of other people's code: only this, and of it only msgspec, which computes and nothing else, in a pure layer.
-THIRD_PARTY = {"msgspec", "rich"}
+THIRD_PARTY = {"msgspec", "rich", "opentelemetry"}
 
 SOURCES = files("src/nucleus", suffixes=(".py",))
 

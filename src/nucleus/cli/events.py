@@ -1,4 +1,4 @@
-"""`nucleus events [-f] [--since T] [--until T] [--filter KEY=VALUE] [--format table|json]`: what happened to containers.
+"""`nucleus events [-f] [--since T] [--until T] [--filter KEY=VALUE] [--format FORMAT]`: what happened to containers.
 
 ✗ what can happen, where it is kept (`observe/events.py`).
 """
@@ -13,7 +13,10 @@ from ..base.jsontext import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
+
+    Event = dict[str, Any]
 
 HELP = """usage: nucleus events [OPTION...]
 
@@ -23,7 +26,8 @@ Show what happened to the containers of this state root, the oldest first.
   --since TIME        only what happened since then
   --until TIME        only what happened before then; with -f, end then
   --filter KEY=VALUE  type=, id=, name= or label=KEY[=VALUE]; of one key any, of several keys all
-  --format FORMAT     table (default) or json, one object a line
+  --format FORMAT     table (default); json, one object a line; otlp, which sends lives that have ended as
+                      OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says (extra `otel`)
   --root DIR          the state root
 
 TIME is a time ago (90s, 1h30m), seconds since 1970, or a date such as 2026-01-31T12:00:00Z.
@@ -54,8 +58,8 @@ def main(argv: list[str]) -> int:
             remedy="--filter id=…, or name=…",
         )
     form = given.values.get("--format", "table")
-    if form not in ("table", "json"):
-        raise SpecError(f"no format {form!r}", where="--format", remedy="use table or json")
+    if form not in ("table", "json", "otlp"):
+        raise SpecError(f"no format {form!r}", where="--format", remedy="use table, json or otlp")
     since, until = times(given.values.get("--since", ""), given.values.get("--until", ""))
     try:
         matches = matcher(filters)
@@ -63,17 +67,42 @@ def main(argv: list[str]) -> int:
         raise SpecError(
             f"'{error}' is no filter", where="--filter", remedy="use type=, id=, name= or label=KEY[=VALUE]"
         ) from None
+
+    def chosen(event: Event) -> bool:
+        return _within(event["time_ns"], since, until) and matches(event)
+
     store = open_store(given.values.get("--root", ""))
     try:
-        for event in read_events(store.path, follow=given.has("follow"), until_ns=until):
-            if not _within(event["time_ns"], since, until) or not matches(event):
-                continue
-            sys.stdout.write(dumps(event) + "\n" if form == "json" else _row(event))
-            if given.has("follow"):
-                sys.stdout.flush()
+        found = read_events(store.path, follow=given.has("follow"), until_ns=until)
+        if form == "otlp":
+            _export(found, chosen)
+        else:
+            _print(found, chosen, form=form, at_once=given.has("follow"))
     finally:
         store.close()
     return 0
+
+
+def _print(found: Iterable[Event], chosen: Callable[[Event], bool], *, form: str, at_once: bool) -> None:
+    for event in found:
+        if not chosen(event):
+            continue
+        sys.stdout.write(dumps(event) + "\n" if form == "json" else _row(event))
+        if at_once:
+            sys.stdout.flush()
+
+
+def _export(found: Iterable[Event], chosen: Callable[[Event], bool]) -> None:
+    """Each life whose end was chosen, as soon as it has ended."""
+    from ..observe import otel
+
+    exporter = otel.otlp_exporter()
+    try:
+        for end, spans in otel.lives(found):
+            if chosen(end):
+                otel.export(spans, exporter)
+    finally:
+        exporter.shutdown()
 
 
 def _filters(argv: list[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -97,7 +126,7 @@ def _within(time_ns: object, since: int | None, until: int | None) -> bool:
     return (since is None or time_ns >= since) and (until is None or time_ns < until)
 
 
-def _row(event: dict[str, Any]) -> str:
+def _row(event: Event) -> str:
     from .errors import printable
 
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time_ns"] // 1_000_000_000))
