@@ -216,8 +216,13 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 			deadline_passed(env, state);
 		if (result <= 0)
 			continue; /* -EINTR: a stop and its continuation */
-		if (fds[CHILD].revents)
-			return collect(env, state);
+		if (fds[CHILD].revents) {
+			collect(env, state);
+			/* A short command is over before anybody looked: init tells the end of what was executed alone. */
+			if (status_open && state->ended && state->end.status != SIGKILL)
+				(void)tell_ready(env);
+			return;
+		}
 		if (fds[STATUS].revents)
 			status_open = !tell_ready(env);
 		if (fds[SIGNALS].revents)
