@@ -12,6 +12,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from nouns_inside import TABLE as INSIDE
+
 TESTS = Path(__file__).resolve().parents[1]
 
 TABLE = """
@@ -236,20 +238,6 @@ virtual machine, kernels 6.1 and 6.12, root and user
     vm/test_harness.py::test_a_guest_that_cannot_be_had_fails_the_run
 
 # Verbs
-verb exec
-    kernel/test_exec.py::test_who_enters_is_confined_as_the_workload_is
-    kernel/test_exec.py::test_exit_codes_of_what_ran_inside
-entering a container: one lockdown, no file of the host, no wait of the host's tree
-    plan/test_compile.py::test_who_joins_is_locked_down_by_the_same_steps_as_who_runs
-    launcher/test_recording.py::test_who_joins_brings_nothing_of_the_host_along
-    kernel/test_exec.py::test_a_workload_that_watches_for_newcomers_catches_nothing_of_the_host
-    kernel/test_exec.py::test_nobody_enters_before_the_hosts_tree_is_out_of_reach
-option --tty
-    kernel/test_terminal.py::test_the_terminal_inside_is_a_real_one_with_job_control
-option --interactive
-    kernel/test_terminal.py::test_the_terminal_inside_is_a_real_one_with_job_control
-option --console-socket
-    kernel/test_terminal.py::test_the_terminal_is_sent_to_whoever_listens
 verb run
     kernel/test_life.py::test_exit_codes
 verb explain
@@ -482,7 +470,7 @@ def nouns() -> dict[str, tuple[str, ...]]:
     """Noun → its tests."""
     found: dict[str, list[str]] = {}
     noun = ""
-    for line in TABLE.splitlines():
+    for line in (TABLE + INSIDE).splitlines():
         if line.startswith("    "):
             found[noun].append(line.strip())
         elif line and not line.startswith("#"):
