@@ -4,7 +4,7 @@
 nouns stayed without a test that ran.  ✗ proves nothing itself.
 
 A line that begins in the first column is a group or a noun; the tests of a noun are indented below it, as
-FOLDER/FILE::FUNCTION below tests/.  `option --flag` and `verb NAME`, in `noun_options.py`, are nouns as well.
+FOLDER/FILE::FUNCTION below tests/.  `option --flag` and `verb NAME`, in `nouns_typed.py`, are nouns as well.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ast
 from pathlib import Path
 
 from nouns_inside import TABLE as INSIDE
+from nouns_typed import TABLE as TYPED
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -244,7 +245,7 @@ def nouns() -> dict[str, tuple[str, ...]]:
     """Noun → its tests."""
     found: dict[str, list[str]] = {}
     noun = ""
-    for line in (TABLE + INSIDE).splitlines():
+    for line in (TABLE + INSIDE + TYPED).splitlines():
         if line.startswith("    "):
             found[noun].append(line.strip())
         elif line and not line.startswith("#"):
