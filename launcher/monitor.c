@@ -267,8 +267,12 @@ int run_await_proceed(const struct step *step, struct env *env)
 			continue;
 		if (result < 0)
 			return (int)result;
-		if (fds[1].revents)
+		if (fds[1].revents) {
+			bool at_end = false;
+
+			(void)read_status(env, &at_end); /* what it failed at, not that nobody is left to wait for */
 			return -ESRCH;
+		}
 		result = K(__NR_read, fds[0].fd, &word, 1);
 		if (result == 1 && word == 'k') /* not to be started at all: it ends as one that was killed */
 			(void)kill_by(env->child_pidfd, SIGKILL);

@@ -22,7 +22,8 @@ from nucleus import sandbox
 from nucleus.base.errors import LaunchError, NucleusError
 from nucleus.cli.parser import parse_run
 from nucleus.container import inventory
-from nucleus.container.prepare import Prepared, prepare
+from nucleus.container.container import Container
+from nucleus.container.prepare import Gate, Prepared, prepare
 from nucleus.container.run import run_in_place
 from nucleus.launch import launcher as installed
 from nucleus.plan.schema import CHILD, MONITOR, WORKLOAD
@@ -277,3 +278,70 @@ def test_what_could_not_be_removed_at_the_end_is_removed_by(
         for known in inventory.list_containers(spec.state_root):
             inventory.remove(str(known["id"]), root=spec.state_root, force=False)
         assert aftermath.cgroups() + aftermath.things() == [], plan.steps[step].name
+
+
+def live_detached(spec: ContainerSpec) -> str:
+    """Create, start and wait for a detached container; the outcome in a word."""
+    try:
+        with bounded():
+            container = Container.create(spec)
+            container.start()
+            return f"exit {container.wait().exit_code}"
+    except TimeoutError:
+        return "hangs"
+    except LaunchError as error:
+        return f"failed at {error.step}: {error.opcode} errno {error.errno}"
+    except NucleusError as error:
+        return f"{type(error).__name__}"
+
+
+def expected_detached(action: str, step: int, plan: LaunchPlan, outcome: str) -> bool:
+    """Whether the outcome is one that this fault must have."""
+    spec = plan.steps[step].spec
+    if action == "error":
+        # Where no record can be written the next command can only say that nobody has written one.
+        return expected(action, step, plan, outcome) or (spec.name, outcome) == ("write-exit-record", "exit 137")
+    # Before its command was executed the start fails; afterwards the container was killed, or had just ended.
+    waiting = next(i for i, s in enumerate(plan.steps) if s.name == "await-proceed")
+    early = outcome in ("Conflict", "failed at -1:  errno 0", f"failed at {waiting}: await-proceed errno 3")
+    return early or outcome == "exit 137" or (outcome == "exit 7" and not certain(action, spec.actor))
+
+
+def truth_told(root: str) -> list[str]:
+    """What the next command says that is not so; then the container is removed."""
+    rows = inventory.list_containers(root)
+    found = [f"{row['status']} is said to be its state" for row in rows if row["status"] != "stopped"]
+    for row in rows:
+        inventory.remove(str(row["id"]), root=root, force=True)
+    return found
+
+
+@pytest.mark.parametrize("action", [action for action in ACTIONS if action != "kill Python"])
+def test_a_fault_at_any_step_of_a_detached_container_is_told_by_the_next_command(
+    action: str,
+    spec: ContainerSpec,
+    fault_launcher: FaultLauncher,
+    known_ids: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = spec.replace(rm=False, detach=True, detach_with="none")
+    prepared = prepare(kept, owner=2, gate=Gate())
+    plan = prepared.plan
+    prepared.discard()
+    assert plan is not None
+    aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
+    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
+    problems = []
+    for step, entry in enumerate(plan.steps):
+        where = f"step {step} {entry.name}"
+        endless = certain(action, entry.spec.actor) and entry.spec.phase_name != AFTERWARDS
+        with fault_launcher.fault(step, action):
+            outcome = live_detached(kept.replace(command=("/bin/sleep", "100")) if endless else kept)
+        if not expected_detached(action, step, plan, outcome):
+            problems.append(f"{where}: {outcome}")
+        problems += [f"{where}: process {name} is left" for name in aftermath.processes()]
+        problems += [f"{where}: {lie}" for lie in truth_told(spec.state_root)]
+        problems += [f"{where}: {left} is left" for left in aftermath.things() + aftermath.cgroups()]
+        if len(problems) > ENOUGH:
+            break
+    assert "\n".join(problems) == ""

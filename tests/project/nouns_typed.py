@@ -57,6 +57,7 @@ many lives at once leave nothing, and no state is unreadable meanwhile
     kernel/test_lifecycle.py::test_two_hundred_lives_sixteen_at_a_time_leave_nothing
     kernel/test_lifecycle.py::test_many_lives_at_once_while_others_look
 the next command tells the truth after kill -9
+    kernel/test_faults.py::test_a_fault_at_any_step_of_a_detached_container_is_told_by_the_next_command
     kernel/test_lifecycle.py::test_whoever_of_it_is_killed_the_next_command_tells_the_truth
     kernel/test_lifecycle.py::test_a_command_that_is_killed_while_it_creates_or_starts_leaves_a_state_that_is_true
 verb inspect

@@ -60,7 +60,7 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
         try:
             _await_gate(ours, prepared)
         except LaunchError:
-            prepared.discard()
+            _undo(prepared)
             raise
         try:
             sweep(prepared.store)
@@ -95,6 +95,18 @@ def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.
             prepared.discard()
             raise
     return ours
+
+
+def _undo(prepared: Prepared) -> None:
+    """Remove what a launcher that failed, or was killed, has left: as if it had never been asked for."""
+    state, record = prepared.state, prepared.record
+    assert state is not None and record is not None
+    try:
+        bury(prepared.store, prepared.id, state.fd, record.replace(remove=True))
+    except OSError:
+        pass  # a cgroup is still busy: the next sweep does it
+    finally:
+        prepared.close()
 
 
 def keep_plan(prepared: Prepared) -> None:
@@ -137,17 +149,27 @@ def start(handle: Handle) -> None:
     """
     try:
         with gate.Lock(handle.fd, gate.VERB_LOCK), gate.Lock(handle.fd, gate.WATCH_LOCK):
-            handle.refresh().require("start")
-            monitor = handle.open_monitor()
             try:
-                gate.tell(handle.fd, gate.GO)
-                _await_start(handle, monitor)
-            finally:
-                os.close(monitor)
+                _open_gate(handle)
+            except Conflict:
+                failed = failure_of(handle.refresh())
+                if failed is None:
+                    raise
+                raise failed from None  # while it waited: that is why nobody is there
             for name in (PLAN, ORIGINS):
                 forget(handle.fd, name)
     finally:
         _settle(handle)
+
+
+def _open_gate(handle: Handle) -> None:
+    handle.refresh().require("start")
+    monitor = handle.open_monitor()
+    try:
+        gate.tell(handle.fd, gate.GO)
+        _await_start(handle, monitor)
+    finally:
+        os.close(monitor)
 
 
 def _settle(handle: Handle) -> None:
