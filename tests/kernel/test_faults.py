@@ -300,7 +300,10 @@ def expected_detached(action: str, step: int, plan: LaunchPlan, outcome: str) ->
     spec = plan.steps[step].spec
     if action == "error":
         # Where no record can be written the next command can only say that nobody has written one.
-        return expected(action, step, plan, outcome) or (spec.name, outcome) == ("write-exit-record", "exit 137")
+        return expected(action, step, plan, outcome) or (spec.name, outcome) == (
+            "write-exit-record",
+            "exit 137",
+        )
     # Before its command was executed the start fails; afterwards the container was killed, or had just ended.
     waiting = next(i for i, s in enumerate(plan.steps) if s.name == "await-proceed")
     early = outcome in ("Conflict", "failed at -1:  errno 0", f"failed at {waiting}: await-proceed errno 3")
