@@ -110,6 +110,7 @@ def test_the_life_of_a_detached_container_is_told(boxes: Boxes) -> None:
     audit = boxes.folder / "audit.jsonl"
     assert boxes.cli("create", "--name", "job", "--audit-log", str(audit), "--", "sleep", "60").code == 0
     assert boxes.cli("start", "job").code == 0
+    assert boxes.cli("exec", "job", "--", "sh", "-c", "exit 6", "--token", "hunter2").code == 6
     assert boxes.cli("rename", "job", "work").code == 0
     assert boxes.cli("stop", "-t", "0", "work").code == 0
     assert boxes.cli("restart", "work").code == 0
@@ -118,11 +119,13 @@ def test_the_life_of_a_detached_container_is_told(boxes: Boxes) -> None:
     assert boxes.cli("rm", "work").code == 0
     told = [e["type"] for e in read_events(str(boxes.root))]
     assert told == [
-        "created", "started", "renamed", "stopping", "stopped", "created", "started", "restarted", "killed", "stopped",
-        "removed",
+        "created", "started", "exec", "renamed", "stopping", "stopped",
+        "created", "started", "restarted", "killed", "stopped", "removed",
     ]  # fmt: skip
     kinds = [json.loads(line)["type"] for line in audit.read_text().splitlines()]
+    assert "hunter2" not in audit.read_text()
     assert kinds == [
-        "container_start", "container_kill", "container_stop", "container_start", "container_kill", "container_stop",
+        "container_start", "container_exec", "container_kill", "container_stop",
+        "container_start", "container_kill", "container_stop",
         "container_remove",
     ]  # fmt: skip

@@ -21,7 +21,7 @@ Run a command in a running container: in its namespaces and cgroup, as its user,
   -e, --env KEY[=VALUE]     an environment variable beside the workload's; without a value it is copied
   --env-file FILE           environment variables from a file of KEY=VALUE lines
   -w, --workdir DIR         the working directory (default: the workload's, or / with -u)
-  -u, --user UID|NAME[:GID] another user of the container
+  -u, --user UID|NAME[:GID]  another user of the container
   -i, --interactive         pass the standard input on
   -t, --tty                 give the command a terminal of its own; with -i what is typed goes there
   --timeout TIME            end the command after this time, with exit code 124

@@ -20,6 +20,7 @@ from ..plan.limits import INFINITY
 from ..plan.workload import PATH, candidates
 from . import processes
 from .attached import OWNER_KILLS, checked, end_of, launch_beside
+from .events import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _F_GET_SEALS, _ALL_SEALS = 1034, 0xF
 _NS_GET_OWNER_UID = 0xB704
 _INIT_NAME = "nucleus-init\n"
+_MAX_PROGRAM = 400
 _WAIT_S = 10.0  # for a container that is just starting
 
 
@@ -45,6 +47,7 @@ class Wish(Value):
     directory   the working directory; "" for the workload's, and / for another user
     user, group a number or a name that the container knows; "" for the workload's
     console     rows and columns of a terminal of its own
+    told        it is an event and in the audit log; a probe at every interval is not
     own_group   a process group of its own: else it may read the caller's terminal, and cannot signal the workload
     """
 
@@ -56,6 +59,7 @@ class Wish(Value):
     console: tuple[int, int] | None = None
     own_group: bool = True
     timeout_ms: int = 0
+    told: bool = True
 
 
 class Entry:
@@ -220,6 +224,14 @@ def prepare_entry(
     try:
         for name in plan.slots:
             entry.slots.append(_open(name, handle, plan, variables, log, console))
+        if wish.told:
+            note(
+                handle.store,
+                running.record,
+                "exec",
+                command=wish.command,
+                program=wish.command[0][:_MAX_PROGRAM],
+            )
     except BaseException:
         entry.close()
         raise

@@ -7,6 +7,7 @@ from .audited import note_act
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ..launch.report import ExitRecord
@@ -22,23 +23,28 @@ _AUDITED = {
 }
 
 
-def note(store: Store, record: ContainerRecord | None, event: str, /, **details: Any) -> None:
+def note(
+    store: Store,
+    record: ContainerRecord | None,
+    event: str,
+    /,
+    *,
+    command: Sequence[str] = (),
+    **details: Any,
+) -> None:
     """It happened to that container, now: into the state root's log, the files of its own, and its audit log.
 
-    details: the fields that `observe.events.TYPES` has for this event, and no other.
+    command: for the audit log alone, which has no secrets of it
+    details: the fields that `observe.events.TYPES` has for this event, and no other
     """
     if record is None:
         return  # nothing is known of it, not even its name
-    if event == "exec":
-        from ..observe.redaction import redact
-
-        details = {**details, "command": redact(details["command"])}
     file = str(record.spec.get("events_jsonl") or "")
     emit(
         store.path, Subject(id=record.id, name=record.name, labels=record.labels, file=file), event, **details
     )
     if event in _AUDITED:
-        note_act(record, _AUDITED[event], details.get("command", ()))
+        note_act(record, _AUDITED[event], command)
 
 
 def note_end(store: Store, record: ContainerRecord, ended: ExitRecord) -> None:

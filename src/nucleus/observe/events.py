@@ -72,9 +72,8 @@ TYPES: dict[str, EventType] = {
         fields={"failures": ("int", "in a row"), "error": ("str", "why the last one failed")},
     ),
     "exec": EventType(
-        meaning="a command was started inside", fields={"command": ("list", "its words, without secrets")}
+        meaning="somebody starts a command inside", fields={"program": ("str", "the first word of the command")}
     ),
-    "exec-ended": EventType(meaning="that command ended", fields={"exit_code": ("int", "its exit code")}),
     "attached": EventType(meaning="a terminal was attached"),
     "detached": EventType(meaning="it was detached again"),
     "paused": EventType(meaning="its processes were frozen"),
