@@ -73,6 +73,10 @@ verb completion
     project/test_completion.py::test_the_names_of_containers_are_answered_at_once
 verb logs
     unit/cli/test_logs_verb.py::test_what_was_kept_is_printed
+verb workspace
+    kernel/test_workspace_copy.py::test_after_a_kill_the_changes_are_pending_and_can_be_seen_and_applied
+    kernel/test_workspace_copy.py::test_a_killed_monitor_leaves_the_changes_pending_and_discard_throws_them_away
+    kernel/test_workspace_copy.py::test_a_tree_without_end_is_refused_whole_and_can_be_thrown_away
 verb stats
     kernel/test_live_limits.py::test_limits_and_counters_are_those_of_the_kernel
     unit/cgroup/test_cgroup_stats.py::test_v1_is_read_back_as_the_same_kind_of_numbers
@@ -163,6 +167,11 @@ option --workspace
     kernel/test_files.py::test_what_the_workload_writes_belongs_to_the_workspace_s_owner
 option --workspace-mode
     kernel/test_files.py::test_a_read_only_workspace_stays_as_it_is
+    kernel/test_workspace_copy.py::test_changes_arrive_at_the_end_and_not_before
+    kernel/test_workspace_copy.py::test_a_file_changed_on_both_sides_is_kept_beside_and_the_exit_code_is_125
+    kernel/test_workspace_copy.py::test_links_made_inside_lead_nobody_out
+    kernel/test_workspace_merge.py::test_any_two_histories_merge_as_promised
+    kernel/test_workspace_merge.py::test_killed_before_any_step_and_done_again_it_comes_to_the_same_end
 option --workspace-exec
     kernel/test_files.py::test_programs_of_the_workspace_run_unless_that_was_refused
 option --allow-workspace-config

@@ -24,6 +24,10 @@ def main(argv: list[str]) -> int:
             return create(spec, go=True)
         if spec.tty and not spec.console_socket:
             return _with_terminal(spec)
+        if spec.copies_workspace:
+            from ..container.workspace_run import run_staying
+
+            return run_staying(spec)
         from ..container.run import run_in_place
 
         run_in_place(spec)

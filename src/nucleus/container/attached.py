@@ -40,9 +40,13 @@ def run_attached(prepared: Prepared, stdin: bytes | None = None, on_data: OnData
         prepared.discard()
         raise
     watched = launch_beside(
-        prepared, stdin, on_data, meanwhile=lambda: _meanwhile(prepared), undo=prepared.discard
+        prepared, stdin, on_data, meanwhile=lambda: meanwhile(prepared), undo=prepared.discard
     )
     assert prepared.plan is not None and prepared.record is not None
+    if prepared.record.spec.get("workspace_mode") == "copy-in-out":
+        from .workspace_run import settled
+
+        return settled(prepared, watched)[0]
     return end_of(watched, prepared.plan, prepared.record)
 
 
@@ -116,7 +120,7 @@ def _input(stdin: bytes | None) -> int:
     return source
 
 
-def _meanwhile(prepared: Prepared) -> None:
+def meanwhile(prepared: Prepared) -> None:
     """What nobody needs before the workload runs; a state root in disorder ends no healthy container."""
     try:
         sweep(prepared.store)

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from errno import ENOSPC
 from stat import S_ISDIR, S_ISREG
 
 from ..base.errors import Conflict, HostUnsupported, SpecError
+from .file_copy import copy_content
 
 MAX_DEPTH = 128
 # What stays free where state lies: a sparse file costs its author nothing, its copy may fill the memory behind /run.
@@ -127,7 +127,7 @@ def _copy(source: int, destination: int, path: str, depth: int) -> int:
     return copied
 
 
-def _require_room(destination: int, size: int) -> None:
+def require_room(destination: int, size: int) -> None:
     """Raises OSError(ENOSPC) where the copy would take what others need."""
     disk = os.fstatvfs(destination)
     spared = min(disk.f_blocks // 10 * disk.f_frsize, _SPARED_BYTES)
@@ -153,14 +153,14 @@ def _copy_directory(source: int, destination: int, name: str, path: str, depth: 
 def _copy_file(source: int, destination: int, name: str, mode: int, path: str) -> int:
     try:
         reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=source)
-        with os.fdopen(reader, "rb") as old:
-            _require_room(destination, os.fstat(reader).st_size)
+        with os.fdopen(reader, "rb"):
+            require_room(destination, os.fstat(reader).st_size)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             # Readable for the workload, whose id is another one; never setuid.
             with os.fdopen(os.open(name, flags, 0o644 | mode & 0o111, dir_fd=destination), "wb") as new:
                 os.fchmod(new.fileno(), 0o644 | (0o111 if mode & 0o100 else 0))
-                shutil.copyfileobj(old, new, 1 << 20)
-                return new.tell()
+                copy_content(reader, new.fileno())
+                return os.fstat(new.fileno()).st_size
     except OSError as error:
         raise HostUnsupported(
             f"cannot copy the context: {(error.strerror or '').lower()}",

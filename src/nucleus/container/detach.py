@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 from struct import error as StructError
 
-from ..base.errors import Conflict, LaunchError, NotFound, NucleusError
+from ..base.errors import Conflict, LaunchError, NotFound, NucleusError, SpecError
 from ..launch import launcher, log_writer, report, supervise
 from ..plan.encode import decode
 from ..state import gate
@@ -44,6 +44,12 @@ _LOCK_WAIT_S = 1.0
 
 def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
     """Make a container that waits for `start`; returns its id.  Raises NucleusError; nothing is left behind then."""
+    if spec.copies_workspace:
+        raise SpecError(
+            "a copy of the workspace needs somebody who stays and applies it",
+            where="--workspace-mode copy-in-out",
+            remedy="use nucleus run without -d, or --workspace-mode bind-rw",
+        )
     from . import systemd
 
     who = systemd.manager(spec, warm.facts.get() if warm else facts_for(spec))

@@ -98,6 +98,14 @@ def _lost() -> ExitRecord:
     )  # fmt: skip
 
 
+def refuse_pending(handle: Handle) -> None:
+    """Removing a container must not throw away what its run made in a copy of the workspace.  Raises Conflict."""
+    if handle.record is not None and handle.record.spec.get("workspace_mode") == "copy-in-out":
+        from .workspace_outcome import refuse_pending as refuse
+
+        refuse(handle)
+
+
 def remove(handle: Handle, *, force: bool) -> None:
     """Remove an ended container, with `force` a living one too.  Raises Conflict."""
     if force:
@@ -111,6 +119,8 @@ def remove(handle: Handle, *, force: bool) -> None:
             raise Conflict(f"container {handle.name} is in use", where="nucleus rm", remedy="try again")
         time.sleep(_LOOK_S)
     handle.refresh()
+    if not force:
+        refuse_pending(handle)
     if not settled(read_file(handle.fd, "exit") or b""):
         bury(handle.store, handle.id, handle.fd, handle.record)
     remove_directory(handle.store, handle.id, handle.record)

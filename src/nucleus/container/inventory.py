@@ -71,6 +71,10 @@ def inspect(reference: str, root: str) -> dict[str, Any]:
                 from .live import measured_or_none
 
                 known["live"] = measured_or_none(handle)
+            if known.get("spec", {}).get("workspace_mode") == "copy-in-out":
+                from .workspace_outcome import state
+
+                known["workspace"] = state(handle.fd)
             return known
     finally:
         store.close()

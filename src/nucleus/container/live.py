@@ -13,6 +13,7 @@ from ..base.value import Value
 from ..cgroup.change import change
 from ..cgroup.limits import Limits
 from ..cgroup.stats import Cgroups, Measured, measure
+from ..state import gate
 from ..state.store import write_file
 from . import processes
 from .events import note
@@ -79,7 +80,7 @@ def update(handle: Handle, wanted: dict[str, object]) -> Held:
 
     wanted   fields of the spec, parsed.  Raises SpecError, Conflict, HostUnsupported.
     """
-    with _VerbLock(handle.fd):
+    with gate.Lock(handle.fd, gate.VERB_LOCK):
         handle.refresh()
         handle.require("update")
         record = _alive(handle, "update")
@@ -192,22 +193,3 @@ def _look(pid: int) -> Process | None:
         start_ticks=int(after[19]),
         command="".join(c if c.isprintable() else "?" for c in text or f"[{status.get('Name', '?')}]"),
     )
-
-
-class _VerbLock:
-    """verb.lock of a container's directory: one verb at a time changes a living container."""
-
-    __slots__ = ("_directory", "_fd")
-
-    def __init__(self, directory: int) -> None:
-        self._directory, self._fd = directory, -1
-
-    def __enter__(self) -> None:
-        import fcntl
-
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open("verb.lock", flags, 0o600, dir_fd=self._directory)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)

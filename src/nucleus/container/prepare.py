@@ -157,8 +157,7 @@ def _fill(
     facts = warm.facts.get() if warm else facts_for(spec)
     _refuse_missing_layers(spec, facts)
     finder = SourceFinder()
-    volumes = volume_sources(spec, finder)
-    refuse_state_root(volumes, prepared.store.path)
+    volumes = _volumes(prepared, spec, finder)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     _refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
@@ -168,7 +167,7 @@ def _fill(
     state = _take_place(prepared, spec)
     # From here on `discard` gives the name back.
     prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
-    volumes += _context(prepared, spec, finder)
+    volumes = _staged(volumes, prepared, spec, finder) + _context(prepared, spec, finder)
     variables = environment(spec)
     workdir = spec.workdir
     if not spec.wrote("workdir") and not spec.workspace:
@@ -181,20 +180,14 @@ def _fill(
         volumes=volumes,
         protected=protected_paths(spec, volumes),
         secrets=tuple([s.target for s in spec.secrets]),
-        cgroups=tuple([
-            CgroupParent(
-                version=d.version, controllers=d.controllers, slot=f"cgroup:{n}",
-                writes=limit_plan.writes_for(d.controllers),
-            )
-            for n, (d, _) in enumerate(parents)
-        ]),
+        cgroups=_cgroup_parents(limit_plan, prepared.parents),
         hostname=spec.hostname or spec.name or prepared.id[:12],
         resolv_conf=_resolv_conf(spec, finder),
         candidates=candidates(spec.command[0], variables.get("PATH", PATH), workdir),
         reporter=reporter,
         owner=owner,
         console=console if spec.tty else None,
-        keep_record=not spec.rm,
+        keep_record=not spec.rm or spec.copies_workspace,
         gated=prepared.gate is not None,
         degraded=spec.degraded,
     )  # fmt: skip
@@ -352,7 +345,7 @@ def _record(
         creator_uid=os.geteuid(),
         boot_id=facts.boot_id,
         pid_namespace=facts.pid_namespace,
-        remove=spec.rm,
+        remove=spec.rm and not spec.copies_workspace,  # whoever settles the copy removes it
         mode=spec.mode,
         network=spec.network,
         rootless=not who.privileged,
@@ -375,6 +368,46 @@ def _record(
         gated=prepared.gate is not None,
         detached=prepared.gate.detached if prepared.gate else "",
     )
+
+
+def _cgroup_parents(limit_plan: LimitPlan, parents: tuple[CgroupDirectory, ...]) -> tuple[CgroupParent, ...]:
+    return tuple([
+        CgroupParent(
+            version=d.version, controllers=d.controllers, slot=f"cgroup:{n}",
+            writes=limit_plan.writes_for(d.controllers),
+        )
+        for n, d in enumerate(parents)
+    ])  # fmt: skip
+
+
+def _volumes(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:
+    """Workspace and volumes.  A copy will lie among the containers: that file system decides what can be mounted."""
+    volumes = volume_sources(spec, finder)
+    refuse_state_root(volumes, prepared.store.path)
+    if not spec.copies_workspace:
+        return volumes
+    containers = finder.find(f"{prepared.store.path}/containers", "--root", directory=True)
+    return tuple([
+        v.replace(source=v.source.replace(idmap=containers.idmap)) if v.origin == "workspace" else v
+        for v in volumes
+    ])  # fmt: skip
+
+
+def _staged(
+    volumes: tuple[VolumeSource, ...], prepared: Prepared, spec: ContainerSpec, finder: SourceFinder
+) -> tuple[VolumeSource, ...]:
+    """With copy-in-out the workspace is copied, and the copy takes its place."""
+    if not spec.copies_workspace:
+        return volumes
+    from .workspace_copy import FOLDER, STAGE, copy_in
+
+    assert prepared.state is not None
+    (workspace,) = [v for v in volumes if v.origin == "workspace"]
+    copy_in(prepared.state.fd, workspace.source)
+    root = os.path.realpath(prepared.store.path)
+    place = f"{root}/containers/{prepared.id}/{FOLDER}/{STAGE}"
+    copied = workspace.replace(source=finder.find(place, "--workspace", directory=True))
+    return tuple([copied if v is workspace else v for v in volumes])
 
 
 def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:

@@ -156,6 +156,12 @@ def _spec(document: dict[str, Any]) -> ContainerSpec:
         raise SpecError(
             "a saved plan waits for its command", where="$.detach", remedy="use nucleus.Container.run"
         )
+    if spec.copies_workspace:
+        raise SpecError(
+            "a copy is made for one container",
+            where="$.workspace_mode",
+            remedy="use workspace_mode bind-rw",
+        )
     return spec.replace(rm=True, hostname=spec.hostname or spec.name or _HOSTNAME)
 
 

@@ -182,11 +182,66 @@ def remove_directory(store: Store, container_id: str, record: ContainerRecord | 
 
 
 def remove_tree(parent: int, name: str) -> None:
-    """Remove a tree by descriptors, never following a link; it is no error when it is gone."""
+    """Remove a tree by descriptors, never following a link; it is no error when it is gone.
+
+    A workload may have left any number of directories in one another, and none of them readable.
+    """
     import shutil
 
     try:
         os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return
-    shutil.rmtree(name, dir_fd=parent)
+    try:
+        shutil.rmtree(name, dir_fd=parent)
+    except (RecursionError, OSError):
+        _remove_flattened(parent, name)
+
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _remove_flattened(parent: int, name: str) -> None:
+    """Directories are moved to the top before they are emptied: two descriptors are enough for any depth."""
+    top = _open_to_empty(parent, name)
+    moved = 0
+    try:
+        while names := os.listdir(top):
+            for entry in names:
+                try:
+                    os.unlink(entry, dir_fd=top)
+                    continue
+                except (IsADirectoryError, PermissionError):
+                    pass  # a directory: EISDIR on Linux, EPERM by POSIX
+                below = _open_to_empty(top, entry)
+                try:
+                    for child in os.listdir(below):
+                        try:
+                            os.unlink(child, dir_fd=below)
+                        except (IsADirectoryError, PermissionError):
+                            os.close(_open_to_empty(below, child))  # moving it rewrites its ".."
+                            os.rename(child, f".{moved}", src_dir_fd=below, dst_dir_fd=top)
+                            moved += 1
+                finally:
+                    os.close(below)
+                os.rmdir(entry, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _open_to_empty(parent: int, name: str) -> int:
+    """A directory, with the right to read, search and write for its owner."""
+    try:
+        fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+    except PermissionError:
+        # It is one (unlink said so), and whoever could exchange it for a link is dead.
+        os.chmod(name, 0o700, dir_fd=parent)
+        fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+    try:
+        if os.fstat(fd).st_mode & 0o700 != 0o700:
+            os.fchmod(fd, 0o700)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

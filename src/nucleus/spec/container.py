@@ -91,6 +91,11 @@ class ContainerSpec(Value):
     seccomp_allow: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()  # layers that may be missing
 
+    @property
+    def copies_workspace(self) -> bool:
+        """Does the workload work on a copy, whose changes are applied afterwards?"""
+        return self.workspace_mode == "copy-in-out"
+
     def wrote(self, key: str) -> bool:
         """Whether somebody wrote that option, so that it must hold as written."""
         return key in self.explicit

@@ -37,7 +37,7 @@ def _joined(spec: ContainerSpec, found: dict[str, Any]) -> dict[str, Any]:
     if spec.group and spec.user and "group" not in spec.explicit:
         found["user"] = f"{spec.user}:{found.pop('group')}"
     if spec.workspace.endswith((":ro", ":rw")):
-        found["workspace"] = f"{spec.workspace}:{spec.workspace_mode.removeprefix('bind-')}"
+        found["workspace"] = f"{spec.workspace}:{'ro' if spec.workspace_mode == 'bind-ro' else 'rw'}"
     return found
 
 

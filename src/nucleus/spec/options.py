@@ -239,8 +239,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="workspace_mode", field="workspace_mode", kind="choice", group="files", metavar="MODE",
-        default="bind-rw", choices=("bind-rw", "bind-ro"), later=("copy-in-out",), example="bind-ro",
-        help="writable in place, or read-only",
+        default="bind-rw", choices=("bind-rw", "bind-ro", "copy-in-out"), example="bind-ro",
+        help="writable in place, read-only, or a copy whose changes are applied at the end where nobody else "
+        "changed the same",
     ),
     Option(
         key="workspace_exec", field="workspace_exec", kind="flag", group="files", default="true",

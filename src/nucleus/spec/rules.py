@@ -114,11 +114,27 @@ def overlay_needs_a_rootfs(spec: ContainerSpec, where: _Where) -> Iterator[Probl
         )
 
 
+def a_copy_is_applied_by_who_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """copy-in-out needs the command itself at the end, with plain streams."""
+    for key, wanted in (("detach", spec.detach), ("tty", spec.tty), ("console_socket", spec.console_socket)):
+        if spec.copies_workspace and wanted:
+            yield _problem(
+                where[key],
+                "does not go with --workspace-mode copy-in-out: the command itself applies the changes",
+                "leave it away, or use --workspace-mode bind-rw",
+            )
+
+
 # Option → (its field, the value that takes something of the sandbox away, what).
 _WEAKER = {
     "proc_rw": ("proc_rw", True, "a writable /proc"),
     "disable_cgroup_namespace": ("disable_cgroup_namespace", True, "the host's cgroup path"),
     "rootfs_mode": ("rootfs_mode", "overlay", "a writable root file system"),
+    "allow_workspace_config": (
+        "allow_workspace_config",
+        True,
+        "changes to files that configure the host's tools",
+    ),
 }
 
 
@@ -266,6 +282,7 @@ RULES = (
     needs_a_context,
     overlay_needs_a_rootfs,
     strict_modes_stay_strict,
+    a_copy_is_applied_by_who_stays,
     host_network_is_agreed,
     memory_limits_agree,
     locked_memory_is_set_once,

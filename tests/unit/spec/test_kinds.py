@@ -126,7 +126,7 @@ def test_a_value_is_parsed_once_into_its_unit(options: dict[str, object], field:
         ({"allow_degraded_security": ["landlok"]}, "not a layer"),
         ({"service_mode": "production"}, "not in this release"),
         ({"service_mode": "strict-agent"}, "not in this release"),
-        ({"workspace": "/w", "workspace_mode": "copy-in-out"}, "not in this release"),
+        ({"workspace": "/w", "workspace_mode": "copy"}, "none of its values"),
         ({"network": "bridge"}, "not in this release"),
         ({"network": "hots"}, "none of its values"),
         ({"rootfs": ""}, "empty"),

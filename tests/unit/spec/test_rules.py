@@ -30,6 +30,12 @@ from nucleus.spec.rules import check
             "may change at any time",
         ),
         ({"rootfs_mode": "overlay"}, "rootfs_mode", "without --rootfs"),
+        (
+            {"workspace": "w", "workspace_mode": "copy-in-out", "detach": True},
+            "detach",
+            "applies the changes",
+        ),
+        ({"workspace": "w", "workspace_mode": "copy-in-out", "tty": True}, "tty", "applies the changes"),
         ({"network": "host"}, "network", "--allow-host-network"),
         ({"allow_host_network": True}, "allow_host_network", "without --network host"),
         ({"memory": "1G", "memory_high": "2G"}, "memory_high", "above --memory"),
