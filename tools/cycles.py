@@ -1,4 +1,4 @@
-"""Whole lives of containers, many at once: create, start, stop, remove.  Nothing may be left, and no state unreadable.
+"""Whole lives of containers, many at once: create, start, exec, stop, remove.  Nothing may be left, and no state unreadable.
 
     tools/cycles.py --count 2000 --by-command 100 --at-once 16 --seed 1
 
@@ -62,6 +62,7 @@ class Cycles:
         rm = number in self.removed_at_end
         container = Container.create(list(COMMAND), root=self.root, name=f"life-{number}", rm=rm)
         container.start()
+        container.exec(["true"], check=True)
         container.stop(grace_s=0)
         if not rm:
             container.remove()
@@ -71,6 +72,7 @@ class Cycles:
         name, rm = f"life-{number}", number in self.removed_at_end
         self._run("create", "--name", name, *(["--rm"] if rm else []), "--", *COMMAND)
         self._run("start", name)
+        self._run("exec", name, "--", "true")
         self._run("stop", "-t", "0", name)
         if not rm:
             self._run("rm", name)

@@ -6,6 +6,7 @@ Each call finds the container anew, so a Container may be kept, copied, and made
 from __future__ import annotations
 
 from ..base.errors import SpecError
+from ..base.units import parse_duration
 from ..spec import rules
 from ..spec.container import ContainerSpec
 from ..spec.parse import from_mapping
@@ -16,7 +17,7 @@ from .warm import WARM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     from ..observe.logs import LogLine
@@ -126,6 +127,25 @@ class Container:
                 yield from container_logs(handle, wish, follow=follow)
         finally:
             store.close()
+
+    def exec(
+        self, command: Sequence[str], *, stdin: bytes | None = None, check: bool = False,
+        env: Mapping[str, str] | None = None, workdir: str = "", user: str = "", timeout: str = "",
+    ) -> Result:  # fmt: skip
+        """Run a command inside, under the same lockdown, and wait for it.  It ends with this process at the latest.
+
+        env is added to the workload's; workdir, user and timeout are as for `nucleus exec`.
+        Raises Conflict where the container does not run, LaunchError where it cannot be entered.
+        """
+        from .enter import run_inside
+
+        name, _, group = user.partition(":")
+        return self._with(
+            lambda handle: run_inside(
+                handle, command, stdin=stdin, check=check, env=tuple((env or {}).items()), directory=workdir,
+                user=name, group=group, timeout_ms=parse_duration(timeout) if timeout else 0,
+            )
+        )  # fmt: skip
 
     def pause(self) -> None:
         """Stop all its processes where they are."""
