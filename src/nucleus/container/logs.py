@@ -35,7 +35,7 @@ def container_logs(
         from ..observe.journal import read_journal
 
         return read_journal(
-            unit, wish or Selection(), follow=follow, user=bool(handle.record and handle.record.rootless),
+            unit, wish or Selection(), follow=follow, uid=handle.record.creator_uid if handle.record else 0,
             has_ended=lambda: handle.refresh().status not in lifecycle.ALIVE,
         )  # fmt: skip
     if not has_log(handle.fd) and handle.status not in _STARTING:

@@ -20,6 +20,7 @@ from ..spec.options import OPTIONS
 from ..state import gate
 from ..state.store import StateDirectory, read_file, write_file
 from . import detach, lifecycle, stored
+from .audited import note_start
 from .handle import Handle
 from .prepare import Gate, open_store, prepare
 from .sweep import remove_directory
@@ -199,6 +200,7 @@ def _become_launcher(store: Store, container_id: str) -> None:
     prepared = prepare(spec.replace(name=name, state_root=store.path), gate=again, reporter=reporter)
     try:
         detach.keep_plan(prepared)
+        note_start(prepared)
         tell_manager("READY=1")
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)
     except BaseException:

@@ -24,14 +24,16 @@ _POLL_S = 0.2
 _CHUNK = 1 << 16
 
 
-def command(unit: str, wish: Selection, *, follow: bool, user: bool) -> list[str]:
-    """The words of journalctl for a unit of the system's or the user's manager.
+def command(unit: str, wish: Selection, *, follow: bool, uid: int) -> list[str]:
+    """The words of journalctl for a unit of the system's manager, or of the manager of that user where it is not 0.
 
     `--until` beside following is kept by `read_journal`: journalctl would refuse the two together.
     """
+    # Fields, and not --user-unit: root reads what a user's manager started, too.
+    whose = [f"_SYSTEMD_USER_UNIT={unit}", f"_UID={uid}"] if uid else [f"--unit={unit}"]
     words = [
         PROGRAM,
-        f"--{'user-' if user else ''}unit={unit}",
+        *whose,
         "--no-pager",
         "--quiet",
         "--output=json",
@@ -63,7 +65,7 @@ def line_of(entry: dict[str, Any]) -> LogLine | None:
 
 
 def read_journal(
-    unit: str, wish: Selection, *, follow: bool, user: bool, has_ended: Callable[[], bool]
+    unit: str, wish: Selection, *, follow: bool, uid: int, has_ended: Callable[[], bool]
 ) -> Iterator[LogLine]:
     """The lines of a unit; with `follow` also those to come, until the container has ended.
 
@@ -76,7 +78,7 @@ def read_journal(
         )  # fmt: skip
     try:
         process = subprocess.Popen(
-            command(unit, wish, follow=follow, user=user), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command(unit, wish, follow=follow, uid=uid), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"} | _bus(),
         )  # fmt: skip
     except OSError as error:

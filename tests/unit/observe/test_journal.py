@@ -34,15 +34,15 @@ def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_asked_is_what_was_wanted() -> None:
     wish = Selection(since_ns=1_500_000_001, until_ns=2_000_000_000, tail=5)
-    words = command(UNIT, wish, follow=False, user=False)
+    words = command(UNIT, wish, follow=False, uid=0)
     assert words[0] == "/usr/bin/journalctl" and f"--unit={UNIT}" in words
     assert {"--since=@1.500000", "--until=@2.000000", "--lines=5"} <= set(words)
-    follow = command(UNIT, Selection(), follow=True, user=True)
-    assert {f"--user-unit={UNIT}", "--follow", "--no-tail"} <= set(follow)
+    follow = command(UNIT, Selection(), follow=True, uid=1000)
+    assert {f"_SYSTEMD_USER_UNIT={UNIT}", "_UID=1000", "--follow", "--no-tail"} <= set(follow)
 
 
 def test_lines_of_the_container_come_and_those_of_systemd_do_not(journalctl: Path) -> None:
-    lines = list(read_journal(UNIT, Selection(), follow=False, user=False, has_ended=lambda: True))
+    lines = list(read_journal(UNIT, Selection(), follow=False, uid=0, has_ended=lambda: True))
     assert lines == [
         LogLine(time_ns=1_000_000_000, stream="stdout", data=b"one\n"),
         LogLine(time_ns=2_000_000_000, stream="stdout", data=b"\xff\0A\n"),
@@ -58,26 +58,22 @@ def test_following_ends_with_the_container(journalctl: Path, monkeypatch: pytest
         asked.append(True)
         return len(asked) > 2
 
-    lines = list(read_journal(UNIT, Selection(), follow=True, user=False, has_ended=has_ended))
+    lines = list(read_journal(UNIT, Selection(), follow=True, uid=0, has_ended=has_ended))
     assert len(lines) == 2 and len(asked) == 3
 
 
 def test_following_stops_at_the_time_that_was_given(journalctl: Path) -> None:
     wish = Selection(until_ns=1_500_000_000)
-    lines = list(read_journal(UNIT, wish, follow=True, user=False, has_ended=lambda: False))
+    lines = list(read_journal(UNIT, wish, follow=True, uid=0, has_ended=lambda: False))
     assert [line.data for line in lines] == [b"one\n"]
 
 
 def test_one_stream_alone_is_refused_since_the_journal_mixes_them() -> None:
     with pytest.raises(SpecError, match="apart"):
-        list(
-            read_journal(
-                UNIT, Selection(streams=("stdout",)), follow=False, user=False, has_ended=lambda: True
-            )
-        )
+        list(read_journal(UNIT, Selection(streams=("stdout",)), follow=False, uid=0, has_ended=lambda: True))
 
 
 def test_a_machine_without_journalctl_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "PROGRAM", "/nonexistent/journalctl")
     with pytest.raises(HostUnsupported, match="journalctl"):
-        list(read_journal(UNIT, Selection(), follow=False, user=False, has_ended=lambda: True))
+        list(read_journal(UNIT, Selection(), follow=False, uid=0, has_ended=lambda: True))
