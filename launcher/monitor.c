@@ -100,6 +100,17 @@ static void forward_signal(struct env *env, struct wait_state *state)
 		stop_self(env);
 }
 
+/* What joined takes its process group along: no init of its own ends what it has started. */
+static void kill_tree(struct env *env)
+{
+	int pid = env->child_pid;
+
+	/* Not reaped yet, so the number is nobody else's. */
+	if (env->plan->kind == KIND_JOIN && pid > 0 && K(__NR_getpgid, pid) == pid)
+		(void)K(__NR_kill, -pid, SIGKILL);
+	(void)kill_by(env->child_pidfd, SIGKILL);
+}
+
 static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
 {
 	u8 message[2];
@@ -114,7 +125,7 @@ static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
 	state->owner_open = false;
 	if (on_loss == 1) {
 		env->exit_flags |= EXIT_OWNER_LOST;
-		(void)kill_by(env->child_pidfd, SIGKILL);
+		kill_tree(env);
 	}
 }
 
@@ -123,7 +134,7 @@ static void deadline_passed(struct env *env, struct wait_state *state)
 	if (!state->timed_out && state->grace_ns && !kill_workload(env, state, state->stop_signal)) {
 		state->deadline_ns = clock_ns(1) + state->grace_ns;
 	} else {
-		(void)kill_by(env->child_pidfd, SIGKILL);
+		kill_tree(env);
 		state->deadline_ns = NONE;
 	}
 	state->timed_out = true;

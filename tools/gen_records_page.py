@@ -15,6 +15,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 import record_meanings as meanings  # noqa: E402
 
 from nucleus.base.value import Value  # noqa: E402
+from nucleus.container.supervision import Supervision  # noqa: E402
 from nucleus.launch import report  # noqa: E402
 from nucleus.observe import audit, events, frames, logs  # noqa: E402
 from nucleus.state.record import ContainerRecord  # noqa: E402
@@ -36,6 +37,7 @@ Times are nanoseconds since the epoch. A line of JSON is one object, written at 
 | `containers/ID/init` | [its processes](#init) | launcher |
 | `containers/ID/started` | [the start](#started), where it was created to wait for one | launcher |
 | `containers/ID/exit` | [the end](#exit); mode 0400 when nothing is left to clean up | launcher, sweep |
+| `containers/ID/supervisor.json` | [health, readiness, restarts](#supervisorjson), where it is supervised | supervisor |
 | `containers/ID/log`, `log.1`, … | [what it printed](#log), of detached containers | log writer |
 | `--events-jsonl FILE`, `--events-fd N` | [events](#events) of this container | launcher, verbs |
 | `--audit-log FILE` | [audit records](#audit-log) | who starts it, launcher, verbs |
@@ -109,6 +111,9 @@ Fields that do not belong to a type, or are empty, are left out.
 ## state.json
 
 {fields(ContainerRecord, meanings.CONTAINER)}
+## supervisor.json
+
+{fields(Supervision, meanings.SUPERVISION)}
 ## init
 
 {report.INIT.size} bytes, little-endian: the word `NUCINIT` and a NUL, then, as

@@ -34,6 +34,19 @@ CONTAINER = {
     "gated": "it was created to wait for `start`",
     "detached": "empty in the foreground; `none` in a session of its own; else the systemd unit",
 }
+SUPERVISION = {
+    "version": "of this form; a record of another one is not read",
+    "phase": "created, running, pausing before the next start, or ended: no start follows",
+    "pid": "the supervisor's",
+    "health": "starting, healthy or unhealthy; empty without a health check, and between two lives",
+    "failures": "health checks that failed in a row",
+    "health_error": "why the last health check failed",
+    "ready": "its readiness probe has succeeded, or it runs and has none",
+    "ready_error": "why readiness was given up",
+    "restarts": "starts after the first",
+    "next_start_ns": "when the pause is over; 0 while it runs",
+    "ends": "its last ten ends, the newest last: exit_code, signal, reason, error, started_ns, finished_ns",
+}
 INIT = {
     "monitor_pid": "the process that waits for the end, outside",
     "init_pid": "the container's pid 1, as its creator sees it",

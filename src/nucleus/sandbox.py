@@ -54,6 +54,10 @@ def run(
         raise SpecError(
             "run waits for the command", where="detach", remedy="use nucleus.Container.run, or leave it away"
         )
+    if wanted.supervised or wanted.cidfile:
+        from .container.supervised import refuse
+
+        refuse()
     prepared = prepare(wanted.replace(rm=True), owner=OWNER_KILLS, warm=WARM)
     if not isinstance(spec, ContainerSpec):
         WARM.learn(options, wanted.replace(rm=True), prepared)

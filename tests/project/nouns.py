@@ -13,6 +13,7 @@ import ast
 from pathlib import Path
 
 from nouns_inside import TABLE as INSIDE
+from nouns_supervision import TABLE as SUPERVISION
 from nouns_typed import TABLE as TYPED
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -245,7 +246,7 @@ def nouns() -> dict[str, tuple[str, ...]]:
     """Noun → its tests."""
     found: dict[str, list[str]] = {}
     noun = ""
-    for line in (TABLE + INSIDE + TYPED).splitlines():
+    for line in (TABLE + INSIDE + SUPERVISION + TYPED).splitlines():
         if line.startswith("    "):
             found[noun].append(line.strip())
         elif line and not line.startswith("#"):

@@ -46,7 +46,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "help": ("help", "show help for a verb"),
 }
 # Verbs that nucleus calls itself by: in no list, and without help.
-INTERNAL = {"in-unit": "in_unit"}
+INTERNAL = {"in-unit": "in_unit", "supervise": "supervise"}
 # Other words for a verb.
 ALIASES = {"ls": "ps", "list": "ps", "delete": "rm"}
 _GLOBAL = ("--root", "--log", "--log-format")

@@ -72,9 +72,10 @@ def main(argv: list[str]) -> int:
 
 
 def _status(row: Mapping[str, Any]) -> str:
-    """The state; of what has ended, the exit code and why: exit, signal, oom, timeout, host-kill, failed …"""
+    """The state and the health; of what has ended, the exit code and why: exit, signal, oom, timeout, health …"""
     if row["status"] != "stopped":
-        return str(row["status"])
+        health = f" ({row['health']})" if row.get("health") and row["status"] == "running" else ""
+        return f"{row['status']}{health}"
     return f"exited {row['exit_code']} ({row['reason']})"
 
 

@@ -22,6 +22,8 @@ def main(argv: list[str]) -> int:
             from .create import create
 
             return create(spec, go=True)
+        if spec.supervised:
+            return _supervise(spec)
         if spec.tty and not spec.console_socket:
             return _with_terminal(spec)
         if spec.copies_workspace:
@@ -46,3 +48,23 @@ def _with_terminal(spec: ContainerSpec) -> int:
     return report(
         ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path
     )
+
+
+def _supervise(spec: ContainerSpec) -> int:
+    """Stay beside the container; the exit code of its last life."""
+    from ..container.run import refuse_directory_streams, refuse_unusable_channels
+    from ..container.supervisor import Supervisor
+    from ..launch.signals import Signals
+    from .reporter import report
+
+    refuse_directory_streams()
+    refuse_unusable_channels(spec)
+    with Signals() as signals:
+        supervisor = Supervisor(spec, signals, streams=(0, 1, 2))
+        supervisor.create()
+        supervisor.life.proceed()
+        ended = supervisor.run()
+    if ended is None or supervisor.reason:
+        raise supervisor.unwell()
+    plan = supervisor.life.plan
+    return report(ended, plan, [s.origin for s in plan.steps], spec.log_format, spec.log_path)

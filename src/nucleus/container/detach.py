@@ -50,6 +50,22 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
             where="--workspace-mode copy-in-out",
             remedy="use nucleus run without -d, or --workspace-mode bind-rw",
         )
+    spec = spec.replace(detach=True)
+    if not spec.cidfile and not spec.pid_file:
+        return _create(spec, warm)
+    from . import idfiles
+
+    idfiles.refuse_taken(spec.cidfile)
+    container_id = _create(spec, warm)
+    idfiles.tell(spec, container_id)
+    return container_id
+
+
+def _create(spec: ContainerSpec, warm: Warm | None) -> str:
+    if spec.supervised:
+        from . import supervised
+
+        return supervised.create(spec)
     from . import systemd
 
     who = systemd.manager(spec, warm.facts.get() if warm else facts_for(spec))
@@ -162,6 +178,10 @@ def start(handle: Handle) -> None:
                 if failed is None:
                     raise
                 raise failed from None  # while it waited: that is why nobody is there
+            if handle.record is not None and handle.record.awaited:
+                from .supervised import await_ready
+
+                await_ready(handle)
             for name in (PLAN, ORIGINS):
                 forget(handle.fd, name)
     finally:
@@ -234,15 +254,29 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     Raises Conflict where that is not kept, or where it has not ended.
     """
     spec, record = require_restartable(handle)
-    if record.detached not in ("", "none"):
+    wanted = spec.replace(name=record.name, state_root=handle.store.path)
+    if spec.supervised:
+        from . import supervised
+
+        supervised.create(wanted, handle)
+    elif record.detached not in ("", "none"):
         from . import systemd
 
         systemd.restart(handle, spec.replace(name=record.name))
-        start(handle.refresh())
-        return
+    else:
+        _create_again(handle, wanted, record, warm)
+    if spec.pid_file and not spec.supervised:
+        from . import idfiles
+
+        idfiles.tell(wanted.replace(cidfile=""), handle.id)
+    reason = handle.ended.reason if handle.ended else "host-kill"
+    start(handle.refresh())
+    note(handle.store, handle.record, "restarted", reason=reason)
+
+
+def _create_again(handle: Handle, wanted: ContainerSpec, record: ContainerRecord, warm: Warm | None) -> None:
     fd = locked(handle)
     again = Gate(again=StateDirectory(id=handle.id, fd=fd), created_ns=record.created_ns)
-    wanted = spec.replace(name=record.name, state_root=handle.store.path)
     prepared = prepare(wanted, owner=OWNER_IGNORED, gate=again, warm=warm)
     with ExitStack() as kept:
         ours = _launch(prepared, wanted, kept)
@@ -250,9 +284,6 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
             _await_gate(ours, prepared)
         finally:
             prepared.close()
-    reason = handle.ended.reason if handle.ended else "host-kill"
-    start(handle.refresh())
-    note(handle.store, handle.record, "restarted", reason=reason)
 
 
 def locked(handle: Handle) -> int:

@@ -42,8 +42,9 @@ def stop(handle: Handle, *, grace_s: float | None = None, number: int | None = N
     with gate.Lock(handle.fd, gate.WATCH_LOCK):
         state = handle.refresh().status
         handle.require("stop")
-        if state in lifecycle.ALIVE:
+        if state not in (lifecycle.STOPPED, lifecycle.DEAD):
             mark_stopping(handle)
+        if state in lifecycle.ALIVE:
             note(handle.store, handle.record, "stopping", signal=asking if grace else signal.SIGKILL)
         if state in (lifecycle.RUNNING, lifecycle.PAUSED) and grace and _signal_workload(handle, asking):
             _thaw(handle)
@@ -110,6 +111,7 @@ def remove(handle: Handle, *, force: bool) -> None:
     """Remove an ended container, with `force` a living one too.  Raises Conflict."""
     if force:
         with gate.Lock(handle.fd, gate.WATCH_LOCK):
+            mark_stopping(handle)
             _kill_until_ended(handle)
     deadline = time.monotonic() + _KILL_WAIT_S
     # Somebody who only looks holds the lock for a moment, too: the state tells whether the container is in use.

@@ -85,7 +85,7 @@ class Handle:
         """One of `lifecycle.STATES`, from what was read last, and from lock, monitor and freezer as they are now."""
         record = self.record
         if self.ended is not None:
-            return lifecycle.STOPPED
+            return lifecycle.RESTARTING if self._restarts() else lifecycle.STOPPED
         here = record is None or processes.is_here(record)
         state = lifecycle.status(
             lifecycle.Look(
@@ -102,6 +102,15 @@ class Handle:
         if state == lifecycle.RUNNING and record is not None and is_frozen(record.cgroups):
             return lifecycle.PAUSED
         return state
+
+    def _restarts(self) -> bool:
+        """It has ended, and its supervisor is still there to start it again."""
+        if self.record is None or not self.record.restarts or not is_locked(self.fd):
+            return False
+        from . import supervision
+
+        known = supervision.read(self.fd)
+        return known is not None and known.phase != supervision.ENDED
 
     def _monitor_lives(self) -> bool:
         """A sweep that buries a container holds its lock too: only the monitor tells the two apart."""

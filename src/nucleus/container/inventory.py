@@ -49,7 +49,25 @@ def describe(handle: Handle) -> dict[str, Any]:
             "finished_ns": ended.finished_ns, "oom_kills": ended.oom_kills,
             "memory_peak_bytes": ended.memory_peak_bytes,
         }  # fmt: skip
+    if handle.record is not None and handle.record.supervised:
+        known |= _supervised(handle)
     return known
+
+
+def _supervised(handle: Handle) -> dict[str, Any]:
+    """What the supervisor tells beside the records."""
+    from . import supervision
+
+    told = supervision.read(handle.fd)
+    if told is None:
+        return {}
+    last = told.ends[-1] if told.ends else {}
+    # Whoever ended it knows better why than the record of that end.
+    known = handle.ended is not None and last.get("finished_ns") == handle.ended.finished_ns
+    return ({"reason": last["reason"]} if known else {}) | {
+        "health": told.health, "health_failures": told.failures, "health_error": told.health_error,
+        "ready": told.ready, "restarts": told.restarts, "ends": list(told.ends),
+    }  # fmt: skip
 
 
 def list_containers(root: str, *, sweep_at_most: int = AT_MOST) -> list[dict[str, Any]]:

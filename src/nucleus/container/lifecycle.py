@@ -4,6 +4,7 @@
                     └───────────┴───────────┴──▶ stopped ──▶ (restart) created
 
 creating  its directory is being filled          created  it waits at the gate for `start`
+restarting  it has ended, and its supervisor pauses before it starts it again
 stopped   there is an exit record                dead     its owner was killed: the next sweep writes that record
 unknown   it belongs to another pid namespace: nothing here can reach its processes
 ✗ looks at nothing: `handle.py` does.
@@ -15,25 +16,25 @@ from ..base.errors import Conflict
 from ..base.value import Value
 
 CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
-DEAD, UNKNOWN = "dead", "unknown"
-STATES = (CREATING, CREATED, RUNNING, PAUSED, STOPPED, DEAD, UNKNOWN)
+RESTARTING, DEAD, UNKNOWN = "restarting", "dead", "unknown"
+STATES = (CREATING, CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD, UNKNOWN)
 ALIVE = (CREATED, RUNNING, PAUSED)
 
 # Verb → the states in which it acts.  What ends a container is no error on one that has ended.
 LEGAL: dict[str, tuple[str, ...]] = {
     "start": (CREATED,),
-    "stop": (CREATING, CREATED, RUNNING, PAUSED, STOPPED, DEAD),
+    "stop": (CREATING, CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
     "kill": (CREATED, RUNNING, PAUSED),
-    "restart": (CREATED, RUNNING, PAUSED, STOPPED, DEAD),
+    "restart": (CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
     "pause": (RUNNING,),
     "unpause": (PAUSED,),
     "exec": (RUNNING,),
     "attach": (CREATED, RUNNING),
     "update": (CREATED, RUNNING, PAUSED),
-    "wait": (CREATING, CREATED, RUNNING, PAUSED, STOPPED, DEAD),
-    "rename": (CREATED, RUNNING, PAUSED, STOPPED, DEAD),
+    "wait": (CREATING, CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
+    "rename": (CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
     "rm": (STOPPED, DEAD),
-    "rm -f": (CREATING, CREATED, RUNNING, PAUSED, STOPPED, DEAD),
+    "rm -f": (CREATING, CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
 }
 
 _REMEDIES = {
@@ -53,6 +54,7 @@ _REMEDIES = {
 _IN_STATE = {
     CREATING: "wait until it is created",
     STOPPED: "nucleus ps -a shows how it ended",
+    RESTARTING: "wait until it runs again, or end it: nucleus stop",
     DEAD: "nucleus ps -a shows how it ended",
     UNKNOWN: "use nucleus in the pid namespace that it was started in",
 }

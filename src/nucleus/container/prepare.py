@@ -140,6 +140,10 @@ def prepare(
     prepared.console, size = console
     try:
         _fill(prepared, spec, owner, reporter, warm, size)
+        if spec.cidfile and gate is None and (owner or reporter):  # `explain` starts nothing
+            from .idfiles import write_id
+
+            write_id(spec.cidfile, prepared.id)
     except BaseException:
         prepared.discard()
         raise

@@ -162,6 +162,10 @@ def _spec(document: dict[str, Any]) -> ContainerSpec:
             where="$.workspace_mode",
             remedy="use workspace_mode bind-rw",
         )
+    if spec.supervised or spec.cidfile:
+        from .supervised import refuse
+
+        refuse()
     return spec.replace(rm=True, hostname=spec.hostname or spec.name or _HOSTNAME)
 
 

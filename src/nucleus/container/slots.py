@@ -8,6 +8,8 @@ from ..base.errors import HostUnsupported, SpecError
 from ..launch import launcher
 from ..plan.namespaces import EVENTS_FILE, EVENTS_MAX_BYTES
 
+_OWNER_KILLS = 1  # supervise.owner: whoever waits at the gate for him waits no longer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..host.facts import HostFacts
@@ -97,7 +99,8 @@ def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
     if kind == "start" and prepared.state is not None:
         from ..state import gate
 
-        return gate.make(prepared.state.fd)
+        guarded = prepared.request is not None and prepared.request.owner == _OWNER_KILLS
+        return gate.make(prepared.state.fd, guarded=guarded)
     if kind == "console":
         # `explain` starts nothing: nobody will send anything there.
         return (

@@ -33,7 +33,17 @@ ROWS: dict[str, type[Value]] = {
 
 def keep(directory: int, spec: ContainerSpec) -> None:
     """Write spec.json into a container's directory."""
-    write_file(directory, FILE, dumps(_anywhere(spec)).encode() + b"\n")
+    write_file(directory, FILE, dumps(fields(spec)).encode() + b"\n")
+
+
+def fields(spec: ContainerSpec) -> dict[str, Any]:
+    """All of the spec, as JSON can say it; it means the same in any working directory."""
+    return _anywhere(spec).as_dict()
+
+
+def spec_of(fields: dict[str, Any]) -> ContainerSpec:
+    """The spec behind `fields`, as JSON gave them back."""
+    return ContainerSpec(**{key: _value(key, value) for key, value in fields.items()})
 
 
 def load(directory: int, name: str) -> ContainerSpec:
@@ -56,7 +66,7 @@ def load(directory: int, name: str) -> ContainerSpec:
                 where=flag,
                 remedy="create it anew with the same options",
             )
-    return ContainerSpec(**{key: _value(key, value) for key, value in fields.items()})
+    return spec_of(fields)
 
 
 def _value(key: str, value: Any) -> Any:

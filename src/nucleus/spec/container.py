@@ -91,6 +91,29 @@ class ContainerSpec(Value):
     seccomp_allow: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()  # layers that may be missing
 
+    cidfile: str = ""
+    pid_file: str = ""
+    restart: str = "no"  # no, on-failure, on-failure:N, always, unless-stopped
+    health_cmd: str = ""
+    health_interval_ms: int = 30_000
+    health_timeout_ms: int = 5_000
+    health_retries: int = 3
+    health_start_period_ms: int = 5_000
+    health_on_failure: str = "kill"
+    readiness_exec: str = ""
+    readiness_tcp: int | None = None
+
+    @property
+    def supervised(self) -> bool:
+        """Whether something has to stay beside the container for its whole life (`container/supervisor.py`)."""
+        asked = (
+            self.health_cmd
+            or self.readiness_exec
+            or self.readiness_tcp
+            or (self.pid_file and not self.detach)
+        )
+        return bool(asked) or self.restart != "no"
+
     @property
     def copies_workspace(self) -> bool:
         """Does the workload work on a copy, whose changes are applied afterwards?"""

@@ -99,6 +99,7 @@ _TEXTS: dict[str, Callable[[Any], Any]] = {
     "size": format_bytes,
     "swap": format_bytes,
     "duration": format_duration,
+    "interval": format_duration,
     "cpus": format_cpus,
     "signal": signal_name,
     "profile": lambda name: f"builtin:{name}",
@@ -127,6 +128,9 @@ _SCHEMA_TYPES: dict[str, Any] = {
     "user": {"type": ["string", "integer"], "minimum": 0},
     "account": {"type": ["string", "integer"], "minimum": 0},
     "duration": {"type": ["string", "number"], "minimum": 0},
+    "interval": {"type": ["string", "number"], "minimum": 0.001},
+    "retries": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+    "port": {"type": "integer", "minimum": 1, "maximum": 65_535},
     "cpus": {"type": ["string", "number"], "minimum": 0.01},
     "layers": {"type": ["array", "boolean"], "items": {"type": "string"}},
 }

@@ -121,6 +121,50 @@ def _duration(text: str, option: Option) -> int:
     return parse_duration(text)
 
 
+def _interval(text: str, option: Option) -> int:
+    value = _duration(text, option)
+    if not value:
+        raise SpecError("0 leaves no time", remedy=f"such as {option.flag} {option.example}")
+    return value
+
+
+def _command(text: str, option: Option) -> str:
+    if not text.strip():
+        raise SpecError("the command is empty", remedy=f"such as {option.flag} '{option.example}'")
+    return text
+
+
+def _retries(text: str, option: Option) -> int:
+    from ..base.units import parse_integer
+
+    value = parse_integer(text)
+    if not 1 <= value <= 1_000_000:
+        raise SpecError(f"'{text}' is no number of tries", remedy="from 1 to 1000000")
+    return value
+
+
+def _port(text: str, option: Option) -> int:
+    from ..base.units import parse_integer
+
+    value = parse_integer(text)
+    if not 1 <= value <= 65_535:
+        raise SpecError(f"'{text}' is not a port", remedy="from 1 to 65535")
+    return value
+
+
+def _restart(text: str, option: Option) -> str:
+    policy, colon, most = text.partition(":")
+    if policy not in ("no", "on-failure", "always", "unless-stopped"):
+        raise SpecError(
+            f"'{text}' is not a restart policy", remedy="use no, on-failure[:N], always or unless-stopped"
+        )
+    if not colon:
+        return policy
+    if policy != "on-failure":
+        raise SpecError(f"'{policy}' takes no number", remedy="only on-failure:N does")
+    return f"{policy}:{_retries(most, option)}"
+
+
 def _cpus(text: str, option: Option) -> int:
     from ..base.units import parse_cpus
 
@@ -368,10 +412,11 @@ def _layers(text: str, option: Option) -> tuple[str, ...]:
 
 
 PARSERS: dict[str, Callable[[str, Option], object]] = {
-    "account": _account, "argument": _argument, "choice": _choice, "count": _count, "cpus": _cpus,
+    "account": _account, "argument": _argument, "choice": _choice, "command": _command, "count": _count, "cpus": _cpus,
     "descriptor": _descriptor, "duration": _duration, "env": _env, "flag": _flag, "hostname": _hostname,
-    "idmap": _idmap, "inside": _inside, "io": _io, "label": _label, "layers": _layers, "name": _name,
-    "path": _path, "profile": _profile, "secret": _secret, "signal": _signal, "size": _size, "swap": _swap,
+    "idmap": _idmap, "inside": _inside, "interval": _interval, "io": _io, "label": _label, "layers": _layers, "name": _name,
+    "path": _path, "port": _port, "profile": _profile, "restart": _restart, "retries": _retries,
+    "secret": _secret, "signal": _signal, "size": _size, "swap": _swap,
     "syscall": _syscall, "tmpfs": _tmpfs, "ulimit": _ulimit, "user": _user, "volume": _volume,
     "weight": _weight, "workspace": _workspace,
 }  # fmt: skip

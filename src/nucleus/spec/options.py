@@ -17,6 +17,7 @@ GROUPS = (
     ("limits", "Limits"),
     ("isolation", "Network and identity mapping"),
     ("security", "Security"),
+    ("supervision", "Supervision"),
 )
 
 
@@ -393,6 +394,66 @@ OPTIONS: tuple[Option, ...] = (
         example="landlock", bare="all",
         help="run although a layer cannot be had: a comma list of seccomp, landlock, cgroup, userns-limit, "
         "or all",
+    ),
+    Option(
+        key="cidfile", field="cidfile", kind="path", group="container", metavar="FILE", example="tests.cid",
+        help="write the container's id to this file, which must not exist yet",
+    ),
+    Option(
+        key="pid_file", field="pid_file", kind="path", group="container", metavar="FILE",
+        example="/run/tests.pid",
+        help="write the pid of the container's first process, as the host sees it, to this file",
+    ),
+    Option(
+        key="restart", field="restart", kind="restart", group="supervision", metavar="POLICY", default="no",
+        example="on-failure:5",
+        help="start the command again when it has ended: no; on-failure[:N], after an exit code other than 0, at "
+        "most N times in a row; always; unless-stopped. `nucleus stop` ends it for good; pauses grow from 100 ms "
+        "to 1 min, and begin anew after 10 s of health",
+    ),
+    Option(
+        key="health_cmd", field="health_cmd", kind="command", group="supervision", metavar="COMMAND",
+        example="pg_isready -q",
+        help="a command line for /bin/sh, run inside as the workload again and again: exit code 0 says that the "
+        "container is healthy",
+    ),
+    Option(
+        key="health_interval", field="health_interval_ms", kind="interval", group="supervision", metavar="TIME",
+        unit="seconds", default="30s", example="10s",
+        help="time from one health check to the next",
+    ),
+    Option(
+        key="health_timeout", field="health_timeout_ms", kind="interval", group="supervision", metavar="TIME",
+        unit="seconds", default="5s", example="2s",
+        help="a health check that takes longer has failed",
+    ),
+    Option(
+        key="health_retries", field="health_retries", kind="retries", group="supervision", metavar="N",
+        default="3", example="5",
+        help="as many failed checks in a row make it unhealthy",
+    ),
+    Option(
+        key="health_start_period", field="health_start_period_ms", kind="duration", group="supervision",
+        metavar="TIME", unit="seconds", default="5s", example="1m",
+        help="failed checks do not count for so long after the start, unless one has succeeded",
+    ),
+    Option(
+        key="health_on_failure", field="health_on_failure", kind="choice", group="supervision",
+        metavar="ACTION", default="kill", choices=("kill", "restart", "none"), example="restart",
+        help="what happens to an unhealthy container: kill asks it to end, and --restart decides on; restart "
+        "starts it again whatever --restart says; none only tells of it",
+    ),
+    Option(
+        key="readiness_exec", field="readiness_exec", kind="command", group="supervision", metavar="COMMAND",
+        example="test -e /tmp/ready",
+        help="the container is ready when this command line, run inside as the workload, has exit code 0; tried "
+        "each second, at most 60 times",
+    ),
+    Option(
+        key="readiness_tcp", field="readiness_tcp", kind="port", group="supervision", metavar="PORT", default="",
+        example="8080",
+        help="the container is ready when this port of its own 127.0.0.1 takes connections; tried each second, at "
+        "most 60 times",
     ),
 )  # fmt: skip
 

@@ -275,6 +275,54 @@ def console_needs_tty(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
         yield _problem(where["console_socket"], "needs --tty", "add --tty, or leave it out")
 
 
+_HEALTH = ("health_interval", "health_timeout", "health_retries", "health_start_period", "health_on_failure")
+
+
+def health_needs_a_check(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Settings of a health check say nothing without one."""
+    for key in _HEALTH:
+        if spec.wrote(key) and not spec.health_cmd and where.nowhere("health_cmd"):
+            yield _problem(
+                where[key], "has no effect without --health-cmd", "add --health-cmd COMMAND, or leave it away"
+            )
+
+
+def readiness_is_asked_once(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """One probe says when the container is ready."""
+    if spec.readiness_exec and spec.readiness_tcp:
+        yield _problem(
+            where["readiness_tcp"], "--readiness-exec says already when it is ready", "use one of the two"
+        )
+
+
+def one_process_stays_beside_it(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """The window of a terminal, and who applies a copy, end with one life of one command."""
+    if not spec.supervised or not (spec.tty or spec.copies_workspace):
+        return
+    other = "--tty" if spec.tty else "--workspace-mode copy-in-out"
+    for key in ("restart", "health_cmd", "readiness_exec", "readiness_tcp", "pid_file"):
+        if spec.wrote(key):
+            yield _problem(where[key], f"cannot be had with {other}", "leave one of the two away")
+
+
+def a_supervisor_is_no_unit(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """What has a supervisor of its own is detached with it."""
+    if spec.supervised and spec.detach_with == "systemd":
+        yield _problem(
+            where["detach_with"], "health checks, readiness and restarts have a supervisor of their own",
+            "use --detach-with none, or let the unit's own Restart= do it",
+        )  # fmt: skip
+
+
+def what_restarts_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """A container that is removed at its end cannot start again."""
+    again = "restart" if spec.restart != "no" else "health_on_failure"
+    if spec.restart == "no" and not (spec.health_cmd and spec.health_on_failure == "restart"):
+        return
+    if spec.rm:
+        yield _problem(where[again], "cannot restart what --rm removes", "leave one of the two away")
+
+
 RULES = (
     needs_a_command,
     needs_to_be_detached,
@@ -291,4 +339,9 @@ RULES = (
     targets_are_free,
     descriptors_differ,
     console_needs_tty,
+    health_needs_a_check,
+    readiness_is_asked_once,
+    what_restarts_stays,
+    one_process_stays_beside_it,
+    a_supervisor_is_no_unit,
 )

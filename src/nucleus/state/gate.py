@@ -23,13 +23,27 @@ FIFO, VERB_LOCK, WATCH_LOCK = "start", "verb.lock", "watch.lock"
 GO, KILL = b"g", b"k"
 
 
-def make(directory: int) -> int:
-    """Make the gate; the descriptor reads what is written there, and never sees an end of file."""
+def make(directory: int, *, guarded: bool = False) -> int:
+    """Make the gate; the descriptor reads what is written there, and never sees an end of file.
+
+    guarded   it does see one, when whoever has `keep`ed the gate is gone
+    """
     try:
         os.unlink(FIFO, dir_fd=directory)
     except FileNotFoundError:
         pass  # it is the container's first start
     os.mkfifo(FIFO, 0o600, dir_fd=directory)
+    both = os.open(FIFO, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    if not guarded:
+        return both
+    try:
+        return os.open(FIFO, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    finally:
+        os.close(both)
+
+
+def keep(directory: int) -> int:
+    """While this descriptor is open, whoever waits at a guarded gate goes on waiting."""
     return os.open(FIFO, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
 
 

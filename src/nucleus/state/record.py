@@ -43,6 +43,22 @@ class ContainerRecord(Value):
     gated: bool = False  # created to wait for `start`
     detached: str = ""  # "": in the foreground; "none": in a session of its own; else the systemd unit
 
+    @property
+    def supervised(self) -> bool:
+        """Whether a supervisor tells more of it (supervisor.json)."""
+        return self.restarts or self.awaited or bool(self.spec.get("health_cmd"))
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it has run only when its readiness probe has succeeded."""
+        return bool(self.spec.get("readiness_exec") or self.spec.get("readiness_tcp"))
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it may start again by itself."""
+        forced = self.spec.get("health_cmd") and self.spec.get("health_on_failure") == "restart"
+        return bool(forced or self.spec.get("restart", "no") != "no")
+
     def to_json(self) -> bytes:
         """One line."""
         return dumps(self).encode() + b"\n"

@@ -69,7 +69,8 @@ def test_defaults_in_the_schema_are_valid_documents() -> None:
     document = {
         key: entry["default"]
         for key, entry in properties.items()
-        if "default" in entry and not key.startswith(("workspace", "context", "allow_", "verify_", "rootfs"))
+        if "default" in entry
+        and not key.startswith(("workspace", "context", "allow_", "verify_", "rootfs", "health_"))
     }
     assert document["stop_signal"] == "TERM"
     spec = from_mapping({"command": ["true"], **document})

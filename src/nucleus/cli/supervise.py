@@ -1,0 +1,68 @@
+"""`nucleus supervise ANSWER-FD ORDER-FD`: the supervisor of a detached container.  Nobody types it.
+
+✗ what it does: `container/supervisor.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+
+from ..base.errors import NucleusError
+from ..base.jsontext import dumps
+from ..container import stored
+from ..container.detach import locked
+from ..container.handle import Handle
+from ..container.supervisor import Supervisor
+from ..launch.signals import Signals
+from ..state.store import StateDirectory, Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def main(argv: list[str]) -> int:
+    """Answers with the container's id, or an error, when it waits at the gate; stays until its end."""
+    if os.fork():
+        os._exit(0)  # whoever started this is not kept waiting, and need not see the end of a child
+    os.chdir("/")
+    gc.enable()  # unlike other commands this one stays
+    with Signals() as signals:
+        with socket.socket(fileno=int(argv[0])) as answer:
+            try:
+                supervisor, container_id = _create(int(argv[1]), signals)
+            except NucleusError as error:
+                said: dict[str, Any] = {
+                    "error": error.message,
+                    "where": error.where,
+                    "remedy": error.remedy,
+                    "exit_code": error.exit_code,
+                }
+                answer.send(dumps(said).encode())
+                return error.exit_code
+            answer.send(dumps({"id": container_id}).encode())
+        try:
+            supervisor.run()
+        except NucleusError:
+            return 125  # `start` tells it, from what the supervisor has written down
+    return 0
+
+
+def _create(order_fd: int, signals: Signals) -> tuple[Supervisor, str]:
+    with open(order_fd, "rb") as file:
+        file.seek(0)
+        order: dict[str, Any] = json.loads(file.read())
+    spec = stored.spec_of(order["spec"])
+    supervisor = Supervisor(spec, signals, detached="none")
+    if not order["id"]:
+        return supervisor, supervisor.create()
+    store = Store(spec.state_root)
+    try:
+        with Handle(store, order["id"]) as handle:
+            again = StateDirectory(id=order["id"], fd=locked(handle))
+    finally:
+        store.close()
+    return supervisor, supervisor.create(again, order["created_ns"])

@@ -1,0 +1,182 @@
+"""One life of a supervised container: its launcher as our child, what it tells, what it is told.
+
+The launcher is told that our death kills: whatever becomes of this process, the workload does not outlive it.
+✗ whether another life follows: `supervisor.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from ..base.errors import Conflict
+from ..launch import launcher, report, supervise
+from ..state import gate
+from ..state.store import write_file
+from .attached import OWNER_KILLS
+from .audited import note_start
+from .detach import OF_ONE_LIFE, ORIGINS, PLAN, forget
+from .prepare import Gate, prepare
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..base.errors import LaunchError
+    from ..launch.report import ExitRecord
+    from ..plan.steps import LaunchPlan
+    from ..spec.container import ContainerSpec
+    from ..state.store import StateDirectory
+    from .prepare import Prepared
+
+Streams = tuple[int, int, int]
+
+
+class Life:
+    """A launch that has begun.
+
+    directory    the container's, by a descriptor of our own, which holds its lock
+    created_pid  init's, once it waits at the gate; 0 before
+    executed     the command runs
+    ended        how it ended; `gone`: the monitor has let go of the control socket, with or without having said so
+    """
+
+    __slots__ = (
+        "_control",
+        "_gate",
+        "_process",
+        "created_pid",
+        "directory",
+        "ended",
+        "executed",
+        "gone",
+        "id",
+        "plan",
+        "record",
+        "store_path",
+    )
+
+    def __init__(self, prepared: Prepared, streams: Streams, *, explained: bool) -> None:
+        """Start it.  `explained`: another process will have to say why it could not start."""
+        assert prepared.plan is not None and prepared.record is not None and prepared.state is not None
+        self.id, self.record, self.store_path = prepared.id, prepared.record, prepared.store.path
+        self.plan: LaunchPlan = prepared.plan
+        self.created_pid, self.executed, self.gone = 0, False, False
+        self.ended: ExitRecord | None = None
+        self.directory = os.dup(prepared.state.fd)
+        self._gate = gate.keep(self.directory)
+        try:
+            for name in OF_ONE_LIFE:
+                forget(self.directory, name)
+            if explained:
+                write_file(self.directory, PLAN, prepared.encoded)
+                origins = "\n".join([s.origin for s in self.plan.steps])
+                write_file(self.directory, ORIGINS, origins.encode("utf-8", "surrogateescape"))
+            note_start(prepared)
+            self._control, theirs = supervise.control_pair()
+            with theirs:
+                self._process = launcher.spawn(
+                    prepared.encoded, prepared.id, prepared.slots, prepared.held, theirs.fileno(), streams
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """Readable when there is something to `receive`."""
+        return self._control.fileno()
+
+    def receive(self) -> None:
+        """Take one message, or the end."""
+        data, fds, _, _ = socket.recv_fds(self._control, report.MESSAGE.size, 1)
+        for fd in fds:
+            os.close(fd)  # init's: the records name it
+        if not data:
+            self._reap()
+            return
+        kind, pid, record = report.MESSAGE.unpack(data)
+        if kind == report.CREATED:
+            self.created_pid = pid
+        elif kind == report.READY:
+            self.executed = True
+        elif kind == report.EXITED:
+            self.ended = report.read_exit(record)
+
+    def _reap(self) -> None:
+        self.gone = True
+        self._control.close()
+        self._process.wait()
+
+    def proceed(self) -> None:
+        """Open the gate."""
+        gate.tell(self.directory, gate.GO)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command; one that still waits at the gate is killed by whichever."""
+        if self.gone:
+            return
+        if self.created_pid and not self.executed:
+            try:
+                gate.tell(self.directory, gate.KILL)
+                return
+            except Conflict:
+                pass  # it has just left the gate
+        try:
+            self._control.send(bytes((ord("s"), number)))
+        except OSError:
+            return  # it has ended
+
+    def abandon(self) -> None:
+        """Kill it by letting go, and wait for its end."""
+        if not self.gone:
+            self._control.shutdown(socket.SHUT_WR)
+            while not self.gone:
+                self.receive()
+
+    def failure(self) -> LaunchError | None:
+        """What failed, where it ended because a step did."""
+        failure = self.ended.failure if self.ended is not None else None
+        if self.ended is None or failure is None or not self.ended.flags & report.FAILED:
+            return None
+        known = failure.step < len(self.plan.steps)
+        step = self.plan.steps[failure.step] if known else None
+        return report.launch_error(failure, step, step.origin if step else "", self.ended.exit_code)
+
+    def close(self) -> None:
+        """Let go of the directory, and with it of our part of the lock."""
+        os.close(self.directory)
+        os.close(self._gate)
+
+
+def begin(
+    spec: ContainerSpec,
+    streams: Streams | None,
+    again: StateDirectory | None,
+    created_ns: int,
+    *,
+    detached: str,
+) -> tuple[Life, Streams]:
+    """Prepare and launch.  Raises NucleusError; of a new container nothing is left behind then.
+
+    streams   the workload's; None: this starts the log writer, once the container has a directory
+    """
+    from . import stored
+
+    gated = Gate(detached=detached, again=again, created_ns=created_ns)
+    prepared = prepare(spec, owner=OWNER_KILLS, gate=gated)
+    try:
+        assert prepared.state is not None
+        if streams is None:
+            from ..launch import log_writer
+
+            source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            streams = (source, *log_writer.start(prepared.state.fd))
+            stored.keep(prepared.state.fd, spec)
+        if spec.cidfile and not detached:
+            from .idfiles import write_id
+
+            write_id(spec.cidfile, prepared.id)
+        life = Life(prepared, streams, explained=bool(detached) and again is None)
+    except BaseException:
+        prepared.discard()
+        raise
+    prepared.close()
+    return life, streams

@@ -1,0 +1,351 @@
+"""The process beside a container that asks for supervision: its lives, one after another, until none follows.
+
+It is the parent of the monitor; its death is the container's.  In the foreground `nucleus run` is it, for a detached
+container one small process of its own (`cli/supervise.py`).
+✗ arithmetic of health and restarts: `health.py`, `restart.py`.  ✗ one life: `life.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from ..base.errors import LaunchError, NucleusError
+from ..cgroup.control import is_frozen
+from ..state import gate
+from ..state.store import StateDirectory, Store, read_file
+from . import restart, supervision
+from .checks import Checks
+from .ending import STOPPING
+from .events import note
+from .handle import Handle
+from .health import HEALTHY, UNHEALTHY
+from .life import Life, begin
+from .restart import End
+from .supervision import Supervision
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..launch.report import ExitRecord
+    from ..launch.signals import Signals
+    from ..spec.container import ContainerSpec
+    from .life import Streams
+    from .probe import Probe
+
+_ENDING = (1, 2, 3, 15)  # signals that ask for the end: HUP, INT, QUIT, TERM
+_LOOK_MS = 100
+_WATCHED_S = 5.0
+
+
+class Supervisor:
+    """Of one container.  `create`, then `run`."""
+
+    def __init__(
+        self, spec: ContainerSpec, signals: Signals, *, streams: Streams | None = None, detached: str = ""
+    ) -> None:
+        self.spec, self._signals, self._streams, self._detached = spec, signals, streams, detached
+        self._policy = restart.policy(spec.restart)
+        self.told = Supervision(pid=os.getpid())
+        self.life: Life
+        self.checks: Checks | None = None
+        self._stopping = False
+        self._in_a_row = 0
+        self.reason = self._error = ""  # why this life was ended, where it was ended here
+        self._zero_ns = self._well_ns = self._kill_ns = (
+            0  # CLOCK_MONOTONIC: executed, ready and healthy, patience ends
+        )
+
+    def create(self, again: StateDirectory | None = None, created_ns: int = 0) -> str:
+        """Begin the first life, up to the gate; returns the container's id.  Raises NucleusError."""
+        self.life, self._streams = begin(self.spec, self._streams, again, created_ns, detached=self._detached)
+        self._forget_stop()
+        self._tell(phase=supervision.CREATED)
+        while not self.life.created_pid and not self.life.gone:
+            self._wait(None)
+        if self.life.gone:
+            error = self.life.failure() or _silent(self.life.id)
+            if again is None:
+                self._remove()
+            raise error
+        self._write_pid()
+        return self.life.id
+
+    def run(self) -> ExitRecord | None:
+        """All lives; how the last one ended.  Raises LaunchError where the first did not become ready."""
+        while True:
+            ended = self._live()
+            end = self._over(ended)
+            if not self._follows(end):
+                break
+            if not self._again():
+                break
+        self._tell(phase=supervision.ENDED)
+        if self.told.ready_error and not self.told.restarts:
+            self._remove()
+            raise not_ready(self.told.ready_error)
+        return ended
+
+    def unwell(self) -> LaunchError:
+        """The sentence for a container whose last life was ended here, or ended without a word."""
+        ended = self.life.ended
+        if ended is None:
+            return _silent(self.life.id)
+        where = "--health-cmd" if self.reason == "health" else "readiness"
+        return LaunchError(
+            f"the container was ended: {self._error}", where=where,
+            remedy="see what it printed", exit_code=ended.exit_code,
+        )  # fmt: skip
+
+    def _live(self) -> ExitRecord | None:
+        """From the gate to the end."""
+        life = self.life
+        self.reason = self._error = ""
+        self._zero_ns = self._well_ns = self._kill_ns = 0
+        while not life.gone:
+            if life.executed and not self._zero_ns:
+                self._begin_checks()
+            if self.checks is not None and not self._kill_ns and self.checks.step(self._now_ms()):
+                self._heed(self.checks)
+            if self._kill_ns and time.monotonic_ns() >= self._kill_ns:
+                life.signal(9)
+                self._kill_ns = time.monotonic_ns() + 1_000_000_000
+            self._wait(self._patience_ms())
+        if self.checks is not None:
+            self.checks.close()
+            self.checks = None
+        return life.ended
+
+    def _begin_checks(self) -> None:
+        self._zero_ns = time.monotonic_ns()
+        self.checks = Checks(self.spec, self._probe, self._is_paused)
+        if self.checks.ready:
+            self._well_ns = 0 if self.spec.health_cmd else self._zero_ns
+        health = self.checks.health.status if self.checks.health else ""
+        self._tell(
+            phase=supervision.RUNNING, ready=self.checks.ready, health=health, failures=0, health_error="",
+            next_start_ns=0,
+        )  # fmt: skip
+
+    def _heed(self, checks: Checks) -> None:
+        """One more check has an outcome."""
+        if checks.ready and not self.told.ready:
+            self._note("ready", after_ms=self._now_ms())
+            self._well_ns = 0 if self.spec.health_cmd else time.monotonic_ns()
+        health = checks.health
+        before = self.told.health
+        if health is not None:
+            self._tell(ready=True, health=health.status, failures=health.failures, health_error=health.error)
+            if health.status == HEALTHY != before:
+                self._well_ns = time.monotonic_ns()
+                self._note("healthy")
+            elif health.status == UNHEALTHY and before != UNHEALTHY:
+                self._well_ns = 0
+                self._note("unhealthy", failures=health.failures, error=health.error)
+                if self.spec.health_on_failure != "none":
+                    self._end("health", health.error)
+        elif checks.given_up:
+            self._tell(ready_error=checks.given_up)
+            self._end("readiness", checks.given_up)
+        else:
+            self._tell(ready=checks.ready)
+
+    def _end(self, reason: str, error: str) -> None:
+        """Ask it to end; what does not is killed after the grace."""
+        self.reason, self._error = reason, error
+        grace = self.spec.stop_timeout_ms if reason == "health" else 0
+        self.life.signal(self.spec.stop_signal if grace else 9)
+        self._kill_ns = time.monotonic_ns() + grace * 1_000_000
+
+    def _over(self, ended: ExitRecord | None) -> End:
+        """Write down how this life ended."""
+        reason = self.reason or (ended.reason if ended else "host-kill")
+        failure = self.life.failure()
+        known: dict[str, Any] = {
+            "exit_code": ended.exit_code if ended else 137, "signal": ended.signal if ended else 9,
+            "reason": reason, "error": self._error or (failure.message if failure else ""),
+            "started_ns": ended.started_ns if ended else 0, "finished_ns": ended.finished_ns if ended else time.time_ns(),
+        }  # fmt: skip
+        well = (time.monotonic_ns() - self._well_ns) // 1_000_000 if self._well_ns else 0
+        self._in_a_row = restart.in_a_row_after(self._in_a_row, well)
+        self._tell(ends=(*self.told.ends, known)[-supervision.MOST_ENDS :])
+        return End(
+            exit_code=known["exit_code"],
+            failed=bool(self.reason),
+            forced=reason == "health" and self.spec.health_on_failure == "restart",
+        )
+
+    def _follows(self, end: End) -> bool:
+        """Whether another life follows; the first must have begun."""
+        if not self.told.restarts and (not self._zero_ns or self.reason == "readiness"):
+            return False
+        return restart.again(self._policy, end, self._in_a_row, stopping=self._is_stopped())
+
+    def _again(self) -> bool:
+        """Pause, and start once more, until it starts; False where somebody stopped it meanwhile."""
+        while True:
+            pause = restart.pause_ms(self._in_a_row)
+            self._tell(
+                phase=supervision.PAUSING,
+                ready=False,
+                health="",
+                next_start_ns=time.time_ns() + pause * 1_000_000,
+            )
+            until = time.monotonic_ns() + pause * 1_000_000
+            while (left := (until - time.monotonic_ns()) // 1_000_000) > 0:
+                if self._is_stopped():
+                    return False
+                self._wait(min(left, _LOOK_MS))
+            if self._is_stopped():
+                return False
+            self._in_a_row += 1
+            last = self.told.ends[-1]
+            self._tell(restarts=self.told.restarts + 1)
+            error = self._relive()
+            if error is None:
+                self._note("restarted", count=self.told.restarts, reason=last["reason"])
+                return True
+            self._tell(ends=(*self.told.ends, {**last, "exit_code": error.exit_code, "signal": 0, "reason": "failed",
+                                               "error": error.message})[-supervision.MOST_ENDS :])  # fmt: skip
+            if not restart.again(
+                self._policy, End(exit_code=error.exit_code, failed=True), self._in_a_row, stopping=False
+            ):
+                return False
+
+    def _relive(self) -> NucleusError | None:
+        """The next life, through the gate; or why there is none."""
+        last = self.life
+        again = StateDirectory(id=last.id, fd=os.dup(last.directory))
+        with Handle(self._store(), last.id) as handle:
+            name = handle.record.name if handle.record else self.spec.name  # it may have been renamed
+            handle.store.close()
+        if self.spec.env_fd is not None:
+            os.lseek(self.spec.env_fd, 0, os.SEEK_SET)
+        try:
+            self.life, _ = begin(
+                self.spec.replace(name=name),
+                self._streams,
+                again,
+                last.record.created_ns,
+                detached=self._detached,
+            )
+        except NucleusError as error:
+            return error
+        last.close()
+        while not self.life.created_pid and not self.life.gone:
+            self._wait(None)
+        if self.life.created_pid and not self.life.gone:
+            if self._is_stopped():
+                self.life.signal(9)
+            else:
+                self._write_pid()
+                self.life.proceed()
+        return None
+
+    def _store(self) -> Store:
+        return Store(self.life.store_path)
+
+    def _is_paused(self) -> bool:
+        return is_frozen(self.life.record.cgroups)
+
+    def _probe(self, command: str, timeout_ms: int) -> Probe:
+        from . import probe
+
+        store = self._store()
+        try:
+            with Handle(store, self.life.id) as handle:
+                if command:
+                    return probe.command_probe(handle, command)
+                return probe.connection_probe(handle, self.spec.readiness_tcp or 0, timeout_ms)
+        finally:
+            store.close()
+
+    def _wait(self, left_ms: int | None) -> None:
+        """For one event, at most so long."""
+        poller = select.poll()
+        poller.register(self._signals.fileno(), select.POLLIN)
+        if not self.life.gone:
+            poller.register(self.life.fileno(), select.POLLIN)
+        probe = self.checks.probe if self.checks is not None else None
+        for fd in probe.fds if probe is not None else ():
+            poller.register(fd, select.POLLIN)
+        for fd, _ in poller.poll(left_ms):
+            if fd == self._signals.fileno():
+                self._signalled(*self._signals.receive())
+            elif not self.life.gone and fd == self.life.fileno():
+                self.life.receive()
+            elif probe is not None and fd in probe.fds:
+                probe.receive(fd)
+
+    def _signalled(self, number: int, by_process: bool) -> None:
+        """Whoever asks this process to end means the container, and no other life of it."""
+        if number in _ENDING:
+            self._stopping = True
+        if by_process and not self.life.gone:
+            self.life.signal(number)
+
+    def _patience_ms(self) -> int | None:
+        """How long nothing has to be done."""
+        if self._kill_ns:
+            return max((self._kill_ns - time.monotonic_ns()) // 1_000_000 + 1, 0)
+        due = self.checks.next_ms if self.checks is not None else None
+        return None if due is None else max(due - self._now_ms(), 0)
+
+    def _now_ms(self) -> int:
+        return (time.monotonic_ns() - self._zero_ns) // 1_000_000
+
+    def _is_stopped(self) -> bool:
+        return self._stopping or read_file(self.life.directory, STOPPING) is not None
+
+    def _forget_stop(self) -> None:
+        try:
+            os.unlink(STOPPING, dir_fd=self.life.directory)
+        except FileNotFoundError:
+            pass  # nobody has stopped it before
+
+    def _tell(self, **changed: Any) -> None:
+        self.told = self.told.replace(**changed)
+        supervision.write(self.life.directory, self.told)
+
+    def _note(self, event: str, **details: Any) -> None:
+        store = self._store()
+        try:
+            note(store, self.life.record, event, **details)
+        finally:
+            store.close()
+
+    def _write_pid(self) -> None:
+        if self.spec.pid_file:
+            from .idfiles import write_pid
+
+            write_pid(self.spec.pid_file, self.life.created_pid)
+
+    def _remove(self) -> None:
+        """What did not come to be leaves nothing; whoever waits to read why reads it first."""
+        from .sweep import remove_directory
+
+        deadline = time.monotonic() + _WATCHED_S
+        while gate.is_watched(self.life.directory) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        store = self._store()
+        try:
+            remove_directory(store, self.life.id, self.life.record)
+        finally:
+            store.close()
+
+
+def not_ready(reason: str) -> LaunchError:
+    """The error of a container that did not become ready."""
+    return LaunchError(
+        f"the container did not become ready: {reason}", where="readiness",
+        remedy="see what it prints without the readiness probe",
+    )  # fmt: skip
+
+
+def _silent(container_id: str) -> LaunchError:
+    return LaunchError(
+        "the monitor ended without a word", where=container_id[:12],
+        remedy="it was killed from outside; run it again",
+    )  # fmt: skip

@@ -1,0 +1,273 @@
+"""Supervised containers: health, readiness, restarts, pid files, and what is told when the supervisor itself is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandboxes import Boxes, reap_orphans, wait_until
+
+import nucleus
+from nucleus import Container
+from nucleus.base.errors import LaunchError, SpecError
+
+NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
+ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
+SERVER = "python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 & echo $! >/tmp/server; echo served; wait; sleep 60"
+ASK = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000\", timeout=2)'"
+POSTGRES = """
+PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; export LC_ALL=C
+initdb --pgdata=/tmp/data --username=tester --auth=trust --no-sync --locale=C >/dev/null || exit 1
+pg_ctl --pgdata=/tmp/data --wait --silent --log=/tmp/log \
+    --options='-k /tmp -c listen_addresses= -c fsync=off' start || { cat /tmp/log; exit 1; }
+echo served; tail -f /tmp/log
+"""
+PG_BIN = "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH"
+QUICK = {"health_interval": "200ms", "health_retries": 2, "health_start_period": "20s"}
+
+
+def running(boxes: Boxes, *command: str, **options: object) -> Container:
+    return Container.run(command, root=str(boxes.root), **options)
+
+
+def told(boxes: Boxes, container: Container) -> dict[str, Any]:
+    return boxes.inspect(container.id)
+
+
+def supervisor_of(boxes: Boxes, container: Container) -> int:
+    import json
+
+    file = boxes.root / "containers" / container.id / "supervisor.json"
+    return int(json.loads(file.read_bytes())["pid"])
+
+
+@pytest.mark.parametrize(
+    ("command", "check", "kill"),
+    [
+        pytest.param(SERVER, ASK, "kill -9 $(cat /tmp/server)", id="web server"),
+        pytest.param(
+            POSTGRES,
+            f"{PG_BIN}; psql -h /tmp -U tester -Atc 'SELECT 1' postgres >/dev/null",
+            f"{PG_BIN}; pg_ctl --pgdata=/tmp/data stop --mode=immediate --silent",
+            id="postgresql",
+        ),
+    ],
+)
+def test_a_server_that_was_killed_inside_is_unhealthy_and_restarted(
+    boxes: Boxes, command: str, check: str, kill: str
+) -> None:
+    container = running(
+        boxes, "sh", "-c", command, name="db", health_cmd=check, restart="on-failure", stop_timeout="1s", **QUICK
+    )  # fmt: skip
+    wait_until(lambda: told(boxes, container)["health"] == "healthy")
+    assert "running (healthy)" in boxes.cli("ps").out
+    first = told(boxes, container)["pid"]
+    assert boxes.cli("exec", "db", "sh", "-c", kill).code == 0
+    wait_until(lambda: told(boxes, container)["restarts"] == 1)
+    wait_until(lambda: told(boxes, container)["health"] == "healthy")
+    known = told(boxes, container)
+    assert known["status"] == "running" and known["pid"] != first
+    (end,) = known["ends"]
+    assert end["reason"] == "health" and end["error"].startswith("exit code"), end
+    container.stop()
+    known = told(boxes, container)
+    assert (known["status"], len(known["ends"])) == ("stopped", 2), known["ends"]
+    assert boxes.cli("logs", "db").out.count("served") == 2
+    happened = [line.split()[4] for line in boxes.cli("events", "--filter", "name=db").out.splitlines()]
+    for before, after in (("healthy", "unhealthy"), ("unhealthy", "stopped"), ("stopped", "restarted")):
+        assert happened.index(before) < happened.index(after), happened
+    container.remove()
+
+
+@NOT_IN_GUESTS
+@pytest.mark.parametrize("action", ["kill", "restart", "none"])
+def test_what_happens_to_an_unhealthy_container_is_chosen(boxes: Boxes, action: str) -> None:
+    container = running(
+        boxes, *ENDLESS, health_cmd="test ! -e /tmp/ill", health_on_failure=action, stop_timeout="5s", **QUICK
+    )
+    wait_until(lambda: told(boxes, container)["health"] == "healthy")
+    boxes.cli("exec", container.id, "touch", "/tmp/ill")
+    if action == "kill":
+        assert container.wait(timeout_s=30).exit_code == 9, "the stop signal was heeded"
+        known = told(boxes, container)
+        assert (known["reason"], known["health"], known["health_failures"]) == ("health", "unhealthy", 2)
+        assert "exited 9 (health)" in boxes.cli("ps", "-a").out
+    elif action == "restart":
+        wait_until(lambda: told(boxes, container)["restarts"] == 1)
+        wait_until(lambda: told(boxes, container)["health"] == "healthy")
+    else:
+        wait_until(lambda: told(boxes, container)["health"] == "unhealthy")
+        boxes.cli("exec", container.id, "rm", "/tmp/ill")
+        wait_until(lambda: told(boxes, container)["health"] == "healthy")
+        assert told(boxes, container)["restarts"] == 0
+    container.remove(force=True)
+
+
+@NOT_IN_GUESTS
+def test_a_check_that_cannot_be_executed_acts_at_once(boxes: Boxes) -> None:
+    container = running(
+        boxes, *ENDLESS, health_cmd="no-such-program", health_interval="100ms", health_retries=1000
+    )
+    assert container.wait(timeout_s=30).exit_code == 9
+    known = told(boxes, container)
+    assert known["reason"] == "health" and "no-such-program" in known["health_error"], known["health_error"]
+    container.remove()
+
+
+@NOT_IN_GUESTS
+def test_a_check_that_hangs_fails_and_leaves_no_process(boxes: Boxes) -> None:
+    container = running(
+        boxes, *ENDLESS, health_cmd="sleep 77", health_timeout="100ms", health_on_failure="none",
+        health_interval="100ms", health_retries=2, health_start_period="1ms",
+    )  # fmt: skip
+    wait_until(lambda: told(boxes, container)["health"] == "unhealthy")
+    assert told(boxes, container)["health_error"] == "it took longer than 0.1 s"
+    time.sleep(1)
+    assert boxes.cli("top", container.id).out.count(" sleep 77") <= 2, "the shell and its child, once"
+    container.remove(force=True)
+
+
+def test_readiness_by_a_port_of_its_own_network(boxes: Boxes) -> None:
+    late = "sleep 0.5; exec python3 -m http.server 8000 --bind 127.0.0.1"
+    container = running(boxes, "sh", "-c", late, readiness_tcp=8000)
+    assert told(boxes, container)["ready"] is True
+    answer = boxes.cli("exec", container.id, "sh", "-c", ASK)
+    assert answer.code == 0, answer.err
+    container.remove(force=True)
+
+
+@NOT_IN_GUESTS
+def test_what_does_not_become_ready_is_removed(boxes: Boxes) -> None:
+    ran = boxes.cli("run", "-d", "--name", "web", "--readiness-exec", "no-such-program", "--", *ENDLESS)
+    assert ran.code == 125 and "did not become ready" in ran.err and "no-such-program" in ran.err
+    here = boxes.cli("run", "--name", "web", "--readiness-exec", "no-such-program", "--", *ENDLESS)
+    assert here.code == 125 and "did not become ready" in here.err, here.err
+    assert boxes.cli("ps", "-aq").out == ""
+    with pytest.raises(LaunchError):
+        running(boxes, *ENDLESS, readiness_exec="no-such-program")
+
+
+@NOT_IN_GUESTS
+def test_a_start_that_fails_is_no_reason_to_start_again(boxes: Boxes) -> None:
+    ran = boxes.cli("run", "-d", "--restart", "always", "--name", "x", "--", "no-such-program")
+    assert ran.code == 127 and "no-such-program" in ran.err, ran.err
+    assert boxes.inspect("x")["status"] == "stopped"
+    made = boxes.cli("run", "-d", "--restart", "always", "--io-limit", "4000:4000 rbps=1", "--", "true")
+    assert made.code == 125 and "remedy" in made.err
+
+
+def test_restarts_end_with_their_number_with_success_and_with_stop(boxes: Boxes) -> None:
+    ran = boxes.cli("run", "--restart", "on-failure:2", "--name", "few", "--", "sh", "-c", "echo x; exit 3")
+    assert (ran.code, ran.out) == (3, "x\nx\nx\n"), ran.err
+    assert [end["exit_code"] for end in boxes.inspect("few")["ends"]] == [3, 3, 3]
+    good = running(boxes, "true", restart="on-failure")
+    assert good.wait(timeout_s=30).exit_code == 0 and told(boxes, good)["restarts"] == 0
+    ever = running(boxes, "sh", "-c", "exit 5", restart="always", name="ever")
+    wait_until(lambda: told(boxes, ever)["restarts"] >= 3)
+    wait_until(lambda: ever.status == "restarting")
+    assert "restarting" in boxes.cli("ps", "-a").out
+    started = time.monotonic()
+    ever.stop()
+    assert time.monotonic() - started < 2, "the pause is not waited for"
+    count = told(boxes, ever)["restarts"]
+    time.sleep(0.5)
+    assert (told(boxes, ever)["restarts"], ever.status) == (count, "stopped")
+    ever.restart()
+    wait_until(lambda: told(boxes, ever)["restarts"] >= 1)
+    ever.remove(force=True)
+
+
+def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(boxes: Boxes) -> None:
+    running_one = running(boxes, *ENDLESS, restart="always", name="one")
+    pid = told(boxes, running_one)["pid"]
+    waiting = Container.create(ENDLESS, root=str(boxes.root), restart="always", name="two")
+    pausing = running(boxes, "sh", "-c", "exit 4", restart="always", name="three")
+    wait_until(lambda: told(boxes, pausing)["restarts"] >= 3)
+    wait_until(lambda: pausing.status == "restarting")
+    for container in (running_one, waiting, pausing):
+        os.kill(supervisor_of(boxes, container), signal.SIGKILL)
+    wait_until(lambda: running_one.status == "stopped")
+    reap_orphans()
+    assert not os.path.exists(f"/proc/{pid}")
+    known = told(boxes, running_one)
+    assert known["reason"] in ("owner-lost", "host-kill"), known["reason"]
+    wait_until(lambda: waiting.status == "stopped")
+    wait_until(lambda: pausing.status == "stopped")
+    assert told(boxes, pausing)["exit_code"] == 4
+    running_one.restart()
+    assert running_one.status == "running" and told(boxes, running_one)["restarts"] == 0
+    for container in (running_one, waiting, pausing):
+        container.remove(force=True)
+
+
+@NOT_IN_GUESTS
+def test_a_paused_container_is_neither_well_nor_ill(boxes: Boxes) -> None:
+    container = running(
+        boxes, *ENDLESS, health_cmd="true", health_interval="100ms", health_timeout="100ms", health_retries=1
+    )
+    wait_until(lambda: told(boxes, container)["health"] == "healthy")
+    if boxes.cli("pause", container.id).code:  # without a cgroup nothing can be frozen
+        assert not told(boxes, container)["cgroups"]
+    else:
+        time.sleep(0.5)
+        container.unpause()
+    assert (container.status, told(boxes, container)["health"]) == ("running", "healthy")
+    container.remove(force=True)
+
+
+@NOT_IN_GUESTS
+def test_signals_to_the_foreground_reach_the_command_and_end_its_restarts(boxes: Boxes) -> None:
+    process = boxes.start("--restart", "always", "--name", "here", "--", *ENDLESS)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 9
+    process.stdout.close()
+    if process.stderr is not None:
+        process.stderr.close()
+    assert boxes.inspect("here")["restarts"] == 0
+
+
+@NOT_IN_GUESTS
+@pytest.mark.parametrize(
+    "words", [("-d",), ("-d", "--restart", "always"), ()], ids=["detached", "supervised", "here"]
+)
+def test_pid_and_id_are_in_the_files_that_were_named(boxes: Boxes, words: tuple[str, ...]) -> None:
+    pid_file, cid_file = boxes.folder / "web.pid", boxes.folder / "web.cid"
+    flags = (*words, "--pid-file", str(pid_file), "--cidfile", str(cid_file), "--name", "web")
+    process = boxes.start(*flags, "--", *ENDLESS)
+    wait_until(lambda: pid_file.exists())
+    wait_until(lambda: boxes.inspect("web")["status"] == "running")
+    known = boxes.inspect("web")
+    assert int(pid_file.read_text()) == known["pid"] and cid_file.read_text() == known["id"]
+    again = boxes.cli("run", "--cidfile", str(cid_file), "--", "true")
+    assert again.code == 125 and "exists" in again.err
+    assert boxes.cli("stop", "web").code == 0
+    process.communicate(timeout=30)
+
+
+@NOT_IN_GUESTS
+def test_values_by_descriptor_are_there_in_every_life(boxes: Boxes, tmp_path: Path) -> None:
+    values = tmp_path / "values"
+    values.write_text("TOKEN=abc\n")
+    with values.open("rb") as file:
+        done = subprocess.run(
+            [str(Path(nucleus.__file__).parents[2] / "bin/nucleus"), "run", "-d", "--root", str(boxes.root),
+             "--env-fd", str(file.fileno()), "--restart", "on-failure:1", "--name", "v", "--",
+             "sh", "-c", "echo $TOKEN; exit 1"],
+            pass_fds=(file.fileno(),), capture_output=True, check=False, env=boxes.environment, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    boxes.cli("wait", "v")
+    assert boxes.cli("logs", "v").out == "abc\nabc\n"
+    assert b"abc" not in b"".join(p.read_bytes() for p in (boxes.root / "containers").rglob("*.json"))
+
+
+def test_a_call_that_waits_itself_refuses_what_nobody_would_do(boxes: Boxes) -> None:
+    for options in ({"restart": "always"}, {"health_cmd": "true"}, {"pid_file": "x"}, {"cidfile": "x"}):
+        with pytest.raises(SpecError, match="Container.run"):
+            nucleus.run(["true"], root=str(boxes.root), **options)  # type: ignore[arg-type]

@@ -1,0 +1,40 @@
+"""The part of the table of `nouns.py` that is about keeping containers up.  ✗ proves nothing itself."""
+
+TABLE = """
+# Supervision
+supervisor.json: health, readiness, restarts, the last ends
+    kernel/test_supervision.py::test_a_server_that_was_killed_inside_is_unhealthy_and_restarted
+    kernel/test_supervision.py::test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told
+    unit/container/test_health_and_restart.py::test_it_is_unhealthy_exactly_after_as_many_failures_in_a_row_as_it_may_have
+    unit/container/test_health_and_restart.py::test_pauses_double_from_a_tenth_of_a_second_to_a_minute
+    unit/container/test_health_and_restart.py::test_stop_wins_over_every_policy
+signals to a supervisor
+    kernel/test_supervision.py::test_signals_to_the_foreground_reach_the_command_and_end_its_restarts
+a library call refuses what nobody would do
+    kernel/test_supervision.py::test_a_call_that_waits_itself_refuses_what_nobody_would_do
+option --cidfile
+    kernel/test_supervision.py::test_pid_and_id_are_in_the_files_that_were_named
+option --pid-file
+    kernel/test_supervision.py::test_pid_and_id_are_in_the_files_that_were_named
+option --restart
+    kernel/test_supervision.py::test_restarts_end_with_their_number_with_success_and_with_stop
+    kernel/test_supervision.py::test_a_start_that_fails_is_no_reason_to_start_again
+    kernel/test_supervision.py::test_values_by_descriptor_are_there_in_every_life
+option --health-cmd
+    kernel/test_supervision.py::test_a_server_that_was_killed_inside_is_unhealthy_and_restarted
+    kernel/test_supervision.py::test_a_check_that_cannot_be_executed_acts_at_once
+option --health-interval
+    kernel/test_supervision.py::test_a_paused_container_is_neither_well_nor_ill
+option --health-timeout
+    kernel/test_supervision.py::test_a_check_that_hangs_fails_and_leaves_no_process
+option --health-retries
+    kernel/test_supervision.py::test_what_happens_to_an_unhealthy_container_is_chosen
+option --health-start-period
+    kernel/test_supervision.py::test_a_server_that_was_killed_inside_is_unhealthy_and_restarted
+option --health-on-failure
+    kernel/test_supervision.py::test_what_happens_to_an_unhealthy_container_is_chosen
+option --readiness-exec
+    kernel/test_supervision.py::test_what_does_not_become_ready_is_removed
+option --readiness-tcp
+    kernel/test_supervision.py::test_readiness_by_a_port_of_its_own_network
+"""
