@@ -31,6 +31,7 @@ def test_the_cgroup_namespace_may_be_the_caller_s(boxes: Boxes) -> None:
     assert shell(boxes, "readlink /proc/self/ns/cgroup", "--disable-cgroup-namespace") == [host]
 
 
+@HERE
 def test_proc_is_writable_for_its_owner_alone_and_only_when_asked(boxes: Boxes) -> None:
     tune = "echo 500 >/proc/self/oom_score_adj"
     assert boxes.run("--", "sh", "-c", tune).exit_code != 0

@@ -15,6 +15,8 @@ from sandboxes import Boxes, Ran, own_identity, wait_until
 
 from nucleus.base.errors import Conflict
 
+# An emulated guest is slow, and its disk small.
+HERE = pytest.mark.identity("root", "user", "nosub", "nested")
 AS_ROOT = pytest.mark.identity("root", "vm-root")
 
 
@@ -87,6 +89,7 @@ def test_a_signal_to_the_command_reaches_the_workload(boxes: Boxes, work: Path) 
     assert (work / "t").read_text() == "got\n"
 
 
+@HERE
 def test_names_times_holes_links_and_attributes_come_through_both_ways(boxes: Boxes, work: Path) -> None:
     odd = os.fsencode(work) + b"/new\nline \xff"
     Path(os.fsdecode(odd)).write_bytes(b"odd")
@@ -193,6 +196,7 @@ def test_a_directory_that_became_a_link_here_is_not_written_through(boxes: Boxes
     assert (Path(known["kept_in"]) / "d" / "x").read_text() == "inside\n"
 
 
+@HERE
 def test_a_tree_without_end_is_refused_whole_and_can_be_thrown_away(boxes: Boxes, work: Path) -> None:
     script = (
         "i=0; while [ $i -lt 1500 ]; do mkdir e && cd e || exit 1; i=$((i+1)); done; : >bottom; chmod 0 ."
@@ -208,6 +212,7 @@ def test_a_tree_without_end_is_refused_whole_and_can_be_thrown_away(boxes: Boxes
         boxes.cli("rm", "-f", "deep")  # else what is left would be too deep for pytest to remove
 
 
+@HERE
 def test_files_that_nobody_may_read_and_files_without_end_come_back(boxes: Boxes, work: Path) -> None:
     script = "truncate -s 3T huge; echo s >secret; chmod 0 secret; mkdir shut; : >shut/in; chmod 0 shut; chmod 500 d"
     began = time.monotonic()

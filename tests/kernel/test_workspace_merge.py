@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workspace_trees import ASIDE, Pair, Tree, change, read
 
+# The merge knows no container; that of a user differs from root's in rights alone.
+pytestmark = pytest.mark.identity("root", "user")
 PATHS = ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "c\nn"]
 OPERATIONS = st.lists(
     st.tuples(

@@ -61,7 +61,7 @@ def _show(
         except NucleusError as error:
             if references:  # of those that were not named, one may have ended meanwhile
                 render_error(error)
-                code = 1 if len(references) > 1 else error.exit_code
+                code = 1
             continue
         now = time.monotonic()
         cpu = row["cpu_us"] or 0

@@ -10,7 +10,7 @@ from ..base.units import parse_duration
 from ..spec import rules
 from ..spec.container import ContainerSpec
 from ..spec.parse import from_mapping
-from . import changing, detach, ending, inventory
+from . import changing, detach, ending, inventory, live
 from .handle import Handle, resolve
 from .result import Result, result_of
 from .warm import WARM
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
+    from ..cgroup.stats import Held, Measured
     from ..observe.logs import LogLine
+    from .live import Process
 
     _T = TypeVar("_T")
 
@@ -154,6 +156,24 @@ class Container:
     def unpause(self) -> None:
         """Let them go on."""
         self._with(changing.unpause)
+
+    def stats(self) -> Measured:
+        """The limits that hold now (`held`) and what it uses (`usage`).  Raises Conflict when it does not run."""
+        return self._with(live.measured)
+
+    def top(self) -> list[Process]:
+        """Its processes, with their pids on the host and inside."""
+        return self._with(live.top)
+
+    def update(self, **limits: Any) -> Held:
+        """Change limits while it runs: `memory`, `cpus`, `pids`, … as for `run`; what is not named stays as it is."""
+        unknown = sorted(set(limits) - set(live.KEYS))
+        if unknown:
+            raise SpecError(
+                f"'{unknown[0]}' is no limit", where="update", remedy=f"there are {', '.join(live.KEYS)}"
+            )
+        wanted = live.parsed({key: str(value) for key, value in limits.items()})
+        return self._with(lambda handle: live.update(handle, wanted))
 
     def rename(self, name: str) -> None:
         """Give it another name."""

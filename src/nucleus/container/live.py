@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import Conflict, HostUnsupported, NucleusError
+from ..base.errors import Conflict, HostUnsupported, NucleusError, Problem, SpecError
 from ..base.jsontext import digest, dumps
 from ..base.value import Value
 from ..cgroup.change import change
@@ -29,6 +29,7 @@ FIELDS = {
     "memory_bytes": "memory_bytes", "memory_high_bytes": "memory_high_bytes", "swap_bytes": "swap_bytes",
     "cpu_quota_us": "cpu_quota_us", "cpu_weight": "cpu_weight", "pids": "pids", "io_limits": "io",
 }  # fmt: skip
+KEYS = ("memory", "memory_swap", "memory_high", "cpus", "cpu_weight", "pids", "io_limit")  # of the options
 _RECORDED = ("memory_bytes", "cpu_quota_us", "pids")
 
 
@@ -73,6 +74,25 @@ def measured_or_none(handle: Handle) -> Measured | None:
         return measured(handle)
     except (NucleusError, OSError):
         return None
+
+
+def parsed(texts: dict[str, str]) -> dict[str, object]:
+    """Keys of options with what was written → fields of the spec with values.  Raises SpecError with every problem."""
+    from ..spec.kinds import parse
+    from ..spec.options import BY_KEY
+
+    found: dict[str, object] = {}
+    problems: list[Problem] = []
+    for key, text in texts.items():
+        option = BY_KEY[key]
+        try:
+            value = parse(option, text)
+            found[option.field] = (value,) if option.repeat else value
+        except SpecError as error:
+            problems += [p if p.where else p.replace(where=option.flag) for p in error.problems]
+    if problems:
+        raise SpecError(problems=tuple(problems))
+    return found
 
 
 def update(handle: Handle, wanted: dict[str, object]) -> Held:
