@@ -89,6 +89,7 @@ _ROWS = (
         where="state",
         says="no container",
         remedy="ps -a",
+        code=1,  # of several containers the others were shown
     ),
 )
 FLAGS = tuple([replace(case, identities=HERE) for case in _ROWS])
