@@ -42,6 +42,6 @@ def main(argv: list[str]) -> int:
         if template is not None:
             sys.stdout.write(template.line(known) + "\n")
         found.append(known)
-    if template is None:
+    if template is None and found:
         sys.stdout.write(dumps(found, 2) + "\n")
     return code
