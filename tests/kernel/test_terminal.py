@@ -14,10 +14,11 @@ import subprocess
 import termios
 import time
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
+
+from nucleus.launch.report import read_init
 
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 SIZE = (33, 101)
@@ -71,8 +72,12 @@ BASH = ("bash", "--norc", "--noprofile", "-i")
 
 
 def entered(boxes: Boxes) -> subprocess.Popen[str]:
+    return entered_as(boxes, "box")
+
+
+def entered_as(boxes: Boxes, name: str) -> subprocess.Popen[str]:
     process = boxes.start(
-        "--name", "box", *boxes.probe_flags(), "--", "sh", "-c", "echo ready; exec sleep 600"
+        "--name", name, *boxes.probe_flags(), "--", "sh", "-c", "echo ready; exec sleep 600"
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
@@ -115,7 +120,7 @@ def test_the_terminal_inside_is_a_real_one_with_job_control(boxes: Boxes, verb: 
 
 
 def test_without_interactive_nothing_is_typed_into_it(boxes: Boxes) -> None:
-    window = Window(boxes, "run", "--rm", "-t", "--", "sh", "-c", "tty; sleep 600")
+    window = Window(boxes, "run", "--rm", "-t", "--", "sh", "-c", "tty; exec sleep 600")
     window.expect("/dev/pts/0")
     assert not window.raw()
     window.send("\x03")  # the caller's own terminal makes a signal of it, which is handed on
@@ -137,8 +142,10 @@ def test_when_the_monitor_is_killed_the_terminal_is_as_it_was(boxes: Boxes) -> N
     window = Window(boxes, "run", "--name", "box", "-it", "--", "sh", "-c", "echo u''p; exec sleep 600")
     window.expect("up\r\n")
     wait_until(window.raw)
-    children = Path(f"/proc/{window.process.pid}/task/{window.process.pid}/children").read_text().split()
-    os.kill(int(children[0]), signal.SIGKILL)
+    (record,) = boxes.root.glob("containers/*/init")
+    init = read_init(record.read_bytes())
+    assert init is not None
+    os.kill(init.monitor_pid, signal.SIGKILL)
     assert window.end() == 125
     assert boxes.cli("rm", "-f", "box").code == 0
 
@@ -205,3 +212,75 @@ def test_the_terminal_is_sent_to_whoever_listens(boxes: Boxes) -> None:
     assert (refused.code, "takes no connection" in refused.err) == (125, True)
     alone = boxes.cli("run", "--console-socket", path, "--", "true")
     assert (alone.code, "needs --tty" in alone.err) == (125, True)
+
+
+def test_a_window_may_be_left_and_opened_again(boxes: Boxes) -> None:
+    script = "echo u''p; while read -r line; do echo got $line; [ $line = end ] && exit 6; done"
+    window = Window(boxes, "run", "--name", "box", "-it", "--", "sh", "-c", script)
+    window.expect("up\r\n")
+    window.send("one\r")
+    window.expect("got one")
+    window.send("\x10\x11")
+    assert window.end() == 0
+    assert boxes.inspect("box")["status"] == "running"
+    again = Window(boxes, "attach", "box")
+    wait_until(again.raw)
+    again.send("two\r")
+    again.expect("got two")
+    second = Window(boxes, "attach", "box")
+    second.expect("has a window already")
+    assert second.end() == 125
+    again.send("a\x10b\r")  # half of the keys is a key like any other
+    again.expect("got a\x10b")
+    again.process.terminate()  # a window that closes ends nothing
+    assert again.end() == 0
+    last = Window(boxes, "attach", "box")
+    wait_until(last.raw)
+    last.send("end\r")
+    assert last.end() == 6
+    assert boxes.inspect("box")["exit_code"] == 6
+
+
+@NOT_IN_GUESTS
+def test_a_detached_container_keeps_a_terminal_for_whoever_attaches(boxes: Boxes) -> None:
+    script = "tty; read line; echo $line; exit 3"
+    ran = boxes.cli("run", "-d", "-t", "--name", "box", "--", "sh", "-c", script)
+    assert (ran.code, len(ran.out.strip())) == (0, 32), ran.err
+    time.sleep(0.3)
+    window = Window(boxes, "attach", "box")
+    window.expect("/dev/pts/0")  # what it said before is shown
+    wait_until(window.raw)
+    window.send("hello\r")
+    window.expect("hello\r\nhello")
+    assert window.end() == 3
+    failed = boxes.cli("run", "-d", "-t", "--rm", "--", "no-such-program")
+    assert failed.code in (0, 127)  # it may fail before or after its terminal was opened
+    refused = boxes.cli("create", "-t", "--", "true")
+    assert (refused.code, "remedy:" in refused.err) == (125, True)
+
+
+@NOT_IN_GUESTS
+def test_a_process_that_entered_goes_on_when_its_window_is_left(boxes: Boxes) -> None:
+    container = entered(boxes)
+    window = Window(
+        boxes, "exec", "-it", "box", "--", "sh", "-c", "echo u''p; sleep 1; echo done >/tmp/done; sleep 600"
+    )
+    window.expect("up\r\n")
+    window.send("\x10\x11")
+    assert window.end() == 0
+    wait_until(lambda: boxes.cli("exec", "box", "--", "cat", "/tmp/done").out == "done\n")
+    container.kill()
+    container.communicate()
+
+
+@NOT_IN_GUESTS
+def test_what_a_container_without_a_terminal_prints_can_be_watched(boxes: Boxes) -> None:
+    script = "echo before; sleep 1; echo after; exit 5"
+    assert boxes.cli("run", "-d", "--name", "box", "--", "sh", "-c", script).code == 0
+    ran = boxes.cli("attach", "box")
+    assert (ran.code, ran.out.splitlines()[-1:]) == (5, ["after"]), ran.err
+    foreground = entered_as(boxes, "other")
+    refused = boxes.cli("attach", "other")
+    assert (refused.code, "remedy:" in refused.err) == (125, True)
+    foreground.kill()
+    foreground.communicate()

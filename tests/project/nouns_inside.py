@@ -10,6 +10,10 @@ entering a container: one lockdown, no file of the host, no wait of the host's t
     launcher/test_recording.py::test_who_joins_brings_nothing_of_the_host_along
     kernel/test_exec.py::test_a_workload_that_watches_for_newcomers_catches_nothing_of_the_host
     kernel/test_exec.py::test_nobody_enters_before_the_hosts_tree_is_out_of_reach
+verb attach
+    kernel/test_terminal.py::test_a_window_may_be_left_and_opened_again
+    kernel/test_terminal.py::test_a_detached_container_keeps_a_terminal_for_whoever_attaches
+    kernel/test_terminal.py::test_what_a_container_without_a_terminal_prints_can_be_watched
 option --tty
     kernel/test_terminal.py::test_the_terminal_inside_is_a_real_one_with_job_control
 option --interactive

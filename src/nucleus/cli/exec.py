@@ -113,6 +113,8 @@ def _with_terminal(spec: ContainerSpec, handle: Handle, wish: Wish) -> int:
     from .reporter import report
 
     ended = enter_with_terminal(handle, wish, keyboard=spec.interactive)
+    if ended is None:
+        return 0  # its window was left; it goes on
     return report(
         ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path
     )

@@ -62,13 +62,14 @@ def main(argv: list[str]) -> int:
     try:
         with resolve(store, given.words[0]) as handle:
             lines = container_logs(handle, wish, follow=given.has("follow"))
-            _print(lines, timestamps=given.has("timestamps"), at_once=given.has("follow"))
+            print_lines(lines, timestamps=given.has("timestamps"), at_once=given.has("follow"))
     finally:
         store.close()
     return 0
 
 
-def _print(lines: Iterable[LogLine], *, timestamps: bool, at_once: bool) -> None:
+def print_lines(lines: Iterable[LogLine], *, timestamps: bool, at_once: bool) -> None:
+    """To the stream that each came from."""
     from ..observe.times import format_time
 
     last: BinaryIO | None = None

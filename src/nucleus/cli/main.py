@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run a command in a sandbox"),
     "exec": ("exec", "run a command in a running container"),
+    "attach": ("attach", "open a window for a container's terminal, or show what it prints"),
     "explain": ("explain", "show the launch plan of a `run`, step by step, without running it"),
     "create": ("create", "make a container that waits for `start`"),
     "start": ("start", "let created containers run"),
@@ -71,7 +72,7 @@ _ACCEPTS = {
                 "state",
                 "rm",
             ),
-            *("prune", "workspace", "stats", "top", "update", "logs", "events", "completion"),
+            *("attach", "prune", "workspace", "stats", "top", "update", "logs", "events", "completion"),
         ),
         ("--root",),
     ),

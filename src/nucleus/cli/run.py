@@ -18,6 +18,8 @@ def main(argv: list[str]) -> int:
     spec = parse_run(argv)
     sys.nucleus_command = True  # type: ignore[attr-defined]
     try:
+        if spec.detach and spec.tty and not spec.console_socket:
+            return _kept(spec)
         if spec.detach:
             from .create import create
 
@@ -40,11 +42,20 @@ def main(argv: list[str]) -> int:
         return error.exit_code
 
 
+def _kept(spec: ContainerSpec) -> int:
+    from ..container.terminal import run_kept
+
+    sys.stdout.write(f"{run_kept(spec)}\n")
+    return 0
+
+
 def _with_terminal(spec: ContainerSpec) -> int:
     from ..container.terminal import run_with_terminal
     from .reporter import report
 
     ended = run_with_terminal(spec)
+    if ended is None:
+        return 0  # its window was left; it goes on
     return report(
         ended.exit, ended.plan, [s.origin for s in ended.plan.steps], spec.log_format, spec.log_path
     )

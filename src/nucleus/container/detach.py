@@ -50,6 +50,12 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
             where="--workspace-mode copy-in-out",
             remedy="use nucleus run without -d, or --workspace-mode bind-rw",
         )
+    if spec.tty:
+        raise SpecError(
+            "a container that waits for `start` has no terminal",
+            where="--tty",
+            remedy="use `nucleus run -d -t`, which keeps one until `nucleus attach`",
+        )
     spec = spec.replace(detach=True)
     if not spec.cidfile and not spec.pid_file:
         return _create(spec, warm)

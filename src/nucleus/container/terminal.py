@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from socket import SHUT_WR
 
 from ..base.errors import LaunchError, SpecError
 from ..base.value import Value
-from ..launch import console, launcher, supervise
+from ..launch import console, launcher, report, supervise
 from .attached import OWNER_KILLS
 from .enter import prepare_entry
 from .prepare import prepare
@@ -18,6 +19,8 @@ from .prepare import prepare
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket
+    from types import TracebackType
+    from typing import Self
 
     from ..launch.report import ExitRecord
     from ..plan.steps import LaunchPlan
@@ -45,63 +48,155 @@ def require_terminal(*, keyboard: bool) -> tuple[int, int]:
     return console.size_of(1)
 
 
-def run_with_terminal(spec: ContainerSpec) -> Ended:
-    """A new container whose command has a terminal.  Raises NucleusError."""
+def run_with_terminal(spec: ContainerSpec) -> Ended | None:
+    """A new container whose command has a terminal; None when its window was left.  Raises NucleusError."""
     size = require_terminal(keyboard=spec.interactive)
-    ours, theirs = console.channel()
-    with ours, theirs:
-        prepared = prepare(spec, owner=OWNER_KILLS, console=(theirs.fileno(), size))
-        assert prepared.plan is not None and prepared.state is not None
-        with ExitStack() as kept:
-            directory = os.dup(prepared.state.fd)
-            kept.callback(os.close, directory)
-            return _window(
-                prepared, prepared.plan, (ours, theirs), keyboard=spec.interactive, directory=directory
-            )
+    with _Start(spec, size, (0, 1, 2)) as start:
+        return _window(start, keyboard=spec.interactive)
 
 
-def enter_with_terminal(handle: Handle, wish: Wish, *, keyboard: bool) -> Ended:
-    """A process with a terminal in a running container.  Raises NucleusError."""
+def run_kept(spec: ContainerSpec) -> str:
+    """A new container whose terminal has no window yet; returns its id.  Raises NucleusError."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        with _Start(spec, (24, 80), (null, null, null)) as start:
+            if start.master >= 0:
+                start.leave()
+                return start.id
+            plan = start.plan
+            ended = start.ended_before()
+    finally:
+        os.close(null)
+    raise failure_of(ended, plan) or LaunchError(
+        "it has ended already", where=start.id[:12], remedy="see what it does without --detach"
+    )
+
+
+def enter_with_terminal(handle: Handle, wish: Wish, *, keyboard: bool) -> Ended | None:
+    """A process with a terminal in a running container; None when its window was left.  Raises NucleusError."""
     size = require_terminal(keyboard=keyboard)
-    ours, theirs = console.channel()
-    with ours, theirs:
-        entry = prepare_entry(handle, wish.replace(console=size), owner=OWNER_KILLS, console=theirs.fileno())
-        return _window(entry, entry.plan, (ours, theirs), keyboard=keyboard, directory=-1)
+    with _Start((handle, wish), size, (0, 1, 2)) as start:
+        return _window(start, keyboard=keyboard)
 
 
-def _window(
-    ready: Prepared | Entry,
-    plan: LaunchPlan,
-    channel: tuple[socket, socket],
-    *,
-    keyboard: bool,
-    directory: int,
-) -> Ended:
-    """Start the launcher, receive the terminal, be its window until the end."""
-    control, theirs = supervise.control_pair()
-    with ExitStack() as kept:
-        kept.callback(control.close)
+def _window(start: _Start, *, keyboard: bool) -> Ended | None:
+    """Be the window until the end, or until the keys were typed that leave it."""
+    outcome = console.Outcome(ended=start.ended)
+    if start.master >= 0:
+        outcome = console.Relay(start.master, keyboard=keyboard, control=start.control).run()
+    if outcome.detached:
+        start.leave()
+        return None
+    return Ended(exit=outcome.ended or start.ended_before(), plan=start.plan)
+
+
+class _Start:
+    """A launcher beside this process, with the terminal that it has opened.  At the end both are let go of.
+
+    master   of the terminal; -1 where the launch ended before there was one, and `ended` says how
+    """
+
+    def __init__(
+        self,
+        what: ContainerSpec | tuple[Handle, Wish],
+        size: tuple[int, int],
+        streams: tuple[int, int, int],
+    ) -> None:
+        self._kept = ExitStack()
+        self._directory = -1
+        with ExitStack() as undo:
+            undo.enter_context(self._kept)
+            ours, theirs = console.channel()
+            with ours, theirs:
+                ready = self._prepare(what, size, theirs.fileno())
+                self.id, self.control = ready.id, self._spawn(ready, streams)
+                theirs.close()
+                self.master, self.ended = console.await_master(ours, self.control)
+            if self.master >= 0:
+                self._kept.callback(os.close, self.master)
+            undo.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._kept.close()
+
+    def _prepare(
+        self, what: ContainerSpec | tuple[Handle, Wish], size: tuple[int, int], channel: int
+    ) -> Prepared | Entry:
+        if isinstance(what, tuple):
+            handle, wish = what
+            entry = prepare_entry(handle, wish.replace(console=size), owner=OWNER_KILLS, console=channel)
+            self.plan = entry.plan
+            return entry
+        prepared = prepare(what, owner=OWNER_KILLS, console=(channel, size))
+        assert prepared.plan is not None and prepared.state is not None
+        self.plan = prepared.plan
+        # Opened anew: a copy of the descriptor would hold the container's lock.
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        self._directory = os.open(".", flags, dir_fd=prepared.state.fd)
+        self._kept.callback(os.close, self._directory)
+        return prepared
+
+    def _spawn(self, ready: Prepared | Entry, streams: tuple[int, int, int]) -> socket:
+        control, theirs = supervise.control_pair()
+        self._kept.callback(control.close)
         try:
             with theirs:
-                process = launcher.spawn(
-                    ready.encoded, ready.id, ready.slots, ready.held, theirs.fileno(), (0, 1, 2)
-                )
+                # In a session of its own: the caller's terminal would hang up on it when its window is left.
+                launcher.spawn(
+                    ready.encoded, ready.id, ready.slots, ready.held, theirs.fileno(), streams, detached=True
+                ).wait()
         except BaseException:
             ready.discard()
             raise
         ready.close()
-        channel[1].close()
-        # Whatever happens here, the end of the control socket ends the container, and then its monitor.
-        kept.callback(process.wait)
-        kept.callback(control.close)
-        master, ended = console.await_master(channel[0], control)
-        outcome = console.Outcome(ended=ended)
-        if master >= 0:
-            kept.callback(os.close, master)
-            outcome = console.Relay(master, keyboard=keyboard, control=control).run()
-    if outcome.ended is None:
-        raise LaunchError(
-            "the monitor ended without a word", where=ready.id[:12],
-            remedy="it was killed from outside; run it again",
-        )  # fmt: skip
-    return Ended(exit=outcome.ended, plan=plan)
+        self._kept.callback(_end, control)
+        return control
+
+    def ended_before(self) -> ExitRecord:
+        """How it ended without a terminal.  Raises LaunchError when nobody said."""
+        if self.ended is None:
+            raise LaunchError(
+                "the monitor ended without a word", where=self.id[:12],
+                remedy="it was killed from outside; run it again",
+            )  # fmt: skip
+        return self.ended
+
+    def leave(self) -> None:
+        """What was started goes on, its terminal kept by a process of its own."""
+        from ..launch.console_keeper import keep
+
+        if os.fork():
+            self._kept.pop_all()  # the keeper has them now
+            return
+        try:
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(null, stream)
+            keep(self.master, self.control, self._directory)
+        finally:
+            os._exit(0)
+
+
+def _end(control: socket) -> None:
+    """Whatever has happened: who hears the end of the control socket ends what was started, and then itself."""
+    try:
+        control.shutdown(SHUT_WR)
+        while control.recv(report.MESSAGE.size):
+            pass
+    except OSError:
+        pass  # it has ended already
+
+
+def failure_of(ended: ExitRecord, plan: LaunchPlan) -> LaunchError | None:
+    """What failed, where a step did."""
+    if ended.failure is None:
+        return None
+    known = ended.failure.step < len(plan.steps)
+    step = plan.steps[ended.failure.step] if known else None
+    return report.launch_error(ended.failure, step, step.origin if step else "", ended.exit_code)
