@@ -212,7 +212,7 @@ def test_signals_to_the_command_reach_the_process_inside(box: Running, name: str
 
 def test_a_process_inside_may_signal_the_workload(box: Running) -> None:
     ran = box.cli("--", "sh", "-c", "kill -TERM 2")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code in (0, 137), ran.err) == (True, "")  # the end of the container may overtake its own
     box.process.communicate(timeout=PATIENCE_S)
     assert box.process.returncode == 143
 

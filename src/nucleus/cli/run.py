@@ -45,7 +45,12 @@ def main(argv: list[str]) -> int:
 def _kept(spec: ContainerSpec) -> int:
     from ..container.terminal import run_kept
 
-    sys.stdout.write(f"{run_kept(spec)}\n")
+    container_id = run_kept(spec)
+    if spec.pid_file:
+        from ..container import idfiles
+
+        idfiles.tell(spec.replace(cidfile=""), container_id)
+    sys.stdout.write(f"{container_id}\n")
     return 0
 
 
