@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, reap_orphans, wait_until
+from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, descendants, reap_orphans, wait_until
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound
 from nucleus.container.container import Container, with_handle
@@ -382,3 +382,15 @@ def test_many_lives_at_once_while_others_look(boxes: Boxes) -> None:
     watcher.join(PATIENCE_S)
     assert wrong == []
     assert boxes.cli("ps", "-aq").out == ""
+
+
+@NOT_IN_GUESTS
+def test_without_its_log_writer_a_container_ends_and_that_is_told(boxes: Boxes) -> None:
+    container = running(boxes, "sh", "-c", "echo ready; while :; do echo more; sleep 0.02; done")
+    ready(boxes, container.id)
+    writers = [pid for pid, name in descendants().items() if name == "nucleus-log"]
+    assert len(writers) == 1
+    os.kill(writers[0], signal.SIGKILL)
+    result = container.wait(timeout_s=PATIENCE_S)
+    assert (result.reason, result.signal) == ("signal", signal.SIGPIPE)
+    assert "ready" in boxes.cli("logs", container.id).out

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 OWNER_IGNORED = 2  # supervise.owner: whoever created it may go
 PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
-OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)
+OF_ONE_LIFE = ("init", "started", "exit", "stopping", PLAN, ORIGINS)
 _LOOK_MS = 2
 _LOCK_WAIT_S = 1.0
 
@@ -268,7 +268,7 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     elif record.detached not in ("", "none"):
         from . import systemd
 
-        systemd.restart(handle, spec.replace(name=record.name))
+        systemd.restart(handle, wanted)
     else:
         _create_again(handle, wanted, record, warm)
     if spec.pid_file and not spec.supervised:
