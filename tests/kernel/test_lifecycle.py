@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, descendants, reap_orphans, wait_until
@@ -394,3 +397,26 @@ def test_without_its_log_writer_a_container_ends_and_that_is_told(boxes: Boxes) 
     result = container.wait(timeout_s=PATIENCE_S)
     assert (result.reason, result.signal) == ("signal", signal.SIGPIPE)
     assert "ready" in boxes.cli("logs", container.id).out
+
+
+@pytest.mark.identity("root")
+def test_root_acts_on_the_containers_of_a_user_as_that_user(boxes: Boxes) -> None:
+    """What a user recorded must lead root nowhere else: here, to the cgroup and to a process of root's container."""
+    victim = running(boxes, "sleep", "600")
+    known = boxes.inspect(victim.id)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o711)
+        theirs = Path(folder, "state")
+        shutil.copytree(boxes.root, theirs, ignore=lambda _, names: {n for n in names if n == "start"})
+        for path in (theirs, *theirs.rglob("*")):
+            os.chown(path, 12345, 12345, follow_symlinks=False)
+        listed = subprocess.run(
+            [COMMAND, "ps", "-aq", "--root", str(theirs)], capture_output=True, text=True, check=False,
+            env=boxes.environment,
+        )  # fmt: skip
+        assert listed.returncode == 0 and victim.id in listed.stdout, listed.stderr
+        subprocess.run(
+            [COMMAND, "rm", "-f", "--root", str(theirs), victim.id], env=boxes.environment, check=False
+        )
+    assert boxes.inspect(victim.id)["status"] == "running" == known["status"]
+    victim.remove(force=True)

@@ -46,6 +46,7 @@ states of a container, and what may be done in which
     unit/container/test_states.py::test_what_was_seen_says_the_state
     unit/container/test_states.py::test_a_verb_acts_in_its_states_and_refuses_in_all_others_with_a_remedy
 a container by id, name or unique prefix, for its creator and root
+    kernel/test_lifecycle.py::test_root_acts_on_the_containers_of_a_user_as_that_user
     unit/container/test_handle.py::test_id_name_and_unique_prefix_find_it_and_an_ambiguous_one_names_both
     unit/container/test_handle.py::test_it_is_for_its_creator_and_for_root
 a recycled pid is never signalled
@@ -129,6 +130,7 @@ option --rm
 option --detach
     kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
 option --detach-with
+    kernel/test_systemd_units.py::test_under_systemd_a_detached_container_is_a_service
     unit/container/test_systemd.py::test_the_manager_is_the_callers_own
     unit/container/test_systemd.py::test_what_the_manager_is_asked
     kernel/test_systemd_units.py::test_a_container_lives_in_its_unit_from_create_to_gone

@@ -50,6 +50,8 @@ VERBS: dict[str, tuple[str, str]] = {
 INTERNAL = {"in-unit": "in_unit", "supervise": "supervise"}
 # Other words for a verb.
 ALIASES = {"ls": "ps", "list": "ps", "delete": "rm"}
+# Verbs that make root's own containers; with any other, root acts on a user's as that user.
+_CREATING = ("run", "create", "explain")
 _GLOBAL = ("--root", "--log", "--log-format")
 _ACCEPTS = {
     "run": _GLOBAL,
@@ -196,6 +198,10 @@ def _call(verb: str, arguments: list[str]) -> int:
         return 0
     from .parser import HelpWanted
 
+    if os.geteuid() == 0 and verb not in _CREATING and verb not in INTERNAL:
+        from .owner import act_as_owner
+
+        act_as_owner(arguments)
     try:
         return _function(verb)(arguments)
     except HelpWanted:
