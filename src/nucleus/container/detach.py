@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 OWNER_IGNORED = 2  # supervise.owner: whoever created it may go
 PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
-OF_ONE_LIFE = ("init", "started", "exit", "stopping", PLAN, ORIGINS)
+OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)
 _LOOK_MS = 2
 _LOCK_WAIT_S = 1.0
 
