@@ -37,4 +37,14 @@ option --readiness-exec
     kernel/test_supervision.py::test_what_does_not_become_ready_is_removed
 option --readiness-tcp
     kernel/test_supervision.py::test_readiness_by_a_port_of_its_own_network
+option --readiness-sd-notify
+    kernel/test_sd_notify.py::test_a_detached_container_is_ready_when_it_says_so
+    kernel/test_sd_notify.py::test_a_stranger_who_speaks_to_the_socket_is_not_heard
+option --sd-notify
+    kernel/test_sd_notify.py::test_ready_reaches_the_manager_from_a_network_of_its_own
+    kernel/test_sd_notify.py::test_health_feeds_the_watchdog
+    kernel/test_sd_notify.py::test_without_a_manager_nobody_would_be_told_and_that_is_an_error
+    unit/container/test_notify.py::test_what_is_the_supervisors_own_is_not_handed_on
+    unit/container/test_notify.py::test_no_message_is_too_strange_to_be_read
+    unit/container/test_notify.py::test_a_managers_socket_has_an_absolute_path_or_an_abstract_name
 """

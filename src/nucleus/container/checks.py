@@ -48,7 +48,9 @@ class Checks:
         self._dying: list[Probe] = []
         self._tries = self._due_ms = self._expires_ms = self._base_ms = 0
         self.ready = False
-        if not spec.readiness_exec and not spec.readiness_tcp:
+        if spec.readiness_sd_notify:
+            self._due_ms = READY_TRIES * READY_GAP_MS
+        elif not spec.readiness_exec and not spec.readiness_tcp:
             self.become_ready(0)
 
     def become_ready(self, now_ms: int) -> None:
@@ -72,6 +74,9 @@ class Checks:
         if probe is None:
             if self.next_ms is None or now_ms < self.next_ms:
                 return False
+            if not self.ready and self._spec.readiness_sd_notify:
+                self.given_up = f"it did not say READY=1 within {self._due_ms // 1000} s"
+                return True
             if self._is_paused():
                 self._put_off(now_ms)
                 return False

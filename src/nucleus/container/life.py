@@ -49,6 +49,7 @@ class Life:
         "executed",
         "gone",
         "id",
+        "notify",
         "plan",
         "record",
         "store_path",
@@ -63,6 +64,7 @@ class Life:
         self.ended: ExitRecord | None = None
         self.directory = os.dup(prepared.state.fd)
         self._gate = gate.keep(self.directory)
+        self.notify, prepared.notify = prepared.notify, None
         try:
             for name in OF_ONE_LIFE:
                 forget(self.directory, name)
@@ -144,6 +146,8 @@ class Life:
         """Let go of the directory, and with it of our part of the lock."""
         os.close(self.directory)
         os.close(self._gate)
+        if self.notify is not None:
+            self.notify.close()
 
 
 def begin(

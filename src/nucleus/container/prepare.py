@@ -28,6 +28,8 @@ from .sources import SourceFinder, judge, protected_paths, refuse_state_root, ro
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket
+
     from ..cgroup.limits import LimitPlan
     from ..cgroup.parent import CgroupDirectory, Placement
     from ..host.facts import HostFacts
@@ -63,6 +65,7 @@ class Prepared:
         "encoded",
         "gate",
         "held",
+        "notify",
         "id",
         "parents",
         "plan",
@@ -86,9 +89,13 @@ class Prepared:
         self.encoded = b""
         self.slots: list[int] = []
         self.held: list[int] = []
+        self.notify: socket | None = None  # what the workload tells its state to
 
     def close(self) -> None:
         """Let go of every descriptor: the launcher has its own."""
+        if self.notify is not None:
+            self.notify.close()
+            self.notify = None
         for fd in {*self.slots, *self.held, *([self.state.fd] if self.state else [])}:
             os.close(fd)
         self.slots, self.held, self.state = [], [], None
@@ -173,6 +180,11 @@ def _fill(
     prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
     volumes = _staged(volumes, prepared, spec, finder) + _context(prepared, spec, finder)
     variables = environment(spec)
+    if spec.notifies:
+        volumes += _notify(prepared, finder)
+        variables["NOTIFY_SOCKET"] = volumes[-1].target
+        if spec.sd_notify and os.environ.get("WATCHDOG_USEC"):
+            variables["WATCHDOG_USEC"] = os.environ["WATCHDOG_USEC"]
     workdir = spec.workdir
     if not spec.wrote("workdir") and not spec.workspace:
         workdir = HOME
@@ -412,6 +424,21 @@ def _staged(
     place = f"{root}/containers/{prepared.id}/{FOLDER}/{STAGE}"
     copied = workspace.replace(source=finder.find(place, "--workspace", directory=True))
     return tuple([copied if v is workspace else v for v in volumes])
+
+
+def _notify(prepared: Prepared, finder: SourceFinder) -> tuple[VolumeSource, ...]:
+    """The socket that the workload tells its state to; whoever supervises reads it."""
+    from . import notify
+
+    assert prepared.state is not None
+    prepared.notify = notify.listen(prepared.state.fd)
+    path = f"{os.path.realpath(prepared.store.path)}/containers/{prepared.id}/{notify.FILE}"
+    return (
+        VolumeSource(
+            source=finder.own_socket(path), target=notify.TARGET, read_only=True, executable=False,
+            origin="sd_notify",
+        ),
+    )  # fmt: skip
 
 
 def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:

@@ -80,6 +80,14 @@ class SourceFinder:
             uid=status.st_uid, gid=status.st_gid, is_file=is_file, idmap=idmap,
         )  # fmt: skip
 
+    def own_socket(self, path: str) -> Source:
+        """A socket that Nucleus itself has made in a directory of its own."""
+        status = os.stat(path, follow_symlinks=False)
+        return Source(
+            path=path, device=os.major(status.st_dev) << 32 | os.minor(status.st_dev), inode=status.st_ino,
+            uid=status.st_uid, gid=status.st_gid, is_file=True, idmap=self._takes_idmap(status.st_dev),
+        )  # fmt: skip
+
     def _takes_idmap(self, device: int) -> bool:
         if self._no_idmap is None:
             self._no_idmap = set()

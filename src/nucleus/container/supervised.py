@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _MOST = 1 << 20
+_ENVIRONMENT = ("NUCLEUS_STATE_DIR", "XDG_RUNTIME_DIR", "HOME", "PATH", "NOTIFY_SOCKET", "WATCHDOG_USEC")
 
 
 def refuse() -> NoReturn:
@@ -70,9 +71,7 @@ def _with_environment(spec: ContainerSpec, kept: list[int]) -> ContainerSpec:
 def _spawn(words: list[str], inherited: list[int]) -> None:
     actions: list[Any] = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
     actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in inherited]  # onto itself: that clears close-on-exec
-    environment = {
-        k: v for k, v in os.environ.items() if k in ("NUCLEUS_STATE_DIR", "XDG_RUNTIME_DIR", "HOME", "PATH")
-    }
+    environment = {k: v for k, v in os.environ.items() if k in _ENVIRONMENT}
     pid = os.posix_spawn(words[0], words, environment, file_actions=actions, setsid=True)
     # It leaves a child of its own behind, so that nobody here has to see its end.
     os.waitpid(pid, 0)

@@ -22,6 +22,7 @@ from .events import note
 from .handle import Handle
 from .health import HEALTHY, UNHEALTHY
 from .life import Life, begin
+from .notify import Manager, receive, relayed
 from .restart import End
 from .supervision import Supervision
 
@@ -47,12 +48,14 @@ class Supervisor:
         self, spec: ContainerSpec, signals: Signals, *, streams: Streams | None = None, detached: str = ""
     ) -> None:
         self.spec, self._signals, self._streams, self._detached = spec, signals, streams, detached
+        self._manager = Manager(dict(os.environ)) if spec.sd_notify else None
         self._policy = restart.policy(spec.restart)
         self.told = Supervision(pid=os.getpid())
         self.life: Life
         self.checks: Checks | None = None
         self._stopping = False
         self._in_a_row = 0
+        self._said_ready = False
         self.reason = self._error = ""  # why this life was ended, where it was ended here
         self._zero_ns = self._well_ns = self._kill_ns = (
             0  # CLOCK_MONOTONIC: executed, ready and healthy, patience ends
@@ -83,6 +86,7 @@ class Supervisor:
             if not self._again():
                 break
         self._tell(phase=supervision.ENDED)
+        self._tell_manager({"STOPPING": "1"})
         if self.told.ready_error and not self.told.restarts:
             self._remove()
             raise not_ready(self.told.ready_error)
@@ -104,6 +108,7 @@ class Supervisor:
         life = self.life
         self.reason = self._error = ""
         self._zero_ns = self._well_ns = self._kill_ns = 0
+        self._said_ready = False
         while not life.gone:
             if life.executed and not self._zero_ns:
                 self._begin_checks()
@@ -128,22 +133,28 @@ class Supervisor:
             phase=supervision.RUNNING, ready=self.checks.ready, health=health, failures=0, health_error="",
             next_start_ns=0,
         )  # fmt: skip
+        self._heed_ready()
 
     def _heed(self, checks: Checks) -> None:
         """One more check has an outcome."""
         if checks.ready and not self.told.ready:
             self._note("ready", after_ms=self._now_ms())
+            self._tell_manager({"READY": "1"})
             self._well_ns = 0 if self.spec.health_cmd else time.monotonic_ns()
         health = checks.health
         before = self.told.health
         if health is not None:
             self._tell(ready=True, health=health.status, failures=health.failures, health_error=health.error)
+            if health.status == HEALTHY and self._manager is not None and self._manager.watchdog_us:
+                self._tell_manager({"WATCHDOG": "1"})
             if health.status == HEALTHY != before:
                 self._well_ns = time.monotonic_ns()
                 self._note("healthy")
+                self._tell_manager({"STATUS": "healthy"})
             elif health.status == UNHEALTHY and before != UNHEALTHY:
                 self._well_ns = 0
                 self._note("unhealthy", failures=health.failures, error=health.error)
+                self._tell_manager({"STATUS": f"unhealthy: {health.error}"})
                 if self.spec.health_on_failure != "none":
                     self._end("health", health.error)
         elif checks.given_up:
@@ -268,6 +279,9 @@ class Supervisor:
         poller.register(self._signals.fileno(), select.POLLIN)
         if not self.life.gone:
             poller.register(self.life.fileno(), select.POLLIN)
+        channel = self.life.notify
+        if channel is not None:
+            poller.register(channel, select.POLLIN)
         probe = self.checks.probe if self.checks is not None else None
         for fd in probe.fds if probe is not None else ():
             poller.register(fd, select.POLLIN)
@@ -276,13 +290,36 @@ class Supervisor:
                 self._signalled(*self._signals.receive())
             elif not self.life.gone and fd == self.life.fileno():
                 self.life.receive()
+            elif channel is not None and fd == channel.fileno():
+                self._told_by_container(receive(channel, self.life.record, self.life.created_pid))
             elif probe is not None and fd in probe.fds:
                 probe.receive(fd)
+
+    def _told_by_container(self, said: dict[str, str]) -> None:
+        """A message of the workload: it may be ready, and the manager may want to know."""
+        self._said_ready |= said.get("READY") == "1"
+        self._heed_ready()
+        words = relayed(said)
+        if self.life.record.awaited:
+            words.pop("READY", None)  # it is said when readiness has been noted
+        self._tell_manager(words)
+
+    def _heed_ready(self) -> None:
+        """It may have said so before the monitor said that it runs."""
+        checks = self.checks
+        if self._said_ready and self.spec.readiness_sd_notify and checks is not None and not checks.ready:
+            checks.become_ready(self._now_ms())
+            self._heed(checks)
+
+    def _tell_manager(self, said: dict[str, str]) -> None:
+        if self._manager is not None:
+            self._manager.tell(said)
 
     def _signalled(self, number: int, by_process: bool) -> None:
         """Whoever asks this process to end means the container, and no other life of it."""
         if number in _ENDING:
             self._stopping = True
+            self._tell_manager({"STOPPING": "1"})
         if by_process and not self.life.gone:
             self.life.signal(number)
 

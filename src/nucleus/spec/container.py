@@ -102,6 +102,8 @@ class ContainerSpec(Value):
     health_on_failure: str = "kill"
     readiness_exec: str = ""
     readiness_tcp: int | None = None
+    readiness_sd_notify: bool = False
+    sd_notify: bool = False
 
     @property
     def supervised(self) -> bool:
@@ -110,9 +112,15 @@ class ContainerSpec(Value):
             self.health_cmd
             or self.readiness_exec
             or self.readiness_tcp
+            or self.notifies
             or (self.pid_file and not self.detach)
         )
         return bool(asked) or self.restart != "no"
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the workload has a socket to tell its state."""
+        return self.readiness_sd_notify or self.sd_notify
 
     @property
     def copies_workspace(self) -> bool:

@@ -19,8 +19,8 @@ LATER = frozenset({
     "home", "hooks",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "provider_config_ro", "provider_config_rw", "publish",
-    "readiness_sd_notify", "require_kernel_lockdown", "runtime",
-    "sd_notify", "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
+    "require_kernel_lockdown", "runtime",
+    "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
     "strict_agent", "systemd_credential", "terminal", "trust_level",
     "verify_rootfs_attestation",
 })  # fmt: skip

@@ -455,6 +455,18 @@ OPTIONS: tuple[Option, ...] = (
         help="the container is ready when this port of its own 127.0.0.1 takes connections; tried each second, at "
         "most 60 times",
     ),
+    Option(
+        key="readiness_sd_notify", field="readiness_sd_notify", kind="flag", group="supervision", default="false",
+        example="true", bare="true",
+        help="the container is ready when it says so: READY=1 to the socket $NOTIFY_SOCKET (sd_notify(3)), within "
+        "60 s",
+    ),
+    Option(
+        key="sd_notify", field="sd_notify", kind="flag", group="supervision", default="false", example="true",
+        bare="true",
+        help="tell the manager that started nucleus (Type=notify): READY when the container is ready or says so, "
+        "STATUS, WATCHDOG and STOPPING as the container says them to its own $NOTIFY_SOCKET",
+    ),
 )  # fmt: skip
 
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

@@ -289,9 +289,11 @@ def health_needs_a_check(spec: ContainerSpec, where: _Where) -> Iterator[Problem
 
 def readiness_is_asked_once(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """One probe says when the container is ready."""
-    if spec.readiness_exec and spec.readiness_tcp:
+    probes = ("readiness_exec", "readiness_tcp", "readiness_sd_notify")
+    given = [key for key in probes if getattr(spec, key)]
+    for key in given[1:]:
         yield _problem(
-            where["readiness_tcp"], "--readiness-exec says already when it is ready", "use one of the two"
+            where[key], f"{BY_KEY[given[0]].flag} says already when it is ready", "use one of the two"
         )
 
 
@@ -300,7 +302,15 @@ def one_process_stays_beside_it(spec: ContainerSpec, where: _Where) -> Iterator[
     if not spec.supervised or not (spec.tty or spec.copies_workspace):
         return
     other = "--tty" if spec.tty else "--workspace-mode copy-in-out"
-    for key in ("restart", "health_cmd", "readiness_exec", "readiness_tcp", "pid_file"):
+    for key in (
+        "restart",
+        "health_cmd",
+        "readiness_exec",
+        "readiness_tcp",
+        "readiness_sd_notify",
+        "sd_notify",
+        "pid_file",
+    ):
         if spec.wrote(key):
             yield _problem(where[key], f"cannot be had with {other}", "leave one of the two away")
 

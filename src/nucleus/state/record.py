@@ -46,12 +46,14 @@ class ContainerRecord(Value):
     @property
     def supervised(self) -> bool:
         """Whether a supervisor tells more of it (supervisor.json)."""
-        return self.restarts or self.awaited or bool(self.spec.get("health_cmd"))
+        return (
+            self.restarts or self.awaited or bool(self.spec.get("health_cmd") or self.spec.get("sd_notify"))
+        )
 
     @property
     def awaited(self) -> bool:
         """Whether it has run only when its readiness probe has succeeded."""
-        return bool(self.spec.get("readiness_exec") or self.spec.get("readiness_tcp"))
+        return any(self.spec.get(f"readiness_{kind}") for kind in ("exec", "tcp", "sd_notify"))
 
     @property
     def restarts(self) -> bool:
