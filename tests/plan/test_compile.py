@@ -16,7 +16,7 @@ from nucleus.base.errors import SpecError
 from nucleus.plan import explain, invariants
 from nucleus.plan.compile import compile_plan
 from nucleus.plan.encode import decode, encode
-from nucleus.plan.join import JoinRequest, User, compile_join
+from nucleus.plan.join import JoinRequest, User, compile_join, with_command
 from nucleus.plan.request import Request
 from nucleus.plan.steps import LaunchPlan
 from nucleus.policy import landlock
@@ -253,6 +253,13 @@ def test_a_limit_that_the_run_set_is_not_replaced_by_that_of_init() -> None:
     join = _joined(_plain(), rlimits=((4, 99, 99), (3, 5, 6)))
     limits = {s["resource"]: (s["soft"], s["hard"]) for s in join.steps_of("set-rlimit")}
     assert limits[4] == (0, 0) and limits[3] == (5, 6)
+
+
+def test_another_command_makes_the_plan_that_compiling_it_makes() -> None:
+    run = compile_plan(_plain())
+    requests = [JoinRequest(command=(c, "x"), candidates=(f"/bin/{c}",), timeout_ms=5) for c in ("a", "b")]
+    plans = [compile_join(run, r) for r in requests]
+    assert with_command(plans[0], requests[1]) == plans[1] != plans[0]
 
 
 def _plain() -> Request:

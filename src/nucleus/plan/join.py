@@ -144,6 +144,15 @@ def _inner_steps(run: LaunchPlan, request: JoinRequest, slot: _Slots) -> list[St
     return steps
 
 
+def with_command(known: LaunchPlan, request: JoinRequest) -> LaunchPlan:
+    """The plan of a request that differs in nothing but its command."""
+    last = known.steps[-1]
+    values = dict(zip(last.spec.names, last.values, strict=True))
+    values |= workload.exec_values(request.candidates, request.command)
+    steps = (*known.steps[:-1], step(last.name, origin=last.origin, **values))
+    return LaunchPlan(kind=known.kind, steps=steps, slots=known.slots)
+
+
 def _repeated(known: Step, request: JoinRequest) -> Step:
     changed: dict[str, FieldValue] = {}
     if known.name == "landlock-ruleset" and (request.own_group or request.console is not None):
