@@ -21,6 +21,7 @@ BUDGETS = (
     Budget(name="nucleus-saved", against="bwrap", limit=0.70),
     Budget(name="nucleus-sdk-hostnet", against="bwrap-hostnet", limit=0.65),
     Budget(name="nucleus-saved-hostnet", against="bwrap-hostnet", limit=0.65),
+    Budget(name="nucleus-exec", against="nucleus-sdk", limit=0.50),
     Budget(name="nucleus-cli", against="runc", limit=1.0),
 )
 MEMORY_KIB = 1024.0

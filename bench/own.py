@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.contestants import PAYLOAD, CannotStart, Contestant, Run, program
+
+if TYPE_CHECKING:
+    from nucleus import Result
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = str(ROOT / "bin" / "nucleus")
@@ -63,6 +69,44 @@ def _saved(options: dict[str, object], scratch: Path) -> Run:
     return run
 
 
+def entered(scratch: Path) -> Callable[[list[str]], Result]:
+    """Runs commands in one container, which ends with this process: it reads the end of its input then."""
+    load_library()
+    import nucleus
+
+    words = [
+        "run",
+        "--rm",
+        "--root",
+        _state(scratch),
+        "--name",
+        "entered",
+        "--",
+        "sh",
+        "-c",
+        "echo ready; exec cat",
+    ]
+    process = subprocess.Popen([COMMAND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    _expect(process.stdout.readline() == b"ready\n", "the container to enter did not start")
+    box = nucleus.Container.find("entered", root=_state(scratch))
+    _KEPT.append(process)
+    return box.exec
+
+
+_KEPT: list[subprocess.Popen[bytes]] = []  # an input that is dropped would end its container
+
+
+def _exec(scratch: Path) -> Run:
+    enter, numbers = entered(scratch), itertools.count()
+
+    def run() -> None:
+        result = enter([*PAYLOAD, str(next(numbers))])
+        _expect(result.ok, result)
+
+    return run
+
+
 def _command(flags: tuple[str, ...], scratch: Path) -> Run:
     return program([COMMAND, "run", "--rm", "--root", _state(scratch), *flags, "--", *PAYLOAD])
 
@@ -72,6 +116,7 @@ NO_NET = "user pid mount ipc uts cgroup, Landlock, seccomp, limits"
 OWN = (
     Contestant(name="nucleus-sdk", isolation=ALL, prepare=lambda s: _sdk({}, s)),
     Contestant(name="nucleus-saved", isolation=ALL, prepare=lambda s: _saved({}, s)),
+    Contestant(name="nucleus-exec", isolation="those of a running container", prepare=_exec),
     Contestant(name="nucleus-cli", isolation=ALL, prepare=lambda s: _command((), s)),
     Contestant(name="nucleus-sdk-hostnet", isolation=NO_NET, prepare=lambda s: _sdk(HOST_NETWORK, s)),
     Contestant(name="nucleus-saved-hostnet", isolation=NO_NET, prepare=lambda s: _saved(HOST_NETWORK, s)),

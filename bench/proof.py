@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contestants import ENVIRONMENT, PAYLOAD, CannotStart
-from bench.own import COMMAND, HOST_NETWORK, HOST_NETWORK_FLAGS, load_library
+from bench.own import COMMAND, HOST_NETWORK, HOST_NETWORK_FLAGS, entered, load_library
 
 NAMESPACES = ("user", "pid", "mnt", "ipc", "uts", "cgroup", "net")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -63,6 +63,7 @@ def _cli(flags: tuple[str, ...]) -> str:
 WAYS: dict[str, Callable[[], str]] = {
     "nucleus-sdk": lambda: _sdk({}),
     "nucleus-saved": lambda: _saved({}),
+    "nucleus-exec": lambda: str(entered(Path(os.environ["NUCLEUS_STATE_DIR"]))(ASK).out),
     "nucleus-cli": lambda: _cli(()),
     "nucleus-sdk-hostnet": lambda: _sdk(HOST_NETWORK),
     "nucleus-saved-hostnet": lambda: _saved(HOST_NETWORK),

@@ -5,6 +5,8 @@ TABLE = """
 verb exec
     kernel/test_exec.py::test_who_enters_is_confined_as_the_workload_is
     kernel/test_exec.py::test_exit_codes_of_what_ran_inside
+servers are reloaded and stopped from inside
+    kernel/test_exec_servers.py::test_a_database_server_is_reloaded_and_stopped_from_inside
 entering a container: one lockdown, no file of the host, no wait of the host's tree
     plan/test_compile.py::test_who_joins_is_locked_down_by_the_same_steps_as_who_runs
     launcher/test_recording.py::test_who_joins_brings_nothing_of_the_host_along
