@@ -27,8 +27,9 @@ An error is two lines on standard error, for each problem found:
       remedy: what to do
 
 and an exit code: 125 when nucleus could not start the command, 126 when the command cannot be executed, 127
-when it was not found; 1 where a verb for several containers could not do its work for one of them. With `--log-format json` it is one line of JSON with the same words (`level`, `code`,
-`exit_code`, `problems`: `message`, `where`, `remedy`). Nothing is left behind by a launch that was refused.
+when it was not found; 1 where a verb for several containers could not do its work for one of them. With
+`--log-format json` it is one line of JSON with the same words (`level`, `code`, `exit_code`, `problems`: `message`,
+`where`, `remedy`). Nothing is left behind by a launch that was refused.
 """
 WIDEST = 60
 

@@ -17,6 +17,7 @@ from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, descendants, reap_orp
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound
 from nucleus.container.container import Container, with_handle
+from nucleus.state import gate
 
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
 STUBBORN = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.02; done")
@@ -149,18 +150,20 @@ def test_what_waits_at_the_gate_can_be_stopped_killed_and_removed(boxes: Boxes) 
 
 def test_wait_tells_the_exit_code_of_a_container_that_is_removed_at_its_end(boxes: Boxes) -> None:
     codes: list[int] = []
-    for code in range(5):
-        container = running(boxes, "sh", "-c", f"sleep 0.1; exit {code}", rm=True, name="same")
+    for code in range(3):
+        container = created(boxes, "sh", "-c", f"sleep 1; exit {code}", rm=True, name="same")
         waiters = [
             threading.Thread(target=lambda c=container: codes.append(c.wait().exit_code)) for _ in range(3)
         ]
         for waiter in waiters:
             waiter.start()
+        wait_until(lambda c=container: with_handle(c.id, str(boxes.root), lambda h: gate.is_watched(h.fd)))
+        container.start()
         for waiter in waiters:
             waiter.join(PATIENCE_S)
         with pytest.raises(NotFound):
             container.inspect()
-    assert codes == [code for code in range(5) for _ in range(3)]
+    assert codes == [code for code in range(3) for _ in range(3)]
     assert os.listdir(boxes.root / "containers") == []
 
 

@@ -37,6 +37,8 @@ VERB = "in-unit"  # of the command: not for people
 _MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _ERROR = "unit-error"  # what the unit could not do, for the caller to tell
 _LOOK_S = 0.003
+# Only a journal that is kept on disk has files of their own for users: in memory it is root's alone to read.
+_JOURNAL = "/var/log/journal"
 # Signals that the monitor hands on; any other stop signal is sent by `nucleus stop` alone.
 _HANDED_ON = (1, 2, 3, 10, 12, 15)
 _TERM = 15
@@ -55,7 +57,7 @@ def manager(spec: ContainerSpec, facts: HostFacts) -> str:
         found = ""  # its managers know this user by another id, or not at all
     elif facts.systemd.system and not facts.identity.uid:
         found = "system"
-    elif facts.systemd.user and facts.identity.uid:
+    elif facts.systemd.user and facts.identity.uid and (demanded or os.path.isdir(_JOURNAL)):
         found = "user"
     if demanded and not (found and systemd_run()):
         raise HostUnsupported(

@@ -24,6 +24,7 @@ def systemd_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     program = tmp_path / "systemd-run"
     program.touch(0o755)
     monkeypatch.setattr(tree, "_SYSTEMD_RUN", (str(program),))
+    monkeypatch.setattr(systemd, "_JOURNAL", str(tmp_path))
     return program
 
 
@@ -55,6 +56,15 @@ def test_the_manager_is_the_callers_own(uid: int, system: bool, user: bool, foun
     with pytest.raises(HostUnsupported) as caught:
         systemd.manager(demanded, here)
     assert caught.value.where == "--detach-with" and caught.value.remedy
+
+
+def test_a_user_who_could_not_read_the_journal_is_not_given_one_unasked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(systemd, "_JOURNAL", "/no/such/directory")
+    here = facts(1000, user=True)
+    assert systemd.manager(PLAIN, here) == ""
+    assert systemd.manager(PLAIN.replace(detach_with="systemd"), here) == "user"
 
 
 def test_without_systemd_run_there_is_no_unit(systemd_run: Path) -> None:
