@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -40,8 +41,6 @@ def told(boxes: Boxes, container: Container) -> dict[str, Any]:
 
 
 def supervisor_of(boxes: Boxes, container: Container) -> int:
-    import json
-
     file = boxes.root / "containers" / container.id / "supervisor.json"
     return int(json.loads(file.read_bytes())["pid"])
 
@@ -271,3 +270,32 @@ def test_a_call_that_waits_itself_refuses_what_nobody_would_do(boxes: Boxes) -> 
     for options in ({"restart": "always"}, {"health_cmd": "true"}, {"pid_file": "x"}, {"cidfile": "x"}):
         with pytest.raises(SpecError, match="Container.run"):
             nucleus.run(["true"], root=str(boxes.root), **options)  # type: ignore[arg-type]
+
+
+@NOT_IN_GUESTS
+def test_hooks_run_at_their_points_with_the_state(boxes: Boxes) -> None:
+    folder = boxes.directory("hooks")
+    folder.chmod(0o755)
+    script, told_by, file = folder / "hook", folder / "told", folder / "hooks.json"
+    script.write_text('#!/bin/sh\nprintf "%s " "$1" >>"$TOLD"; cat >>"$TOLD"; echo >>"$TOLD"; exit "$CODE"\n')
+    script.chmod(0o755)
+
+    def points(code: int) -> None:
+        names = ("prestart", "poststart", "poststop")
+        entry = {"path": str(script), "env": [f"TOLD={told_by}", f"CODE={code}", "PATH=/usr/bin:/bin"]}
+        file.write_text(json.dumps({name: [{**entry, "args": ["hook", name]}] for name in names}))
+        file.chmod(0o600)
+
+    points(0)
+    ran = boxes.cli("run", "--hooks", str(file), "--name", "hooked", "--", "true")
+    assert ran.code == 0, ran.err
+    lines = [line.partition(" ") for line in told_by.read_text().splitlines()]
+    assert [name for name, _, _ in lines] == ["prestart", "poststart", "poststop"]
+    states = [json.loads(text) for _, _, text in lines]
+    assert [state["status"] for state in states] == ["creating", "running", "stopped"]
+    assert states[0]["pid"] == states[1]["pid"] > 0 and "pid" not in states[2]
+    points(1)
+    refused = boxes.cli("run", "-d", "--hooks", str(file), "--name", "other", "--", "true")
+    assert refused.code == 125 and "createRuntime hook" in refused.err, refused.err
+    assert "other" not in boxes.cli("ps", "-a").out
+    assert boxes.cli("rm", "hooked").code == 0

@@ -40,6 +40,12 @@ option --readiness-tcp
 option --readiness-sd-notify
     kernel/test_sd_notify.py::test_a_detached_container_is_ready_when_it_says_so
     kernel/test_sd_notify.py::test_a_stranger_who_speaks_to_the_socket_is_not_heard
+option --hooks
+    kernel/test_supervision.py::test_hooks_run_at_their_points_with_the_state
+    unit/container/test_hooks.py::test_a_hook_reads_the_state_and_has_the_environment_that_is_written
+    unit/container/test_hooks.py::test_what_others_could_have_changed_is_not_run
+    unit/container/test_hooks.py::test_what_is_no_list_of_hooks_is_refused
+    unit/container/test_hooks.py::test_a_hook_that_hangs_is_killed_with_its_children
 option --sd-notify
     kernel/test_sd_notify.py::test_ready_reaches_the_manager_from_a_network_of_its_own
     kernel/test_sd_notify.py::test_health_feeds_the_watchdog

@@ -129,6 +129,7 @@ class Life:
     def abandon(self) -> None:
         """Kill it by letting go, and wait for its end."""
         if not self.gone:
+            self.signal(9)  # at the gate nobody listens to the socket
             self._control.shutdown(socket.SHUT_WR)
             while not self.gone:
                 self.receive()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..launch.report import ExitRecord
     from ..launch.signals import Signals
     from ..spec.container import ContainerSpec
+    from .hooks import Hook
     from .life import Streams
     from .probe import Probe
 
@@ -49,6 +50,11 @@ class Supervisor:
     ) -> None:
         self.spec, self._signals, self._streams, self._detached = spec, signals, streams, detached
         self._manager = Manager(dict(os.environ)) if spec.sd_notify else None
+        self._hooks: tuple[Hook, ...] = ()
+        if spec.hooks:
+            from . import hooks
+
+            self._hooks = hooks.load(spec.hooks)
         self._policy = restart.policy(spec.restart)
         self.told = Supervision(pid=os.getpid())
         self.life: Life
@@ -73,7 +79,14 @@ class Supervisor:
             if again is None:
                 self._remove()
             raise error
-        self._write_pid()
+        try:
+            self._run_hooks("createRuntime", "creating")
+            self._write_pid()
+        except NucleusError:
+            self.life.abandon()
+            if again is None:
+                self._remove()
+            raise
         return self.life.id
 
     def run(self) -> ExitRecord | None:
@@ -106,7 +119,6 @@ class Supervisor:
     def _live(self) -> ExitRecord | None:
         """From the gate to the end."""
         life = self.life
-        self.reason = self._error = ""
         self._zero_ns = self._well_ns = self._kill_ns = 0
         self._said_ready = False
         while not life.gone:
@@ -125,6 +137,7 @@ class Supervisor:
 
     def _begin_checks(self) -> None:
         self._zero_ns = time.monotonic_ns()
+        self._run_hooks("poststart", "running")
         self.checks = Checks(self.spec, self._probe, self._is_paused)
         if self.checks.ready:
             self._well_ns = 0 if self.spec.health_cmd else self._zero_ns
@@ -172,6 +185,7 @@ class Supervisor:
 
     def _over(self, ended: ExitRecord | None) -> End:
         """Write down how this life ended."""
+        self._run_hooks("poststop", "stopped")
         reason = self.reason or (ended.reason if ended else "host-kill")
         failure = self.life.failure()
         known: dict[str, Any] = {
@@ -227,6 +241,7 @@ class Supervisor:
 
     def _relive(self) -> NucleusError | None:
         """The next life, through the gate; or why there is none."""
+        self.reason = self._error = ""
         last = self.life
         again = StateDirectory(id=last.id, fd=os.dup(last.directory))
         with Handle(self._store(), last.id) as handle:
@@ -251,9 +266,32 @@ class Supervisor:
             if self._is_stopped():
                 self.life.signal(9)
             else:
-                self._write_pid()
-                self.life.proceed()
+                self._proceed_again()
         return None
+
+    def _proceed_again(self) -> None:
+        try:
+            self._run_hooks("createRuntime", "creating")
+            self._write_pid()
+        except NucleusError as error:
+            self.reason, self._error = "hook", error.message
+            self.life.signal(9)
+            return
+        self.life.proceed()
+
+    def _run_hooks(self, point: str, status: str) -> None:
+        """Raises NucleusError at the first that fails before the start; after it the others run nevertheless."""
+        from . import hooks
+
+        pid = self.life.created_pid if status != "stopped" else 0
+        bundle = f"{os.path.realpath(self.life.store_path)}/containers/{self.life.id}"
+        for hook in [hook for hook in self._hooks if hook.point == point]:
+            try:
+                hooks.run(hook, hooks.state_of(self.life.id, status, pid, bundle))
+            except NucleusError as error:
+                self._note("hook-failed", hook=point, error=error.message)
+                if point == "createRuntime":
+                    raise
 
     def _store(self) -> Store:
         return Store(self.life.store_path)

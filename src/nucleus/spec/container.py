@@ -104,6 +104,7 @@ class ContainerSpec(Value):
     readiness_tcp: int | None = None
     readiness_sd_notify: bool = False
     sd_notify: bool = False
+    hooks: str = ""
 
     @property
     def supervised(self) -> bool:
@@ -113,6 +114,7 @@ class ContainerSpec(Value):
             or self.readiness_exec
             or self.readiness_tcp
             or self.notifies
+            or self.hooks
             or (self.pid_file and not self.detach)
         )
         return bool(asked) or self.restart != "no"

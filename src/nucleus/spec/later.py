@@ -16,7 +16,7 @@ LATER = frozenset({
     "dns", "egress_allow", "egress_domain", "egress_tcp_port",
     "egress_udp_port", "gpu", "gpu_device", "gpu_driver_capabilities",
     "gpu_visible_devices", "gvisor_platform",
-    "home", "hooks",
+    "home",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "provider_config_ro", "provider_config_rw", "publish",
     "require_kernel_lockdown", "runtime",

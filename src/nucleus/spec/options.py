@@ -467,6 +467,11 @@ OPTIONS: tuple[Option, ...] = (
         help="tell the manager that started nucleus (Type=notify): READY when the container is ready or says so, "
         "STATUS, WATCHDOG and STOPPING as the container says them to its own $NOTIFY_SOCKET",
     ),
+    Option(
+        key="hooks", field="hooks", kind="path", group="supervision", metavar="FILE", example="hooks.json",
+        help="run programs of the host at points of the container's life: a JSON object as in the OCI runtime "
+        "specification, with createRuntime (or prestart), poststart and poststop",
+    ),
 )  # fmt: skip
 
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

@@ -309,6 +309,7 @@ def one_process_stays_beside_it(spec: ContainerSpec, where: _Where) -> Iterator[
         "readiness_tcp",
         "readiness_sd_notify",
         "sd_notify",
+        "hooks",
         "pid_file",
     ):
         if spec.wrote(key):

@@ -47,7 +47,9 @@ class ContainerRecord(Value):
     def supervised(self) -> bool:
         """Whether a supervisor tells more of it (supervisor.json)."""
         return (
-            self.restarts or self.awaited or bool(self.spec.get("health_cmd") or self.spec.get("sd_notify"))
+            self.restarts
+            or self.awaited
+            or bool(self.spec.get("health_cmd") or self.spec.get("sd_notify") or self.spec.get("hooks"))
         )
 
     @property
