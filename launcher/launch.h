@@ -41,6 +41,7 @@ struct env {
 	int userns[MAX_USERNS];
 	u64 counters[COUNTERS];
 	const struct step *supervise, *start_record;
+	int host, host_root; /* where the monitor comes from, while it is in a prepared root */
 	bool two_phase;    /* the owner says when to go on, and is told how far it is */
 	bool end_recorded; /* there is an exit record that somebody may be waiting for */
 
@@ -48,6 +49,7 @@ struct env {
 	int status_write, parent_socket;
 	int root;          /* the new root */
 	int null;          /* its /dev/null, once a mask has needed it */
+	int proc;          /* the host's, for whoever makes a root in a namespace of its own */
 	bool foreign;      /* mounts that others have filled may stand below the new root */
 	int ruleset;       /* Landlock */
 	bool terminal;     /* the caller has one */
@@ -83,6 +85,10 @@ int tell_letter(struct env *env, char letter);
 int await_peer(struct env *env, char letter, int *fds, u32 count);
 int tell_peer(struct env *env, char letter, const int *fds, u32 count);
 
+/* step_mounts.c */
+int new_mount(const char *type, u64 attributes, const char *options, u64 size);
+int cover(int from, int target, u64 attributes);
+void look_for_terminal(struct env *env);
 /* process_tree.c */
 _Noreturn void workload(struct env *env);
 /* step_join.c: what the monitor does when the child of a join has started the process inside */
@@ -107,6 +113,8 @@ step_handler run_open_tree, run_make_userns, run_map_mount, run_hand_over_mounts
 step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file, run_write_secret, run_write_sysctl,
 	run_mount_proc, run_pivot_root,
 	run_seal_root;
+step_handler run_make_namespace, run_set_file_owner, run_freeze_root, run_hand_over_root, run_spawn_in_root,
+	run_adopt_root, run_cover_file;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
 	run_await_host_mounts, run_announce_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
 	run_await_detached, run_join_network, run_await_root, run_become_init, run_spawn_inside, run_open_console;

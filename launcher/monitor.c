@@ -425,14 +425,27 @@ static void let_go(struct env *env)
 	close_mounts(env);
 }
 
-const struct exit_record *monitor(struct env *env)
+/* A root for containers that start later: this process alone makes it, hands it out, and is gone. */
+static void prepare(struct env *env, struct exit_record *exit, int result)
+{
+	static const enum phase phases[] = { PHASE_HOST_MOUNTS, PHASE_ROOT, PHASE_MOUNTS, PHASE_RELEASE };
+
+	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++) {
+		env->actor = (enum actor)(phases[i] >> 4);
+		result = run_phase(env, phases[i]);
+	}
+	if (!result)
+		return;
+	exit->flags |= EXIT_FAILED;
+	exit->exit_code = failure_code(&env->failure);
+	exit->failure = env->failure;
+}
+
+/* A container, from its cgroup to its last process. */
+static void contain(struct env *env, struct exit_record *exit, int result)
 {
 	struct wait_state state = { .deadline_ns = NONE };
-	struct exit_record *exit = the_exit();
-	struct message message = { .type = MESSAGE_EXITED };
-	int result = block_signals(env);
 
-	exit->started_ns = clock_ns(0 /* CLOCK_REALTIME */);
 	if (!result)
 		result = start(env);
 	if (env->two_phase) /* it may have waited at the gate for days */
@@ -456,7 +469,21 @@ const struct exit_record *monitor(struct env *env)
 	exit->flags = env->exit_flags;
 	(void)run_phase_to_end(env, PHASE_FINISH);
 	take_counters(env, exit);
+}
+
+const struct exit_record *monitor(struct env *env)
+{
+	struct exit_record *exit = the_exit();
+	struct message message = { .type = MESSAGE_EXITED };
+	int result = block_signals(env);
+
+	exit->started_ns = clock_ns(0 /* CLOCK_REALTIME */);
+	if (env->plan->kind == KIND_PREPARE)
+		prepare(env, exit, result);
+	else
+		contain(env, exit, result);
 	message.exit = *exit;
-	tell_owner(env, &message, -1);
+	if (env->plan->kind != KIND_PREPARE || exit->flags) /* the root itself was the answer */
+		tell_owner(env, &message, -1);
 	return exit;
 }

@@ -17,7 +17,7 @@ enum opcode {
 #undef STEP
 };
 
-enum kind { KIND_CREATE = 1, KIND_JOIN = 2 };
+enum kind { KIND_CREATE = 1, KIND_JOIN, KIND_PREPARE, KIND_START, KINDS };
 enum count { COUNT_ANY, COUNT_OPTIONAL, COUNT_REQUIRED, COUNT_NEVER };
 enum check {
 	CHECK_NONE, CHECK_MAX, CHECK_MASK, CHECK_ABSOLUTE, CHECK_NAME, CHECK_MULTIPLE, CHECK_LIST, CHECK_LIST_OR_EMPTY,
@@ -39,7 +39,7 @@ struct field_rule {
 struct step_rule {
 	const char *name;
 	enum phase phase;
-	enum count create, join;
+	enum count count[KINDS];
 	unsigned fields;
 	struct field_rule field[MAX_FIELDS];
 };

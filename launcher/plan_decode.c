@@ -2,8 +2,10 @@
 #include "plan.h"
 
 static const struct step_rule rules[MAX_OPCODE] = {
-#define STEP(id, number, text, phase_, create_, join_, count_, ...) \
-	[number] = { .name = (text), .phase = (phase_), .create = (create_), .join = (join_), .fields = (count_), \
+#define STEP(id, number, text, phase_, create_, join_, prepare_, start_, count_, ...) \
+	[number] = { .name = (text), .phase = (phase_), .fields = (count_), \
+		     .count = { [KIND_CREATE] = (create_), [KIND_JOIN] = (join_), [KIND_PREPARE] = (prepare_), \
+				[KIND_START] = (start_) }, \
 		     .field = { __VA_ARGS__ } },
 #include "plan_steps.def"
 #undef STEP
@@ -170,7 +172,7 @@ static int check_counts(const struct plan *plan)
 
 		if (!rules[opcode].name)
 			continue;
-		allowed = plan->kind == KIND_CREATE ? rules[opcode].create : rules[opcode].join;
+		allowed = rules[opcode].count[plan->kind];
 		if ((allowed == COUNT_REQUIRED && seen[opcode] != 1) || (allowed == COUNT_OPTIONAL && seen[opcode] > 1) ||
 		    (allowed == COUNT_NEVER && seen[opcode]))
 			return -EINVAL;
@@ -252,7 +254,7 @@ int plan_check(struct plan *plan, const void *bytes, u64 size, u32 slots)
 	if (load_u16(header + 8) != PLAN_VERSION || load_u64(header + 24) != schema_hash)
 		return -EPROTO;
 	plan->kind = (enum kind)load_u16(header + 10);
-	if (plan->kind != KIND_CREATE && plan->kind != KIND_JOIN)
+	if (plan->kind < KIND_CREATE || plan->kind > KIND_START)
 		return -EPROTO;
 	plan->steps = load_u32(header + 12);
 	if (plan->steps > MAX_PLAN_STEPS)

@@ -57,6 +57,8 @@ int main(int argc, char **argv)
 	FILE *file;
 	int error;
 
+	static const char *const kinds[] = { "", "create", "join", "prepare", "start" };
+
 	if (argc < 2 || argc > 3) {
 		fputs("usage: nucleus-plan-dump FILE [SLOTS]\n", stderr);
 		return 2;
@@ -72,7 +74,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "refused: error %d at byte %llu\n", -error, (unsigned long long)plan.where);
 		return 1;
 	}
-	printf("plan 1 %s %u\n", plan.kind == KIND_CREATE ? "create" : "join", plan.steps);
+	printf("plan 1 %s %u\n", kinds[plan.kind], plan.steps);
 	while (plan_next(&plan, &cursor, &step))
 		print_step(&step);
 	return fflush(stdout) ? 2 : 0;

@@ -50,7 +50,8 @@ _Noreturn void workload(struct env *env)
 _Noreturn static void child(struct env *env)
 {
 	static const enum phase phases[] = { PHASE_SETUP, PHASE_ROOT, PHASE_MOUNTS, PHASE_HANDOVER };
-	const int not_mine[] = { env->child_socket, env->status_read, env->control, env->signals };
+	const int not_mine[] = { env->child_socket, env->status_read, env->control, env->signals,
+				 env->host, env->host_root };
 	int result = 0;
 
 	/* Only so does the end of the monitor show as end of file, to the child and to the owner. */

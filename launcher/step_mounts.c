@@ -206,7 +206,7 @@ static int configure(int context, const char *options, u64 size)
 }
 
 /* A new file system as a detached mount. */
-static int new_mount(const char *type, u64 attributes, const char *options, u64 size)
+int new_mount(const char *type, u64 attributes, const char *options, u64 size)
 {
 	int context = (int)K(__NR_fsopen, type, FSOPEN_CLOEXEC), result;
 
@@ -243,7 +243,7 @@ int run_mount_proc(const struct step *step, struct env *env)
 }
 
 /* Puts a clone of the mount at `from` over the path behind `target`. */
-static int cover(int from, int target, u64 attributes)
+int cover(int from, int target, u64 attributes)
 {
 	int tree = (int)K(__NR_open_tree, from, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	int result = tree < 0 ? tree : 0;
@@ -344,14 +344,22 @@ int run_make_root(const struct step *step, struct env *env)
 	return (int)K(__NR_move_mount, env->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-int run_pivot_root(const struct step *step, struct env *env)
+/* The sandbox's own /dev will have it later: spawn-workload has to know before. */
+void look_for_terminal(struct env *env)
 {
-	int terminal = (int)K(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), result;
+	int terminal = (int)K(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
-	(void)step; /* the step has no fields */
-	env->terminal = terminal >= 0; /* the sandbox's own /dev will have it later: spawn-workload has to know now */
+	env->terminal = terminal >= 0;
 	if (terminal >= 0)
 		K(__NR_close, terminal);
+}
+
+int run_pivot_root(const struct step *step, struct env *env)
+{
+	int result;
+
+	(void)step; /* the step has no fields */
+	look_for_terminal(env);
 	result = (int)K(__NR_fchdir, env->root);
 	/* The old root then lies on the new one; the workload's process detaches it (detach-host). */
 	return result ? result : (int)K(__NR_pivot_root, ".", ".");

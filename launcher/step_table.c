@@ -72,6 +72,13 @@ static step_handler *const handlers[MAX_OPCODE] = {
 	[STEP_SET_SECCOMP] = run_set_seccomp,
 	[STEP_ASSERT_LOCKED] = run_assert_locked,
 	[STEP_EXEC] = run_exec,
+	[STEP_MAKE_NAMESPACE] = run_make_namespace,
+	[STEP_SET_FILE_OWNER] = run_set_file_owner,
+	[STEP_FREEZE_ROOT] = run_freeze_root,
+	[STEP_HAND_OVER_ROOT] = run_hand_over_root,
+	[STEP_SPAWN_IN_ROOT] = run_spawn_in_root,
+	[STEP_ADOPT_ROOT] = run_adopt_root,
+	[STEP_COVER_FILE] = run_cover_file,
 };
 
 static int run_step(struct env *env, const struct step *step)

@@ -73,7 +73,7 @@ static bool owned(const struct env *env, int fd)
 {
 	const int single[] = { env->control, env->plan_fd, env->child_pidfd, env->workload_pidfd, env->status_read,
 			       env->child_socket, env->signals, env->status_write, env->parent_socket, env->root,
-			       env->null, env->ruleset, env->peer };
+			       env->null, env->ruleset, env->peer, env->proc, env->host, env->host_root };
 
 	for (unsigned i = 0; i < MAX_CGROUPS; i++)
 		if (env->cgroups[i].directory == fd || env->cgroups[i].tasks == fd)
@@ -161,12 +161,13 @@ static long answer_statx(int fd, struct statx *to)
 
 static long answer_clone(struct clone_args *args)
 {
-	const char *role = world.opcode == STEP_SPAWN ? "child" : "workload";
-	bool born = world.opcode == STEP_SPAWN ? strcmp(world.role, "monitor") != 0 : !strcmp(world.role, "workload");
+	bool child = world.opcode == STEP_SPAWN || world.opcode == STEP_SPAWN_IN_ROOT;
+	const char *role = child ? "child" : "workload";
+	bool born = child ? strcmp(world.role, "monitor") != 0 : !strcmp(world.role, "workload");
 
 	if (args->flags & CLONE_PIDFD)
 		*(int *)(uintptr_t)args->pidfd = new_fd(FIRST_SLOT, "pidfd", false);
-	if (world.opcode == STEP_MAKE_USERNS || !born)
+	if (world.opcode == STEP_MAKE_USERNS || world.opcode == STEP_MAKE_NAMESPACE || !born)
 		return world.opcode == STEP_SPAWN_WORKLOAD ? 2 : CHILD_PID;
 	if (args->flags & CLONE_PIDFD) /* the parent's */
 		close_fd(*(int *)(uintptr_t)args->pidfd);
@@ -219,6 +220,8 @@ static long answer_open(long number, const long *a)
 	case __NR_fsopen:
 	case __NR_fsmount:
 		return new_fd(FIRST_SLOT, number == __NR_fsopen ? "context" : "mount", !(a[1] & 1));
+	case __NR_fspick:
+		return new_fd(FIRST_SLOT, "context", !(a[2] & 1));
 	case __NR_memfd_create:
 		return new_fd(FIRST_SLOT, (const char *)a[0], !(a[1] & 1));
 	case __NR_socket:
@@ -244,6 +247,10 @@ static long answer_ids(long number, const long *a)
 	switch (number) {
 	case __NR_getpid:
 		return 100;
+	case __NR_setfsuid: /* the one that was set before */
+		return (long)world.step.field[0].number;
+	case __NR_setfsgid:
+		return (long)world.step.field[1].number;
 	case __NR_wait4:
 		if (a[1])
 			*(int *)a[1] = 0;
@@ -262,7 +269,7 @@ static long answer_ids(long number, const long *a)
 long record_answer(long number, const long *a)
 {
 	switch (number) {
-	case __NR_openat: case __NR_openat2: case __NR_open_tree: case __NR_fsopen: case __NR_fsmount:
+	case __NR_openat: case __NR_openat2: case __NR_open_tree: case __NR_fsopen: case __NR_fsmount: case __NR_fspick:
 	case __NR_memfd_create: case __NR_socket: case __NR_signalfd4: case __NR_landlock_create_ruleset:
 		return answer_open(number, a);
 	case __NR_close:

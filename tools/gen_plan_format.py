@@ -86,9 +86,9 @@ def page() -> str:
         if s.phase != last:
             last = s.phase
             out.append(f"### {schema.ACTORS[s.actor].capitalize()}: {s.phase_name}\n")
-            out.append("| step | opcode | create | join | fields | |\n| --- | --- | --- | --- | --- | --- |")
+            out.append(f"| step | opcode | {' | '.join(schema.KINDS.values())} | fields | |\n|{' --- |' * 8}")
         fields = "<br>".join([f"`{f.name}` {takes(f)}" for f in s.fields])
-        counts = [c.replace("*", "\\*") for c in (s.create, s.join)]
+        counts = [c.replace("*", "\\*") for c in s.counts]
         out.append(f"| `{s.name}` | {s.opcode} | {' | '.join(counts)} | {fields} | {s.text} |")
         if s is _last_of(s.phase):
             out.append("")

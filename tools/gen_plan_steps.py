@@ -39,7 +39,7 @@ def definitions() -> str:
         fields = ", ".join(f"{{ '{f.kind}', {CHECKS[f.check]}, {f.limit:#x}ULL }}" for f in s.fields)
         out.append(
             f'STEP({c_name(s.name)}, {s.opcode}, "{s.name}", PHASE_{c_name(s.phase_name)}, '
-            f"{COUNTS[s.create]}, {COUNTS[s.join]}, {len(s.fields)}"
+            f"{', '.join([COUNTS[c] for c in s.counts])}, {len(s.fields)}"
             + (f",\n     {fields})" if fields else ", { 0, CHECK_NONE, 0 })")
         )
     out.append("#endif\n#ifdef FIELD_NAMES")

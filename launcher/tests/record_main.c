@@ -13,17 +13,19 @@ __asm__(".globl init_image, init_image_end\n.data\ninit_image: .ascii \"image\"\
 /* Name of a call, and which argument is text (-1: none). */
 static const struct { long number; const char *name; int text; } calls[] = {
 #define CALL(name, text) { __NR_##name, #name, text }
-	CALL(capget, -1), CALL(capset, -1), CALL(chdir, 0), CALL(clock_gettime, -1), CALL(clone, -1), CALL(clone3, -1),
+	CALL(capget, -1), CALL(capset, -1), CALL(chdir, 0), CALL(chroot, 0), CALL(clock_gettime, -1), CALL(clone, -1),
+	CALL(clone3, -1),
 	CALL(close, -1), CALL(close_range, -1), CALL(dup3, -1), CALL(execve, 0), CALL(execveat, -1), CALL(fchdir, -1),
 	CALL(fchmod, -1), CALL(fchmodat, 1), CALL(fchownat, 1), CALL(fcntl, -1), CALL(flock, -1), CALL(fsconfig, 2), CALL(fsmount, -1), CALL(fsopen, 0),
-	CALL(getdents64, -1), CALL(getpgid, -1), CALL(getpid, -1), CALL(ioctl, -1), CALL(kill, -1), CALL(landlock_add_rule, -1),
+	CALL(fspick, 1), CALL(getdents64, -1), CALL(getpgid, -1), CALL(getpid, -1), CALL(ioctl, -1), CALL(kill, -1), CALL(landlock_add_rule, -1),
 	CALL(landlock_create_ruleset, -1), CALL(landlock_restrict_self, -1), CALL(lseek, -1), CALL(memfd_create, 0),
 	CALL(mkdirat, 1), CALL(mknodat, 1), CALL(mmap, -1), CALL(mount_setattr, 1), CALL(move_mount, 3),
 	CALL(nanosleep, -1), CALL(open_tree, 1), CALL(openat, 1), CALL(openat2, 1), CALL(pidfd_send_signal, -1),
 	CALL(pipe2, -1), CALL(pivot_root, 0), CALL(ppoll, -1), CALL(prctl, -1), CALL(pread64, -1), CALL(prlimit64, -1),
 	CALL(read, -1), CALL(recvfrom, -1), CALL(recvmsg, -1), CALL(renameat, 1), CALL(rt_sigaction, -1),
-	CALL(rt_sigprocmask, -1), CALL(seccomp, -1), CALL(sendmsg, -1), CALL(sendto, -1), CALL(setgroups, -1),
-	CALL(sethostname, 0), CALL(setns, -1), CALL(setpgid, -1), CALL(setresgid, -1), CALL(setresuid, -1), CALL(setsid, -1),
+	CALL(rt_sigprocmask, -1), CALL(seccomp, -1), CALL(sendmsg, -1), CALL(sendto, -1), CALL(setfsgid, -1),
+	CALL(setfsuid, -1), CALL(setgroups, -1), CALL(sethostname, 0), CALL(setns, -1),
+	CALL(setpgid, -1), CALL(setresgid, -1), CALL(setresuid, -1), CALL(setsid, -1),
 	CALL(signalfd4, -1),
 	CALL(socket, -1), CALL(socketpair, -1), CALL(statx, 1), CALL(symlinkat, 2), CALL(umask, -1), CALL(umount2, 0),
 	CALL(unlinkat, 1), CALL(unshare, -1), CALL(wait4, -1), CALL(write, -1),

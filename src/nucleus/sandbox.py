@@ -70,7 +70,7 @@ def _attached(
     try:
         result = run_attached(prepared, stdin, on_data)
     except LaunchError:
-        WARM.facts.forget()  # the machine may have changed in a way that no look at it shows
+        WARM.forget()
         raise
     return checked(result, command) if check else result
 

@@ -12,7 +12,10 @@ from nucleus.plan import schema
 from nucleus.plan.steps import LaunchPlan
 
 PLANS = realistic_plans()
-RUNS = [(name, role) for name in PLANS for role in ROLES]
+# A root is prepared by one process.
+ALONE = {("prepare", "child"), ("prepare", "workload")}
+RUNS = [(name, role) for name in PLANS for role in ROLES if (name, role) not in ALONE]
+ACTORS = {("prepare", "monitor"): (0, 1)}
 JOINS = ("join", "join-v1")
 
 CLOSED_BY_EXEC = {"become-init"}
@@ -25,8 +28,14 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
 
 def expected(name: str, role: str) -> list[int]:
     """Indices of the role's steps in the order in which its phases run."""
-    steps = [(s.spec.phase, i) for i, s in enumerate(PLANS[name].steps) if s.spec.actor == ROLES[role]]
-    return [index for _, index in sorted(steps)]
+    actors = ACTORS.get((name, role), (ROLES[role],))
+    last = schema.PHASES["release"] if name == "prepare" else -1  # the root is handed over when it is complete
+    steps = [
+        (s.spec.phase == last, s.spec.phase, i)
+        for i, s in enumerate(PLANS[name].steps)
+        if s.spec.actor in actors
+    ]
+    return [index for _, _, index in sorted(steps)]
 
 
 def good_day(recorder: Recorder, name: str, role: str) -> Record:
@@ -84,7 +93,7 @@ def test_between_filter_and_program_stand_only_the_proof_and_what_exec_needs(
     assert after == [*proof, "pread64", "pread64", *handshake, "chdir", "close_range", "execve"]
 
 
-@pytest.mark.parametrize("name", [n for n in PLANS if n not in JOINS])
+@pytest.mark.parametrize("name", [n for n in PLANS if n not in (*JOINS, "prepare")])
 def test_no_capability_and_no_dump_remains_when_init_is_executed(recorder: Recorder, name: str) -> None:
     record = good_day(recorder, name, "child")
     last = record.during(record.steps[-1])
@@ -115,6 +124,10 @@ CALLS = {
     "detach-host": ("umount2 sendmsg",),
     "announce-mounts": ("sendmsg",),
     "pivot-root": ("openat close fchdir pivot_root",),
+    "set-file-owner": ("setfsgid setfsuid setfsgid setfsuid",),
+    "freeze-root": ("fspick fsconfig fsconfig close",),
+    "hand-over-root": ("openat sendmsg close",),
+    "adopt-root": ("openat close umask openat",),
     "set-rlimit": ("prlimit64",),
     "set-umask": ("umask",),
     "set-groups": ("setgroups",),
@@ -159,6 +172,8 @@ TOLERATED = {
     ),
     "become-init": {"close_range": "streams stay open"},
     "pivot-root": {"openat": "there is no terminal"},
+    "adopt-root": {"openat": "there is no terminal", "umask": "cannot fail"},
+    "set-file-owner": dict.fromkeys(("setfsgid", "setfsuid"), "asked afterwards"),
     "spawn-workload": {"setpgid": "the workload stays in its caller's process group"},
     "make-userns": {"wait4": "the kernel collects what nobody waits for"},
     **dict.fromkeys(
@@ -186,7 +201,7 @@ TOLERATED = {
 }
 # Closing never fails to close; what the owner or the child is told, it may be past hearing.
 ALWAYS_TOLERATED = {"close", "sendmsg"}
-MUST_TELL_PEER = {"announce-mounts", "detach-host", "hand-over-mounts", "loopback-up", "spawn-workload",
+MUST_TELL_PEER = {"announce-mounts", "detach-host", "hand-over-mounts", "hand-over-root", "loopback-up", "spawn-workload",
     "spawn-inside", "open-console"}
 
 

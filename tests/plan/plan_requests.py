@@ -6,6 +6,7 @@ from nucleus.host.facts import HostFacts, Kernel, Rlimit, Rlimits
 from nucleus.host.facts import Identity as HostIdentity
 from nucleus.plan.compile import compile_plan
 from nucleus.plan.join import JoinRequest, compile_join
+from nucleus.plan.prepared import split
 from nucleus.plan.request import CgroupParent, Identity, MapLine, Request, RootEntry, Source, VolumeSource
 from nucleus.plan.steps import LaunchPlan
 from nucleus.spec.container import ContainerSpec
@@ -95,7 +96,9 @@ def request(identity: Identity, cgroups: tuple[CgroupParent, ...], **changes: ob
 
 
 def realistic_plans() -> dict[str, LaunchPlan]:
-    """Runs as root, as a user with and without subordinate ids, and a join."""
+    """Runs as root, as a user with and without subordinate ids, a join, and a run in two parts."""
+    parts = split(compile_plan(request(ROOT, V1)), ("/etc/hosts", "/etc/hostname"))
+    assert parts is not None
     return {
         "root-v2": compile_plan(request(ROOT, (V2,))),
         "root-v1": compile_plan(request(ROOT, V1)),
@@ -107,4 +110,6 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "join-v1": compile_join(
             compile_plan(request(ROOT, V1)), JOIN.replace(console=(24, 80), own_group=False)
         ),
+        "prepare": parts[0],
+        "start": parts[1],
     }

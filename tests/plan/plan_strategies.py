@@ -91,9 +91,7 @@ def _times(random: Random, allowed: str) -> int:
 
 
 def _counts(random: Random, kind: int) -> dict[str, int]:
-    counts = {
-        s.name: _times(random, s.create if kind == schema.KIND_CREATE else s.join) for s in schema.STEPS
-    }
+    counts = {s.name: _times(random, s.count(kind)) for s in schema.STEPS}
     for one, other in PAIRS:
         if not counts[one] or not counts[other]:
             counts[one] = counts[other] = 0
@@ -104,7 +102,7 @@ def _counts(random: Random, kind: int) -> dict[str, int]:
 
 def random_plan(random: Random) -> LaunchPlan:
     """A well-formed plan: phases in order for each actor, actors interleaved at random."""
-    kind = random.choice((schema.KIND_CREATE, schema.KIND_JOIN))
+    kind = random.choice(list(schema.KINDS))
     counts = _counts(random, kind)
     queues: list[list[Step]] = [[], [], []]
     for spec in schema.STEPS:
@@ -219,10 +217,10 @@ def damaged_plans() -> st.SearchStrategy[LaunchPlan]:
 def sample_plans() -> dict[str, LaunchPlan]:
     """A few fixed plans: every step of each kind, the fewest, and some in between."""
     found = {f"sample-{seed}": random_plan(Random(seed)) for seed in range(6)}
-    for name, kind in (("create", schema.KIND_CREATE), ("join", schema.KIND_JOIN)):
+    for kind, name in schema.KINDS.items():
         for extent, wanted in (("all", "1?*"), ("least", "1")):
             random = Random(extent)
-            rows = [s for s in schema.STEPS if (s.create if name == "create" else s.join) in wanted]
+            rows = [s for s in schema.STEPS if s.count(kind) in wanted]
             rows.sort(key=lambda s: s.phase)
             steps = tuple([make_step(random, s) for s in rows])
             slots = tuple([f"slot {i}" for i in range(SLOTS)])

@@ -94,6 +94,17 @@ kernel seams: real, recording, fault
 targets resolved inside the new root
     kernel/test_mounts.py::test_a_directory_that_somebody_sends_is_a_dead_end
     kernel/test_nouns.py::test_targets_are_made_however_deep_they_lie
+prepared root, shared by many containers
+    plan/test_plan_prepared.py::test_every_step_of_the_whole_stands_in_one_of_the_parts
+    plan/test_plan_prepared.py::test_the_shared_part_knows_no_name_no_command_no_volume_and_no_secret
+    unit/container/test_roots.py::test_a_replaced_source_makes_another_root_once_the_directory_is_still
+    unit/container/test_template.py::test_with_a_prepared_root_a_start_takes_its_descriptor_along
+    kernel/test_prepared_roots.py::test_a_start_in_a_prepared_root_looks_like_any_other
+    kernel/test_prepared_roots.py::test_not_even_root_inside_with_every_capability_changes_the_shared_root
+    kernel/test_prepared_roots.py::test_what_one_container_mounts_no_other_sees
+    kernel/test_prepared_roots.py::test_nobody_but_the_host_program_has_the_root_of_all
+    kernel/test_prepared_roots.py::test_a_root_that_shows_what_is_no_more_is_not_used
+    kernel/test_prepared_faults.py::test_where_a_root_cannot_be_prepared_every_start_makes_its_own
 join plan
     plan/test_compile.py::test_who_joins_is_locked_down_by_the_same_steps_as_who_runs
 

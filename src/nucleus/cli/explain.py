@@ -1,4 +1,4 @@
-"""`nucleus explain [--format text|json] [--raw] [OPTION…] -- COMMAND`: the plan of a run, without running it.
+"""`nucleus explain [--format text|json] [--raw] [--prepared] [OPTION…] -- COMMAND`: the plan of a run, without running it.
 
 ✗ words of steps (`plan/explain.py`), ✗ options (`parser.py`).
 """
@@ -9,6 +9,11 @@ import sys
 
 from ..base.errors import SpecError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..container.prepare import Prepared
+    from ..plan.steps import LaunchPlan
+
 
 def main(argv: list[str]) -> int:
     """Prints the plan in order, each step with the option it comes from; 0."""
@@ -16,7 +21,7 @@ def main(argv: list[str]) -> int:
     from ..plan import explain
     from .parser import parse_run
 
-    form, rest = _form(_without_run(argv))
+    form, in_parts, rest = _form(_without_run(argv))
     rest = _without_run(rest)
     if form not in ("text", "json", "raw"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
@@ -25,10 +30,26 @@ def main(argv: list[str]) -> int:
     try:
         assert prepared.plan is not None
         render = {"text": explain.as_text, "json": explain.as_json, "raw": explain.as_raw}[form]
-        sys.stdout.write(render(prepared.plan))
+        plans = _parts(prepared) if in_parts else (prepared.plan,)
+        sys.stdout.write("\n".join([render(plan) for plan in plans]))
     finally:
         prepared.discard()
     return 0
+
+
+def _parts(prepared: Prepared) -> tuple[LaunchPlan, ...]:
+    """The plan as a program runs it that starts many of its kind: what makes the root, and each start."""
+    from ..container.template import two_parts
+
+    assert prepared.plan is not None and prepared.request is not None
+    found = two_parts(prepared.plan, prepared.request.spec, prepared.request.hostname)
+    if found is None:
+        raise SpecError(
+            "every container of this kind makes a root of its own",
+            where="--prepared",
+            remedy="roots are prepared by the host's root, and not for --rootfs; leave --prepared out",
+        )
+    return found
 
 
 def _without_run(words: list[str]) -> list[str]:
@@ -36,16 +57,18 @@ def _without_run(words: list[str]) -> list[str]:
     return words[1:] if words[:1] == ["run"] else words
 
 
-def _form(argv: list[str]) -> tuple[str, list[str]]:
-    """--format and --raw, wherever they stand among the options, and the words that are `run`'s."""
+def _form(argv: list[str]) -> tuple[str, bool, list[str]]:
+    """--format, --raw and --prepared, wherever they stand among the options, and the words that are `run`'s."""
     from ..spec.options import BY_FLAG, BY_SHORT
 
-    form, rest, left = "text", [], list(argv)
+    form, in_parts, rest, left = "text", False, [], list(argv)
     while left and left[0] != "--" and left[0].startswith("-"):
         word = left.pop(0)
         name, equals, value = word.partition("=")
         if name == "--raw":
             form = "raw"
+        elif name == "--prepared":
+            in_parts = True
         elif name == "--format":
             form = value if equals else left.pop(0) if left else ""
         else:
@@ -53,4 +76,4 @@ def _form(argv: list[str]) -> tuple[str, list[str]]:
             rest.append(word)
             if option is not None and option.bare is None and not equals and left:
                 rest.append(left.pop(0))
-    return form, rest + left
+    return form, in_parts, rest + left

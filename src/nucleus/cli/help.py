@@ -46,7 +46,7 @@ exit codes:
 
 _SENTENCES = {
     "run": "Runs a command in a sandbox of its own and waits for it.",
-    "explain": "Shows the launch plan of such a run. --format text|json or --raw may stand first.",
+    "explain": "Shows the launch plan of such a run. --format text|json, --raw or --prepared may stand first.",
 }
 
 

@@ -21,7 +21,8 @@ _ABOUT = {
     "option. What is not asked for is closed: no network but loopback, no file of the host but its programs, no "
     "capability.",
     "explain": "Shows the launch plan of such a run, step by step, without running it. --format text or json, or --raw, may "
-    "stand first; the other options are those of nucleus-run(1).",
+    "stand first, and --prepared, which shows the two plans of a program that starts many; "
+    "the other options are those of nucleus-run(1).",
     "create": "Makes a container ready and does not start its command: nucleus-start(1) does. The options are those of "
     "nucleus-run(1).",
 }

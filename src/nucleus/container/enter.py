@@ -39,7 +39,8 @@ _F_GET_SEALS, _ALL_SEALS = 1034, 0xF
 _NS_GET_OWNER_UID = 0xB704
 _INIT_NAME = "nucleus-init\n"
 _MAX_PROGRAM = 400
-_ONCE = ("spawn", "supervise", "set-ids", "set-capabilities", "drop-bounding", "assert-locked", "exec")
+_SPAWN = {schema.KIND_CREATE: "spawn", schema.KIND_START: "spawn-in-root"}  # the plans of containers
+_ONCE = ("supervise", "set-ids", "set-capabilities", "drop-bounding", "assert-locked", "exec")
 _WAIT_S = 10.0  # for a container that is just starting
 
 
@@ -219,7 +220,8 @@ def _run_plan(data: bytes) -> LaunchPlan:
     except SpecError:
         raise ValueError("it is of another version") from None
     # The launcher judges every step of the plan that is made of it; here the shape has to hold.
-    if plan.kind != schema.KIND_CREATE or {len(plan.steps_of(n)) for n in _ONCE} != {1}:
+    once = (_SPAWN.get(plan.kind, ""), *_ONCE)
+    if {len(plan.steps_of(n)) for n in once} != {1}:
         raise ValueError("it is not one of a container")
     return plan
 

@@ -71,6 +71,7 @@ class Prepared:
         "plan",
         "record",
         "request",
+        "root",
         "slots",
         "state",
         "store",
@@ -87,6 +88,7 @@ class Prepared:
         self.parents: tuple[CgroupDirectory, ...] = ()
         self.console = -1
         self.encoded = b""
+        self.root = -1  # the mount namespace of a prepared root, which is among `held` or `slots`
         self.slots: list[int] = []
         self.held: list[int] = []
         self.notify: socket | None = None  # what the workload tells its state to

@@ -13,7 +13,7 @@ import os
 from stat import S_ISREG
 from struct import error as StructError
 
-from ..base.errors import PermissionRefused, SpecError
+from ..base.errors import LaunchError, PermissionRefused, SpecError
 from ..base.jsontext import digest, dumps
 from ..cgroup.parent import CgroupDirectory
 from ..plan import schema
@@ -139,8 +139,12 @@ class SavedPlan:
     ) -> Result:
         """Run it and wait, as `nucleus.run` does."""
         # Where its block of host ids is in use and holds more than the map, the plan is compiled for another one.
-        prepared = self._template.start() or prepare(self._spec, owner=OWNER_KILLS, warm=WARM)
-        result = run_attached(prepared, stdin, (on_stdout, on_stderr))
+        prepared = self._template.start(roots=WARM.roots) or prepare(self._spec, owner=OWNER_KILLS, warm=WARM)
+        try:
+            result = run_attached(prepared, stdin, (on_stdout, on_stderr))
+        except LaunchError:
+            WARM.forget()
+            raise
         return checked(result, self._spec.command) if check else result
 
 

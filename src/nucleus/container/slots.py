@@ -37,6 +37,8 @@ def open_slots(
             fd = _open_secret(spec.secrets[int(number)].source)
         elif kind == "origins":
             fd = _origins(spec, prepared.plan)
+        elif kind == "root":  # plan/prepared.py
+            fd = prepared.root
         elif kind == "events":
             fd = _open_events(prepared.store.path)
         elif kind in _SINKS:

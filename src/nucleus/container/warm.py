@@ -12,6 +12,7 @@ from ..base.jsontext import dumps
 from ..host.current import CurrentFacts
 from ..plan import reuse
 from .prepare import RESOLV_CONF
+from .roots import Roots
 from .sources import root_entries
 from .template import Template
 
@@ -32,10 +33,11 @@ _KINDS = 8  # of sandboxes that one program uses in turn
 class Warm:
     """Safe to use from any thread: what is kept is replaced, never changed."""
 
-    __slots__ = ("_entries", "_plans", "_templates", "facts")
+    __slots__ = ("_entries", "_plans", "_templates", "facts", "roots")
 
     def __init__(self) -> None:
         self.facts = CurrentFacts()
+        self.roots = Roots()
         self._entries: tuple[HostFacts, tuple[RootEntry, ...]] | None = None
         self._plans: tuple[Compiled, ...] = ()
         self._templates: dict[str, Template] = {}
@@ -45,7 +47,7 @@ class Warm:
         template = self._templates.get(_key(options)) if self._templates else None
         if template is None or template.facts is not self.facts.get() or not _plain(command):
             return None
-        return template.start(tuple(command)) if _resolver_stands(template) else None
+        return template.start(tuple(command), self.roots) if _resolver_stands(template) else None
 
     def learn(self, options: dict[str, object], wanted: ContainerSpec, prepared: Prepared) -> None:
         """Keep what `prepared` took to make, where nothing of it belongs to one launch or to files that may change."""
@@ -64,6 +66,11 @@ class Warm:
         )
         others = list(self._templates.items())[-(_KINDS - 1) :]
         self._templates = {**dict(others), key: template}
+
+    def forget(self) -> None:
+        """A launch was refused: the machine may have changed in a way that no look at it shows."""
+        self.facts.forget()
+        self.roots.forget()
 
     def root_entries(
         self, spec: ContainerSpec, facts: HostFacts, finder: SourceFinder

@@ -29,16 +29,15 @@ _LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_MEMLOC
 class CurrentFacts:
     """`get()` answers with the same object for as long as nothing was seen to change.  Safe from any thread."""
 
-    __slots__ = ("_facts", "_fd", "_file", "_lock", "_mounts", "_pid", "_seen", "_until")
+    __slots__ = ("_facts", "_lock", "_mounts", "_pid", "_seen", "_until")
 
     def __init__(self) -> None:
         self._lock = allocate_lock()
         self._facts: HostFacts | None = None
         self._seen: tuple[object, ...] = ()
         self._until = 0.0
-        self._mounts = b""
-        self._fd = self._pid = -1
-        self._file = (0, 0)
+        self._mounts = MountTable()
+        self._pid = -1
 
     def get(self) -> HostFacts:
         """The facts, with subordinate ids."""
@@ -47,6 +46,7 @@ class CurrentFacts:
                 allocate_lock()
             )  # after a fork, a thread that is not there any more may hold the old one
         with self._lock:
+            self._pid = os.getpid()
             seen, now = self._look(), time.monotonic()
             facts = self._facts
             if facts is None or seen != self._seen or now > self._until:
@@ -61,35 +61,50 @@ class CurrentFacts:
         self._facts = None
 
     def _look(self) -> tuple[object, ...]:
-        if self._mounts_changed():
-            # The change may be undone already: some runtimes mount in the host's table for a moment.
-            self._mounts = _text("/proc/self/mountinfo")
         return (
-            self._mounts,
-            os.getpid(),
+            self._mounts.text(),
+            self._pid,
             [os.environ.get(name) for name in _VARIABLES],
             (os.geteuid(), os.getegid(), os.getgroups()),
             [resource.getrlimit(number) for number in _LIMITS],
             _text("/proc/self/cgroup"),
-            _target("/proc/self/ns/mnt"),
-            [_stamp(path) for path in _LOOKED_AT],
+            target("/proc/self/ns/mnt"),
+            [stamp(path) for path in _LOOKED_AT],
         )
 
-    def _mounts_changed(self) -> bool:
+
+class MountTable:
+    """/proc/self/mountinfo, which is read again when the kernel says that it has changed.  ✗ safe from several threads."""
+
+    __slots__ = ("_fd", "_file", "_pid", "_text")
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._fd = self._pid = -1
+        self._file = (0, 0)
+
+    def text(self) -> bytes:
+        """The table.  A change may be undone already: some runtimes mount in the host's table for a moment."""
+        if self._changed():
+            self._text = _text("/proc/self/mountinfo")
+        return self._text
+
+    def _changed(self) -> bool:
         """The kernel marks an open mountinfo when the table changes (proc_pid_mountinfo(5)): read once.
 
         After a fork it would be shared with the parent; and who closes all descriptors closes this one too.
         """
-        if self._pid != os.getpid() or _identity(self._fd) != self._file:
+        if self._pid != os.getpid() or identity(self._fd) != self._file:
             self._fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
-            self._file, self._pid = _identity(self._fd), os.getpid()
+            self._file, self._pid = identity(self._fd), os.getpid()
             return True
         poller = select.poll()
         poller.register(self._fd, select.POLLPRI)
         return bool(poller.poll(0))
 
 
-def _identity(fd: int) -> tuple[int, int]:
+def identity(fd: int) -> tuple[int, int]:
+    """Device and inode of the open file; zeros where there is none."""
     try:
         status = os.fstat(fd)
     except OSError:
@@ -97,7 +112,8 @@ def _identity(fd: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _stamp(path: str) -> tuple[int, ...]:
+def stamp(path: str) -> tuple[int, ...]:
+    """What changes when the file, or what the directory holds, becomes another: device, inode, times."""
     try:
         status = os.stat(path)
     except OSError:
@@ -105,7 +121,8 @@ def _stamp(path: str) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _target(link: str) -> str:
+def target(link: str) -> str:
+    """Where a symbolic link points to; "" where there is none."""
     try:
         return os.readlink(link)
     except OSError:

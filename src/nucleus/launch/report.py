@@ -19,7 +19,7 @@ EXIT = Struct("<8sIIiiQQ4Q3Q32s")
 INIT = Struct("<8sIiiIQQ")
 STARTED = Struct("<8sIIQ")
 MESSAGE = Struct(f"<Ii{EXIT.size}s")
-CREATED, READY, EXITED = 1, 2, 3
+CREATED, READY, EXITED, ROOT = 1, 2, 3, 4
 
 OOM, TIMEOUT, OWNER_LOST, FAILED, DIRTY, INIT_KILLED = 1, 2, 4, 8, 16, 32
 
@@ -155,6 +155,12 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("spawn", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),
     ("spawn", "EAGAIN"): ("too many processes", "raise the caller's nproc limit, or stop other processes"),
     ("spawn", ""): ("cannot create the namespaces", _USERNS),
+    ("spawn-in-root", "EPERM"): ("a prepared root cannot be entered, or user namespaces are not allowed here", _USERNS),
+    ("spawn-in-root", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),
+    ("spawn-in-root", "EAGAIN"): ("too many processes", "raise the caller's nproc limit, or stop other processes"),
+    ("spawn-in-root", ""): (
+        "cannot create the namespaces in the prepared root", "run it again: the next start makes its own root",
+    ),
     ("run-helper", "ECHILD"): (
         "newuidmap or newgidmap refused the id map",
         "check this user's lines in /etc/subuid and /etc/subgid, or use --userns nomap",

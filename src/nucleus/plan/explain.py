@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .steps import LaunchPlan, Step
 
-KINDS = {schema.KIND_CREATE: "create", schema.KIND_JOIN: "join"}
+KINDS = schema.KINDS
 _BPF_BYTES = 8
 
 

@@ -28,14 +28,14 @@ WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home", 
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
-_MOUNTING = frozenset({"attach-mount", "mount-filesystem", "mount-proc"})
+_MOUNTING = frozenset({"attach-mount", "mount-filesystem", "mount-proc", "cover-file"})
 # What follows a path, of the workload's steps.
 _FOLLOWING_PATHS = frozenset({"open-console", "landlock-path", "exec"})
 # What acts below the private root, and the field that says where.
 _BELOW_ROOT = {
     **dict.fromkeys(("attach-mount", "mount-proc", "mount-filesystem"), "target"),
     **dict.fromkeys(("make-directory", "make-symlink", "write-file", "write-secret", "write-sysctl"), "path"),
-    **dict.fromkeys(("mask-file", "mask-directory", "protect-path", "seal-mount"), "path"),
+    **dict.fromkeys(("mask-file", "mask-directory", "protect-path", "seal-mount", "cover-file"), "path"),
 }
 
 
@@ -63,8 +63,8 @@ def require(plan: LaunchPlan, *, writable_executable: frozenset[str] = WRITABLE_
 def structural(plan: LaunchPlan) -> tuple[Problem, ...]:
     """Problems for which the launcher would refuse the encoded plan."""
     found: list[str] = []
-    if plan.kind not in (schema.KIND_CREATE, schema.KIND_JOIN):
-        found.append(f"kind {plan.kind} is neither create nor join")
+    if plan.kind not in schema.KINDS:
+        return (Problem(message=f"there is no kind {plan.kind}", where="launch plan", remedy=_REMEDY),)
     if len(plan.steps) > schema.MAX_STEPS:
         found.append(f"{len(plan.steps)} steps are more than {schema.MAX_STEPS}")
     if len(plan.slots) > schema.MAX_SLOTS + 1:
@@ -139,7 +139,7 @@ _DATA: Mapping[str, Callable[[bytes, int], bool]] = {
 
 def _counts(kind: int, seen: dict[str, int]) -> Iterator[str]:
     for spec in schema.STEPS:
-        allowed = spec.create if kind == schema.KIND_CREATE else spec.join
+        allowed = spec.count(kind)
         times = seen.get(spec.name, 0)
         if allowed == schema.REQUIRED and times != 1:
             yield f"{spec.name} must stand in the plan exactly once, not {times} times"
@@ -166,14 +166,18 @@ def policy(
     plan: LaunchPlan, *, writable_executable: frozenset[str] = WRITABLE_EXECUTABLE
 ) -> tuple[Problem, ...]:
     """Problems for which a well-formed plan must not be run."""
-    found = [("always", message) for message in _lockdown_order(plan)]
-    found += [("always", message) for message in _capability_sets(plan)]
-    found += [("always", message) for message in _numbered_things(plan)]
+    found = [("always", message) for message in _numbered_things(plan)]
+    if plan.kind != schema.KIND_PREPARE:  # where no workload is
+        found += [("always", message) for message in (*_lockdown_order(plan), *_capability_sets(plan))]
+    if plan.kind in (schema.KIND_CREATE, schema.KIND_START):
+        found += [("always", message) for message in (*_child_order(plan), *_handed_over(plan))]
     if plan.kind == schema.KIND_JOIN:
         found += [("always", message) for message in _join_order(plan)]
     if plan.kind == schema.KIND_CREATE:
-        found += [("always", message) for message in _child_order(plan)]
-        found += [("always", message) for message in (*_foreign_mounts(plan), *_handed_over(plan))]
+        found += [("always", message) for message in _foreign_mounts(plan)]
+    if plan.kind == schema.KIND_PREPARE:
+        found += [("rootfs", message) for message in _shared_root(plan)]
+    if plan.kind != schema.KIND_JOIN:
         found += _mounts(plan, writable_executable)
     return tuple([Problem(message=message, where=where, remedy=_REMEDY) for where, message in found])
 
@@ -271,6 +275,7 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
     orders = (
         (child, "become-mapped", set(child) - _BEFORE_MAPPED, "before the child has taken its mapped id"),
         (child, "make-root", {*_BELOW_ROOT}, "before there is a root to act on"),
+        (child, "adopt-root", {*_BELOW_ROOT, "spawn-workload"}, "before there is a root to act on"),
         (child, "pivot-root", {"spawn-workload"}, "before there is a host's root to detach"),
         (
             child[::-1],
@@ -342,10 +347,29 @@ def _handed_over(plan: LaunchPlan) -> Iterator[str]:
         yield "a mount is taken or ID-mapped after all were handed over"
 
 
+# How a prepared root begins and ends.  Only what makes its file system's own files stands between.
+_ROOT_BEGINS = ["make-namespace", "set-file-owner", "make-root"]
+_ROOT_ENDS = ["seal-root", "freeze-root"]
+
+
+def _shared_root(plan: LaunchPlan) -> Iterator[str]:
+    """What many containers see is made before any of them, belongs to none, and can be written by none."""
+    child = _named(plan, schema.CHILD)
+    if child[:3] != _ROOT_BEGINS or child[-2:] != _ROOT_ENDS:
+        yield "a prepared root is made in a namespace of its own, for an owner, and is sealed and frozen at the end"
+    owner = plan.steps_of("set-file-owner")[0]
+    if not _number(owner, "uid") or not _number(owner, "gid"):
+        yield "the files of a prepared root would belong to the host's root"
+    for step in plan.steps_of("open-tree"):
+        if not _number(step, "attributes") & RDONLY:
+            yield f"{_path(step, 'path')} would be writable by all containers that share the root"
+
+
 def _mounts(plan: LaunchPlan, writable_executable: frozenset[str]) -> Iterator[tuple[str, str]]:
     sealed = {_path(s, "path"): _number(s, "attributes") for s in plan.steps_of("seal-mount")}
     root = plan.steps_of("seal-root")
-    if not root or not _number(root[0], "attributes") & RDONLY:
+    # A start has no say in it: its root was sealed when it was prepared.
+    if plan.kind != schema.KIND_START and (not root or not _number(root[0], "attributes") & RDONLY):
         yield "rootfs", "the private root stays writable"
     targets = {_number(s, "mount"): _path(s, "target") for s in plan.steps_of("attach-mount")}
     for step in plan.steps:

@@ -69,7 +69,8 @@ class _Slots:
 
 def joined_namespaces(run: LaunchPlan) -> int:
     """The namespaces that the container of that plan has for itself: none is left out, none is the host's."""
-    flags = _number(run.steps_of("spawn")[0], "namespaces")
+    (spawn,) = (*run.steps_of("spawn"), *run.steps_of("spawn-in-root"))
+    flags = _number(spawn, "namespaces")
     if run.steps_of("unshare-cgroup"):
         flags |= namespaces.CLONE_NEWCGROUP
     if run.steps_of("unshare-network"):

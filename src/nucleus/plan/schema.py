@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
-KIND_CREATE, KIND_JOIN = 1, 2
+# create: a container from the ground up.  join: a process that enters a running one.  prepare: a root that many
+# containers start in, made once.  start: a container in such a root.
+KIND_CREATE, KIND_JOIN, KIND_PREPARE, KIND_START = 1, 2, 3, 4
+KINDS = {KIND_CREATE: "create", KIND_JOIN: "join", KIND_PREPARE: "prepare", KIND_START: "start"}
 MAX_BYTES, MAX_STEPS = 4 << 20, 16384
 
 # Phases: the high nibble is the actor, the low one the order, which never decreases for an actor.
@@ -42,21 +45,27 @@ class Field:
 
 
 class StepSpec:
-    """One row of the table.  `create` and `join` say how often the step may stand in a plan of that kind."""
+    """One row of the table.  `counts` says how often the step may stand in a plan of each kind, in the order of KINDS;
+    "start" is as "create" unless the row says otherwise."""
 
-    __slots__ = ("create", "fields", "join", "name", "names", "opcode", "phase", "phase_name", "text")
+    __slots__ = ("counts", "fields", "name", "names", "opcode", "phase", "phase_name", "text")
 
     def __init__(
-        self, opcode: int, name: str, phase: str, create: str, join: str, fields: tuple[Field, ...], text: str
-    ) -> None:
+        self, opcode: int, name: str, phase: str, create: str, join: str, fields: tuple[Field, ...], text: str,
+        *, prepare: str = NEVER, start: str = "",
+    ) -> None:  # fmt: skip
         self.opcode, self.name, self.phase_name, self.phase = opcode, name, phase, PHASES[phase]
-        self.create, self.join, self.fields, self.text = create, join, fields, text
+        self.counts, self.fields, self.text = (create, join, prepare, start or create), fields, text
         self.names = tuple(f.name for f in fields)
 
     @property
     def actor(self) -> int:
         """MONITOR, CHILD or WORKLOAD."""
         return self.phase >> 4
+
+    def count(self, kind: int) -> str:
+        """How often it may stand in a plan of that kind: ANY, OPTIONAL, REQUIRED, NEVER."""
+        return self.counts[kind - 1]
 
 
 def _n(name: str, maximum: int = (1 << 64) - 1) -> Field:
@@ -107,13 +116,16 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_n("cgroup", MAX_CGROUPS), _f("directory"), _n("version", 2)),
              "take the container's cgroup (v{version}) as number {cgroup}"),
     StepSpec(6, "spawn", "spawn", REQUIRED, REQUIRED, (_m("namespaces", NAMESPACES), _n("cgroup", 255)),
-             "start the child in new {namespaces}"),
+             "start the child in new {namespaces}", start=NEVER),
+    StepSpec(26, "spawn-in-root", "spawn", NEVER, NEVER,
+             (_m("namespaces", NAMESPACES), _n("cgroup", 255), _f("root")),
+             "start the child in new {namespaces}, in the prepared root", start=REQUIRED),
     StepSpec(7, "run-helper", "id-map", ANY, NEVER, (_f("program"), _b("arguments", "list")),
-             "run {arguments} for the child"),
+             "run {arguments} for the child", start=NEVER),
     StepSpec(8, "write-id-map", "id-map", OPTIONAL, NEVER,
              (_s("uid_map"), _s("gid_map"), _n("deny_setgroups", 1)), "map uids {uid_map} and gids {gid_map}"),
     StepSpec(3, "open-tree", "host-mounts", ANY, NEVER, _TREE,
-             "take {path} from the host as mount {mount}, {attributes}"),
+             "take {path} from the host as mount {mount}, {attributes}", prepare=ANY),
     StepSpec(9, "make-userns", "host-mounts", ANY, NEVER, (_n("userns", MAX_USERNS), _s("uid_map"), _s("gid_map")),
              "make a user namespace that maps owners {uid_map}"),
     StepSpec(10, "map-mount", "host-mounts", ANY, NEVER, (_n("mount", MAX_MOUNTS), _n("userns", 255)),
@@ -122,6 +134,8 @@ STEPS: tuple[StepSpec, ...] = (
              "hand the first {count} mounts to the child"),
     StepSpec(11, "write-init-record", "release", OPTIONAL, NEVER, (_f("directory"),),
              "record init's pid and start time"),
+    StepSpec(27, "hand-over-root", "release", NEVER, NEVER, (), "hand the mount namespace to the caller",
+             prepare=REQUIRED),
     StepSpec(12, "await-proceed", "release", OPTIONAL, OPTIONAL, (_f("channel"),), "wait for the word to proceed"),
     StepSpec(20, "note-started", "release", ANY, ANY, _NOTE, "note the event {type} in {file}"),
     StepSpec(13, "supervise", "wait", REQUIRED, REQUIRED,
@@ -150,33 +164,42 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(4, "join-namespaces", "setup", NEVER, REQUIRED, (_f("target"), _m("namespaces", NAMESPACES)),
              "join {namespaces} of the running container"),
     StepSpec(38, "open-tree-inside", "setup", ANY, NEVER, _TREE,
-             "take {path} from the host as mount {mount}, {attributes}"),
+             "take {path} from the host as mount {mount}, {attributes}", start=NEVER),
+    StepSpec(85, "make-namespace", "root", NEVER, NEVER, (),
+             "make a mount namespace that holds nothing of the host, and a proc of no process", prepare=REQUIRED),
+    StepSpec(81, "set-file-owner", "root", NEVER, NEVER, (_n("uid", U32 - 1), _n("gid", U32 - 1)),
+             "make every file as uid {uid} gid {gid} of the host", prepare=REQUIRED),
+    StepSpec(82, "adopt-root", "root", NEVER, NEVER, (), "take the prepared root for the container's", start=REQUIRED),
     StepSpec(39, "make-root", "root", REQUIRED, NEVER, (_n("size_bytes"), _n("inodes"), _n("mode", 0o7777)),
-             "make a private root of {size_bytes}"),
+             "make a private root of {size_bytes}", prepare=REQUIRED, start=NEVER),
     StepSpec(56, "mount-proc", "root", REQUIRED, NEVER,
              (_s("target", "absolute"), _m("attributes", MOUNT_ATTRS), _b("options", "list?")),
              "mount proc at {target}, {attributes} {options}"),
-    StepSpec(51, "pivot-root", "root", REQUIRED, NEVER, (), "switch to the private root"),
+    StepSpec(51, "pivot-root", "root", REQUIRED, NEVER, (), "switch to the private root", start=NEVER),
     StepSpec(42, "mount-filesystem", "mounts", ANY, NEVER,
              (_s("type"), _s("target", "absolute"), _m("attributes", MOUNT_ATTRS), _b("options", "list?")),
              "mount {type} at {target}, {attributes} {options}"),
     StepSpec(43, "make-directory", "mounts", ANY, NEVER,
              (_s("path", "absolute"), _n("mode", 0o7777), _n("uid", U32), _n("gid", U32)),
-             "make directory {path} ({mode})"),
+             "make directory {path} ({mode})", prepare=ANY),
     StepSpec(44, "make-symlink", "mounts", ANY, NEVER, (_s("path", "absolute"), _s("value")),
-             "link {path} to {value}"),
+             "link {path} to {value}", prepare=ANY),
     StepSpec(45, "write-file", "mounts", ANY, NEVER, (_s("path", "absolute"), _n("mode", 0o777), _b("content")),
-             "write {path} ({mode})"),
+             "write {path} ({mode})", prepare=ANY),
+    StepSpec(83, "cover-file", "mounts", NEVER, NEVER,
+             (_s("path", "absolute"), _n("mode", 0o777), _b("content"), _s("below", "absolute")),
+             "cover {path} with a file of the container's own, kept below {below}", start=ANY),
     StepSpec(46, "write-secret", "mounts", ANY, NEVER,
              (_f("source"), _s("path", "absolute"), _n("mode", 0o777), _n("uid", U32), _n("gid", U32)),
              "copy a secret to {path} ({mode})"),
     StepSpec(54, "spawn-workload", "mounts", REQUIRED, NEVER, (), "start the workload's process"),
     StepSpec(40, "await-host-mounts", "mounts", OPTIONAL, NEVER, (_n("count", MAX_MOUNTS + 1),),
              "take over {count} mounts from the monitor"),
-    StepSpec(57, "await-detached", "mounts", REQUIRED, NEVER, (), "wait until the host's root is detached"),
+    StepSpec(57, "await-detached", "mounts", REQUIRED, NEVER, (), "wait until the host's root is detached", start=NEVER),
     StepSpec(63, "announce-mounts", "mounts", REQUIRED, NEVER, (), "let the workload look up its paths"),
     StepSpec(41, "attach-mount", "mounts", ANY, NEVER,
-             (_n("mount", MAX_MOUNTS), _s("target", "absolute"), _n("is_file", 1)), "mount {mount} at {target}"),
+             (_n("mount", MAX_MOUNTS), _s("target", "absolute"), _n("is_file", 1)), "mount {mount} at {target}",
+             prepare=ANY),
     StepSpec(47, "write-sysctl", "mounts", ANY, NEVER, (_s("path", "sysctl"), _s("value")), "write {value} to {path}"),
     StepSpec(48, "mask-file", "mounts", ANY, NEVER, (_s("path", "absolute"),), "hide the file {path}"),
     StepSpec(49, "mask-directory", "mounts", ANY, NEVER, (_s("path", "absolute"),), "hide the directory {path}"),
@@ -184,14 +207,17 @@ STEPS: tuple[StepSpec, ...] = (
              "make {path} {attributes}"),
     StepSpec(55, "seal-mount", "mounts", ANY, NEVER, (_s("path", "absolute"), _m("attributes", MOUNT_ATTRS)),
              "make the mount at {path} {attributes}"),
-    StepSpec(52, "seal-root", "mounts", OPTIONAL, NEVER, (_m("attributes", MOUNT_ATTRS),), "make / {attributes}"),
+    StepSpec(52, "seal-root", "mounts", OPTIONAL, NEVER, (_m("attributes", MOUNT_ATTRS),), "make / {attributes}",
+             prepare=REQUIRED, start=NEVER),
+    StepSpec(84, "freeze-root", "mounts", NEVER, NEVER, (), "make the file system of / read-only for good",
+             prepare=REQUIRED),
     StepSpec(58, "join-network", "handover", OPTIONAL, NEVER, (), "wait for the workload's network namespace, and enter it"),
     StepSpec(53, "await-release", "handover", OPTIONAL, NEVER, (), "wait for the monitor's release"),
     StepSpec(59, "become-init", "handover", REQUIRED, NEVER, (), "become init, which lets the workload execute"),
     StepSpec(80, "spawn-inside", "handover", NEVER, REQUIRED, (_n("own_group", 1),),
              "start the process inside (in a process group of its own: {own_group}), and end"),
     # --- workload ------------------------------------------------------------------------------------------------
-    StepSpec(61, "detach-host", "network", REQUIRED, NEVER, (), "detach the host's root with all below"),
+    StepSpec(61, "detach-host", "network", REQUIRED, NEVER, (), "detach the host's root with all below", start=NEVER),
     StepSpec(60, "unshare-network", "network", OPTIONAL, NEVER, (), "make a network namespace"),
     StepSpec(34, "loopback-up", "network", OPTIONAL, NEVER, (), "bring the loopback interface up"),
     StepSpec(64, "set-rlimit", "limits", ANY, ANY, (_n("resource", 15), _n("soft"), _n("hard")),
@@ -235,7 +261,7 @@ def table_lines() -> list[str]:
     lines = [f"version {VERSION}"]
     for s in STEPS:
         fields = " ".join(f"{f.name}:{f.kind}:{f.check}:{f.limit:x}" for f in s.fields)
-        lines.append(f"{s.opcode} {s.name} {s.phase:#x} {s.create}{s.join} {fields}")
+        lines.append(f"{s.opcode} {s.name} {s.phase:#x} {''.join(s.counts)} {fields}")
     return lines
 
 
@@ -248,4 +274,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0xACD86C238853E369
+SCHEMA_HASH = 0x485E5C44078FAA96

@@ -12,6 +12,7 @@ import pytest
 from nucleus.container.prepare import Prepared, prepare
 from nucleus.container.warm import Warm
 from nucleus.host.current import CurrentFacts
+from nucleus.plan import schema
 from nucleus.plan.encode import decode
 from nucleus.plan.steps import Step
 from nucleus.spec.parse import from_mapping
@@ -64,6 +65,33 @@ def test_a_template_launches_what_the_long_way_launches(options: dict[str, Any],
     by_template = launched(short)
     wanted = from_mapping({"command": command, **options}).replace(rm=True)
     assert by_template == launched(prepare(wanted, owner=1))
+
+
+def test_with_a_prepared_root_a_start_takes_its_descriptor_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    asked: list[tuple[bytes, tuple[str, ...]]] = []
+
+    def root(plan: bytes, sources: tuple[str, ...]) -> int:
+        asked.append((plan, sources))
+        return os.dup(writing)
+
+    warm = learned({})
+    monkeypatch.setattr(type(warm.roots), "get", lambda _, plan, sources: root(plan, sources))
+    for _ in range(2):
+        started = warm.start(["true"], {})
+        assert started is not None
+        if os.geteuid():  # an ordinary user's containers make a root each
+            started.discard()
+            continue
+        plan = decode(started.encoded)
+        assert started.plan is not None and plan.kind == schema.KIND_START
+        assert started.plan.slots[-1] == "root" and os.fstat(started.slots[-1]) == os.fstat(writing)
+        covers = [s["content"] for s in plan.steps_of("cover-file")]
+        assert len(covers) == 2 and all([started.id[:12].encode() in bytes(c) for c in covers])  # type: ignore[arg-type]
+        started.discard()
+    assert len({plan for plan, _ in asked}) <= 2  # blocks of ids that others hold meanwhile
+    os.close(reading)
+    os.close(writing)
 
 
 def test_other_options_are_another_kind() -> None:

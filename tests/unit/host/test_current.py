@@ -60,7 +60,7 @@ def test_facts_are_not_believed_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_closed_descriptor_is_noticed() -> None:
     kept = CurrentFacts()
     first = kept.get()
-    os.close(kept._fd)
+    os.close(kept._mounts._fd)
     other = os.open("/dev/null", os.O_RDONLY)  # takes its number
     assert kept.get() is first
     os.close(other)
@@ -69,9 +69,9 @@ def test_a_closed_descriptor_is_noticed() -> None:
 def test_a_child_looks_with_a_descriptor_of_its_own() -> None:
     kept = CurrentFacts()
     kept.get()
-    before = kept._fd
+    before = kept._mounts._fd
     child = os.fork()
     if child == 0:
         kept.get()
-        os._exit(0 if kept._fd != before else 1)
+        os._exit(0 if kept._mounts._fd != before else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,0 +1,134 @@
+"""Prepared roots: mount namespaces that this process holds, in which containers of one kind start.
+
+A root is made by the launcher, from a plan of its own, and consists of nothing but a descriptor: the kernel drops it
+with the last one.  It is used for as long as a look says that it shows what a new one would show.
+✗ decides which plans have one: plan/prepared.py.  ✗ the command line does not come here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import time
+from _thread import allocate_lock
+from struct import Struct
+
+from ..base.errors import NucleusError
+from ..host.current import MountTable, identity, stamp, target
+from ..launch import launcher, report, supervise
+from ..plan.mounts import parents_of
+
+_KEPT = 16  # kinds of sandboxes times blocks of host ids that one program uses in turn
+_PATIENCE_S = 10.0
+# A directory that was changed just now may change again without its times telling (the kernel's clock ticks).
+_SETTLED_NS = 100_000_000
+
+_INT = Struct("=i")
+Look = tuple[object, ...]
+
+
+class Roots:
+    """Safe to use from any thread, and after a fork."""
+
+    __slots__ = ("_known", "_lock", "_mounts", "_pid")
+
+    def __init__(self) -> None:
+        self._lock, self._pid = allocate_lock(), os.getpid()
+        self._mounts = MountTable()
+        self._known: dict[bytes, _Root] = {}
+
+    def get(self, plan: bytes, sources: tuple[str, ...]) -> int:
+        """A descriptor of the root that `plan` makes, which the caller closes; -1 where a start makes its own.
+
+        sources: the paths of the host that the root shows.  The first time nothing is made: most programs start no
+        second sandbox of a kind.
+        """
+        if self._pid != os.getpid():  # a thread that is not there any more may hold the lock
+            self._lock, self._pid = allocate_lock(), os.getpid()
+        with self._lock:
+            known, look = self._known.pop(plan, None), self._look(sources)
+            if known is None:
+                known = _Root()
+            elif look and (known.look != look or known.lost()):
+                known.close()
+                known = _Root(look, _made(plan))
+            self._known[plan] = known
+            while len(self._known) > _KEPT:
+                self._known.pop(next(iter(self._known))).close()
+            return known.descriptor() if look and known.look == look else -1
+
+    def forget(self) -> None:
+        """A launch was refused: the machine may have changed in a way that no look shows."""
+        known, self._known = self._known, {}
+        for root in known.values():
+            root.close()
+
+    def _look(self, sources: tuple[str, ...]) -> Look:
+        """What may make a root stale: the mount table, the directories on the way to its sources; () while they change."""
+        holding = {os.path.dirname(path) for path in sources}
+        above = {parent for path in holding for parent in ["/", *parents_of(path)]} - holding
+        stamps = [stamp(path) for path in sorted(holding)]
+        latest = max([max(s[2:]) for s in stamps if s], default=0)
+        if not all(stamps) or time.time_ns() - latest < _SETTLED_NS:
+            return ()
+        ways = [stamp(path)[:2] for path in sorted(above)]
+        return self._mounts.text(), target("/proc/self/ns/mnt"), os.geteuid(), stamps, ways
+
+
+class _Root:
+    """A descriptor and the look under which it was made; -1 where none could be made under that look."""
+
+    __slots__ = ("_fd", "_file", "look")
+
+    def __init__(self, look: Look = (), fd: int = -1) -> None:
+        self.look, self._fd, self._file = look, fd, identity(fd)
+
+    def lost(self) -> bool:
+        """Has the program closed our descriptor, and perhaps opened another file there?"""
+        return self._fd >= 0 and identity(self._fd) != self._file
+
+    def descriptor(self) -> int:
+        """Another one for the same namespace; -1 where there is none."""
+        if self._fd < 0 or self.lost():
+            return -1
+        return fcntl.fcntl(self._fd, fcntl.F_DUPFD_CLOEXEC, 3)
+
+    def close(self) -> None:
+        if self._fd >= 0 and not self.lost():
+            os.close(self._fd)
+        self._fd = -1
+
+
+def _made(plan: bytes) -> int:
+    """Run the plan and take what it hands over; -1 where this machine refuses: then every start makes its own root."""
+    ours, theirs = supervise.control_pair()
+    with ours:
+        try:
+            with theirs:
+                null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    process = launcher.spawn(plan, "root", [], [], theirs.fileno(), (null, null, null))
+                finally:
+                    os.close(null)
+        except (OSError, NucleusError):
+            return -1
+        ours.settimeout(_PATIENCE_S)
+        try:
+            # socket.recv_fds forgets its flags (Python 3.11), and every child of the program would have the descriptor.
+            data, beside, _, _ = ours.recvmsg(
+                report.MESSAGE.size, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC
+            )
+        except TimeoutError:
+            os.kill(process.pid, signal.SIGKILL)
+            data, beside = b"", []
+        except OSError:
+            data, beside = b"", []
+    process.wait()
+    fds = [_INT.unpack(part)[0] for _, kind, part in beside if kind == socket.SCM_RIGHTS and len(part) == 4]
+    if len(data) == report.MESSAGE.size and report.MESSAGE.unpack(data)[0] == report.ROOT and len(fds) == 1:
+        return int(fds[0])
+    for fd in fds:
+        os.close(fd)
+    return -1
