@@ -9,7 +9,7 @@ from bad_case import HERE, Case
 _TABLE = """
 unknown option | --memry 1G | run | unknown option --memry | did you mean --memory?
 option of a later release | --publish | run | --publish is not in this release | leave it away
-short option of a later release | -it | run | --tty is not in this release | leave it away
+short option of a later release | -p 80:80 | run | --publish is not in this release | leave it away
 option of another tool | --privileged | run | is not an option of nucleus | leave it away
 value of a later release | --network bridge | --network | not in this release | use none or host
 forgotten value | --memory | --memory | needs a value | such as --memory 512M

@@ -108,7 +108,18 @@ def refuse_pending(handle: Handle) -> None:
 
 
 def remove(handle: Handle, *, force: bool) -> None:
-    """Remove an ended container, with `force` a living one too.  Raises Conflict."""
+    """Remove an ended container, with `force` a living one too.  Raises Conflict, NotFound.
+
+    With `force` it is no error that somebody else, or its own --rm, was faster: it is gone, as was asked.
+    """
+    try:
+        _remove(handle, force=force)
+    except (NotFound, FileNotFoundError):
+        if not force or os.fstat(handle.fd).st_nlink:
+            raise
+
+
+def _remove(handle: Handle, *, force: bool) -> None:
     if force:
         with gate.Lock(handle.fd, gate.WATCH_LOCK):
             mark_stopping(handle)
