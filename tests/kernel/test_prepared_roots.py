@@ -145,17 +145,22 @@ def test_volumes_workspace_and_secrets_come_on_top(boxes: Boxes) -> None:
 
 def test_who_enters_such_a_container_is_where_its_workload_is(boxes: Boxes) -> None:
     look = f"{SHARED} && readlink /proc/self/ns/mnt /proc/self/ns/user && ls / && touch /x"
+    wait = "n=0; while [ ! -e /tmp/seen ] && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.1; done"
     entered: list[Ran] = []
 
     def enter(_: bytes) -> None:
-        name = next(p.name for p in (boxes.root / "containers").iterdir())
-        entered[:] = [boxes.cli("exec", name, "--", "/bin/sh", "-c", look)]
+        if not entered:  # its output may come in pieces
+            name = next(p.name for p in (boxes.root / "containers").iterdir())
+            entered.append(boxes.cli("exec", name, "--", "/bin/sh", "-c", f"{look}; touch /tmp/seen"))
 
     def start() -> Result:
-        return nucleus.run(["/bin/sh", "-c", f"{look}; sleep 1"], root=str(boxes.root), on_stdout=enter)
+        entered.clear()
+        return nucleus.run(
+            ["/bin/sh", "-c", f"echo ready; {look}; {wait}"], root=str(boxes.root), on_stdout=enter
+        )
 
     result = until_shared(start)
-    assert entered[0].out == result.out
+    assert "ready\n" + entered[0].out == result.out
     assert "Read-only file system" in entered[0].err
 
 
