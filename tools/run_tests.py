@@ -75,10 +75,10 @@ SUITES = (
     Suite(name="oracle", identity="caller", paths=("tests/policy_oracle",), limit_s=300),
     Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=1200),
     Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1200),
-    Suite(name="kernel-nosub", identity="nosub", paths=("tests/kernel",), limit_s=900),
-    Suite(name="kernel-nested", identity="nested", paths=("tests/kernel",), limit_s=900),
+    Suite(name="kernel-nosub", identity="nosub", paths=("tests/kernel",), limit_s=1200),
+    Suite(name="kernel-nested", identity="nested", paths=("tests/kernel",), limit_s=1200),
     Suite(name="harness", identity="caller", paths=("tests/vm/test_harness.py", "tests/bench"), limit_s=120),
-    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=2400),
+    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=3000),
 )
 
 
