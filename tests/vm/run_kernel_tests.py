@@ -1,4 +1,6 @@
-"""Runs the kernel tests in guests: each kernel × {root, ordinary user}, one line of result each.  ✗ no tests.
+"""Runs the kernel tests in guests: each kernel × {root, ordinary user}, and a few where the kernel is locked.  ✗ no tests.
+
+One line of result each.
 
 Fails when a run fails, leaves out a test, has none, or when its guest cannot be had.
 """
@@ -24,6 +26,9 @@ from tests.vm.staging import PROJECT, stage
 
 # The guest as it was handed out first: launches divide the own cgroup, as they may.
 TESTS = ("tests/vm/test_guest_smoke.py", "tests/kernel")
+# Only their subject differs in a locked kernel.
+TESTS_LOCKED = ("tests/kernel/test_locked_kernel.py",)
+LOCKED = "lockdown=integrity"
 # Debian's interpreter looks here for what did not come from its packages, with and without isolation.
 SITE = "mount --bind /project/site /usr/local/lib/python3.11/dist-packages"
 ENVIRONMENT = (
@@ -38,7 +43,34 @@ SCOPE = {
     "root": ("systemd-run", "--scope", "-q", "-p", "Delegate=yes", "--"),
     "dev": ("systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"),
 }
-MUST_RUN = {"root": "vm-root", "dev": "vm-user"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One guest: its kernel, with more parameters for it, and who runs the tests there.
+
+    must_run: the identity by which tests say that they are meant for it.
+    """
+
+    name: str
+    kernel: str
+    user: str
+    must_run: str
+    tests: tuple[str, ...] = TESTS
+    append: str = ""
+
+
+RUNS = (
+    *[
+        Run(name=f"vm-{kernel}-{user}", kernel=kernel, user=user, must_run=must_run)
+        for kernel in KERNELS
+        for user, must_run in (("root", "vm-root"), ("dev", "vm-user"))
+    ],
+    Run(
+        name=f"vm-{KERNELS[-1]}-locked", kernel=KERNELS[-1], user="root", must_run="vm-locked",
+        tests=TESTS_LOCKED, append=LOCKED,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +90,7 @@ class Outcome:
     def line(self) -> str:
         verdict = f"FAILED: {self.problem}" if self.problem else "ok"
         return (
-            f"{self.name:<12} identity {self.identity:<10} kernel {self.kernel:<28} cgroup {self.cgroup:<4}"
+            f"{self.name:<14} identity {self.identity:<10} kernel {self.kernel:<28} cgroup {self.cgroup:<4}"
             f" passed {self.passed:>4}  failed {self.failed:>3}  {self.seconds:6.1f} s  {verdict}"
         )
 
@@ -74,17 +106,28 @@ def guest_command(user: str, tests: Iterable[str], pytest_arguments: Iterable[st
     return (*SCOPE[user], "sh", "-c", script)
 
 
-def run_once(kernel: str, user: str, staged: Path, results: Path, given: argparse.Namespace) -> Outcome:
-    name = f"vm-{kernel}-{user}"
-    folder = results / name
+def chosen(given: argparse.Namespace) -> list[Run]:
+    """Tests that were named run where all do, unless the locked guest was asked for."""
+    return [
+        run
+        for run in RUNS
+        if run.kernel in (given.kernel or KERNELS)
+        and run.user in (given.user or USERS)
+        and (bool(run.append) if given.locked else not (run.append and given.tests))
+    ]
+
+
+def run_once(run: Run, staged: Path, results: Path, given: argparse.Namespace) -> Outcome:
+    """Its guest, its tests, what they came to."""
+    folder = results / run.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     command = Command(
-        argv=guest_command(user, given.tests or TESTS, given.pytest),
-        user=user,
+        argv=guest_command(run.user, given.tests or run.tests, given.pytest),
+        user=run.user,
         share=staged,
         prepare=SITE,
-        env=(*ENVIRONMENT, f"NUCLEUS_MUST_RUN={MUST_RUN[user]}"),
+        env=(*ENVIRONMENT, f"NUCLEUS_MUST_RUN={run.must_run}"),
         collect=folder,
         timeout_s=given.timeout,
     )
@@ -92,10 +135,12 @@ def run_once(kernel: str, user: str, staged: Path, results: Path, given: argpars
     status, problem = None, ""
     with (folder / "output").open("wb") as output:
         try:
-            status = run_in_guest(Machine(kernel=kernel), command, out=output.write, err=output.write)
+            status = run_in_guest(
+                Machine(kernel=run.kernel, append=run.append), command, out=output.write, err=output.write
+            )
         except (GuestUnavailable, GuestDied, GuestTimeout) as failure:
             problem = f"{type(failure).__name__}: {failure}"
-    return _outcome(name, user, folder, status, problem, time.monotonic() - started)
+    return _outcome(run.name, run.user, folder, status, problem, time.monotonic() - started)
 
 
 def _outcome(name: str, user: str, folder: Path, status: int | None, problem: str, seconds: float) -> Outcome:
@@ -148,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--kernel", action="append", choices=KERNELS, help="only this one; may be repeated")
     parser.add_argument("--user", action="append", choices=USERS, help="only this one; may be repeated")
+    parser.add_argument("--locked", action="store_true", help="only the guest whose kernel is locked")
     parser.add_argument(
         "--also", action="append", type=Path, default=[], help="stage this path of the project too"
     )
@@ -172,14 +218,13 @@ def main() -> int:
         )
         stage(staged, given.also)
         results.mkdir(parents=True, exist_ok=True)
-        for kernel in given.kernel or KERNELS:
-            for user in given.user or USERS:
-                outcome = run_once(kernel, user, staged, results, given)
-                outcomes.append(outcome)
-                if outcome.problem:
-                    sys.stdout.write((results / outcome.name / "output").read_text(errors="replace"))
-                print(outcome.line(), flush=True)
-    return 1 if any(outcome.problem for outcome in outcomes) else 0
+        for run in chosen(given):
+            outcome = run_once(run, staged, results, given)
+            outcomes.append(outcome)
+            if outcome.problem:
+                sys.stdout.write((results / outcome.name / "output").read_text(errors="replace"))
+            print(outcome.line(), flush=True)
+    return 1 if not outcomes or any(outcome.problem for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":

@@ -241,7 +241,7 @@ def test_a_run_passes_only_when_every_test_of_it_did(
 
     monkeypatch.setattr(run_kernel_tests, "run_in_guest", run_in_guest)
     given = argparse.Namespace(tests=[], pytest=[], timeout=1.0)
-    outcome = run_kernel_tests.run_once("6.1", "root", tmp_path, tmp_path, given)
+    outcome = run_kernel_tests.run_once(run_kernel_tests.RUNS[0], tmp_path, tmp_path, given)
     assert outcome.problem == problem
 
 
@@ -251,5 +251,23 @@ def test_a_guest_that_cannot_be_had_fails_the_run(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(run_kernel_tests, "run_in_guest", run_in_guest)
     given = argparse.Namespace(tests=[], pytest=[], timeout=1.0)
-    outcome = run_kernel_tests.run_once("6.12", "dev", tmp_path, tmp_path, given)
+    outcome = run_kernel_tests.run_once(run_kernel_tests.RUNS[-1], tmp_path, tmp_path, given)
     assert "no emulator" in outcome.problem
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        pytest.param(
+            {}, ["vm-6.1-root", "vm-6.1-dev", "vm-6.12-root", "vm-6.12-dev", "vm-6.12-locked"], id="all"
+        ),
+        pytest.param({"kernel": ["6.1"], "user": ["dev"]}, ["vm-6.1-dev"], id="one kernel, one user"),
+        pytest.param(
+            {"tests": ["a.py"], "user": ["root"]}, ["vm-6.1-root", "vm-6.12-root"], id="named tests"
+        ),
+        pytest.param({"tests": ["a.py"], "locked": True}, ["vm-6.12-locked"], id="the locked one"),
+    ],
+)
+def test_which_guests_run(wanted: dict[str, object], names: list[str]) -> None:
+    given = argparse.Namespace(**{"tests": [], "kernel": None, "user": None, "locked": False} | wanted)
+    assert [run.name for run in run_kernel_tests.chosen(given)] == names

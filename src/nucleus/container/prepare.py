@@ -14,6 +14,7 @@ from ..base.jsontext import digest, dumps
 from ..base.value import Value
 from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
+from ..cgroup.parent import CONTROLLERS
 from ..host import probe
 from ..plan.compile import compile_plan
 from ..plan.encode import encode
@@ -174,7 +175,8 @@ def _fill(
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     _refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
-    limit_plan, parents = _limits(spec, facts)
+    in_unit = prepared.gate is not None and prepared.gate.detached != "none"
+    limit_plan, parents = _limits(spec, facts, in_unit=in_unit)
     prepared.held += [fd for _, fd in parents]
     prepared.parents = tuple([d for d, _ in parents])
     state = _take_place(prepared, spec)
@@ -298,7 +300,9 @@ def _identity(
     return identity.root_identity(uid, gid, groups, base, pair)
 
 
-def _limits(spec: ContainerSpec, facts: HostFacts) -> tuple[LimitPlan, list[tuple[CgroupDirectory, int]]]:
+def _limits(
+    spec: ContainerSpec, facts: HostFacts, *, in_unit: bool
+) -> tuple[LimitPlan, list[tuple[CgroupDirectory, int]]]:
     wanted = cgroup_limits.Limits(
         memory_bytes=spec.memory_bytes,
         memory_high_bytes=spec.memory_high_bytes,
@@ -311,6 +315,9 @@ def _limits(spec: ContainerSpec, facts: HostFacts) -> tuple[LimitPlan, list[tupl
     )
     degraded = "cgroup" in spec.degraded
     controllers = cgroup_limits.controllers_of(wanted)
+    if in_unit and not facts.cgroup.v1 and not spec.cgroup_parent:
+        # The unit's whole tree is the container's: nobody is in the way now, and `update` and `stats` may want them later.
+        controllers = CONTROLLERS
     placement = tree.settle(facts, wanted=controllers, option=spec.cgroup_parent)
     if placement.kind == "scope":
         if cgroup_limits.demands_cgroup(wanted):

@@ -63,6 +63,17 @@ def _kernel(facts: HostFacts) -> Finding:
     return _need("kernel", trouble, remedy, f"Linux {kernel.release} on {kernel.arch}")
 
 
+def _kernel_lockdown(facts: HostFacts) -> list[Finding]:
+    """For people who see a tool fail where it is on; a sandbox needs nothing that it forbids."""
+    mode = facts.kernel.lockdown
+    if mode in ("", "none"):
+        return []
+    forbidden = "nobody, root included, changes the running kernel"
+    if mode == "confidentiality":
+        forbidden += " or reads its memory"
+    return [Finding(name="kernel lockdown", status=OK, detail=f"{mode}: {forbidden}")]
+
+
 def _launcher(facts: HostFacts) -> Finding:
     trouble = "the launcher could not be run" if facts.kernel.landlock_abi < 0 else ""
     return _need("launcher", trouble, "make build, or reinstall nucleus-container", "answers")
@@ -220,6 +231,7 @@ def findings(facts: HostFacts, tools: tuple[Tool, ...], cgroups: CgroupOutlook) 
     """The whole report, what is required first."""
     return (
         _kernel(facts),
+        *_kernel_lockdown(facts),
         _launcher(facts),
         _user_namespaces(facts),
         _proc(facts),

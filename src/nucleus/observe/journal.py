@@ -29,11 +29,13 @@ def command(unit: str, wish: Selection, *, follow: bool, uid: int) -> list[str]:
 
     `--until` beside following is kept by `read_journal`: journalctl would refuse the two together.
     """
-    # Fields, and not --user-unit: root reads what a user's manager started, too.
-    whose = [f"_SYSTEMD_USER_UNIT={unit}", f"_UID={uid}"] if uid else [f"--unit={unit}"]
+    # Fields, and neither --user-unit nor --unit: root reads what a user's manager started, too; and what systemd itself
+    # says of the unit must not count as lines of --tail.
+    whose = [f"_SYSTEMD_USER_UNIT={unit}", f"_UID={uid}"] if uid else [f"_SYSTEMD_UNIT={unit}"]
     words = [
         PROGRAM,
         *whose,
+        "_TRANSPORT=stdout",
         "--no-pager",
         "--quiet",
         "--output=json",

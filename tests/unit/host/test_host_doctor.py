@@ -229,3 +229,25 @@ def test_a_host_with_only_cgroup2_mounted_in_part_is_reported(tmp_path: Path) ->
     files = {"/proc/self/mountinfo": "\n".join([ROOT, PROC, UNIFIED.replace(" / ", " /elsewhere ")])}
     facts = healthy(machine(tmp_path, files=files))
     assert report(facts, command.cgroup_outlook(facts))["cgroups"].status == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("mode", "detail"),
+    [
+        pytest.param("", None, id="no such module"),
+        pytest.param("none", None, id="off"),
+        pytest.param(
+            "integrity", "integrity: nobody, root included, changes the running kernel", id="integrity"
+        ),
+        pytest.param(
+            "confidentiality",
+            "confidentiality: nobody, root included, changes the running kernel or reads its memory",
+            id="confidentiality",
+        ),
+    ],
+)
+def test_a_locked_kernel_is_told_and_stops_nobody(tmp_path: Path, mode: str, detail: str | None) -> None:
+    facts = healthy(machine(tmp_path))
+    found = report(facts.replace(kernel=facts.kernel.replace(lockdown=mode)))
+    told = found.get("kernel lockdown")
+    assert (told.detail if told else None) == detail and ready(tuple(found.values()))

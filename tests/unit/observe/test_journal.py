@@ -35,7 +35,7 @@ def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_asked_is_what_was_wanted() -> None:
     wish = Selection(since_ns=1_500_000_001, until_ns=2_000_000_000, tail=5)
     words = command(UNIT, wish, follow=False, uid=0)
-    assert words[0] == "/usr/bin/journalctl" and f"--unit={UNIT}" in words
+    assert words[0] == "/usr/bin/journalctl" and {f"_SYSTEMD_UNIT={UNIT}", "_TRANSPORT=stdout"} <= set(words)
     assert {"--since=@1.500000", "--until=@2.000000", "--lines=5"} <= set(words)
     follow = command(UNIT, Selection(), follow=True, uid=1000)
     assert {f"_SYSTEMD_USER_UNIT={UNIT}", "_UID=1000", "--follow", "--no-tail"} <= set(follow)

@@ -1,0 +1,176 @@
+"""Detached containers under a real service manager: the system's for root, the user's own for others.
+
+Only guests have one, and an interpreter starts slowly there: the library does what the command need not.  How a unit is
+asked for is in `test_systemd_units.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandboxes import PATIENCE_S, Boxes, wait_until
+
+from nucleus.base.errors import LaunchError
+from nucleus.container import inventory
+from nucleus.container.container import Container
+
+pytestmark = pytest.mark.identity("vm-root", "vm-user")
+
+ENDLESS = ("sh", "-c", "trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.05; done")
+CGROUPS = Path("/sys/fs/cgroup")
+MIB = 1 << 20
+
+
+def systemctl(*words: str) -> str:
+    """What the manager of this user says."""
+    manager = ["systemctl"] if os.geteuid() == 0 else ["systemctl", "--user"]
+    done = subprocess.run([*manager, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, (words, done.stderr)
+    return done.stdout
+
+
+class Unit:
+    """A container that was started in a unit, and what manager and kernel say of it."""
+
+    def __init__(self, boxes: Boxes, command: tuple[str, ...] = ENDLESS, **options: Any) -> None:
+        self.box = Container.run(command, root=str(boxes.root), detach_with="systemd", **options)
+        self.name = f"nucleus-{self.box.id[:12]}.service"
+        known = self.box.inspect()
+        assert known["detached"] == self.name
+        (directory,) = known["cgroups"]
+        self.cgroup = Path(directory)
+
+    def properties(self) -> dict[str, str]:
+        lines = systemctl("show", self.name).splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def await_gone(self) -> None:
+        """Its unit is unloaded, and its cgroup removed."""
+        wait_until(lambda: self.properties()["LoadState"] == "not-found")
+        assert not self.cgroup.exists()
+
+    def held(self, *files: str) -> list[str]:
+        """What files of the container's own cgroup hold."""
+        return [(self.cgroup / name).read_text().strip() for name in files]
+
+    def log(self) -> list[bytes]:
+        return [line.data for line in self.box.logs()]
+
+    def await_ready(self) -> None:
+        wait_until(lambda: self.log()[-1:] == [b"ready\n"])
+
+
+def test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed(boxes: Boxes) -> None:
+    words = ("-d", "--detach-with", "systemd", "--name", "web", "--memory", "64M", "--cpus", "0.5")
+    ran = boxes.cli("run", *words, "--pids", "30", "--", *ENDLESS)
+    assert ran.code == 0, ran.err
+    known = boxes.inspect("web")
+    name = f"nucleus-{known['id'][:12]}.service"
+    lines = systemctl("show", name).splitlines()
+    unit = dict(line.split("=", 1) for line in lines if "=" in line)
+    assert (unit["ActiveState"], unit["SubState"], unit["Delegate"]) == ("active", "running", "yes")
+    assert "web" in unit["Description"] and int(unit["MainPID"]) != known["pid"]
+    directory = Path(known["cgroups"][0])
+    assert str(directory.parent) == f"{CGROUPS}{unit['ControlGroup']}"
+    held = [(directory / file).read_text().strip() for file in ("memory.max", "cpu.max", "pids.max")]
+    assert held == [str(64 * MIB), "50000 100000", "30"]
+    assert str(known["pid"]) in (directory / "cgroup.procs").read_text().split()
+    assert known["id"][:12] in boxes.cli("ps").out
+    follower = boxes.cli_process("logs", "-f", "web")
+    assert follower.stdout is not None and follower.stdout.readline() == "ready\n"
+    assert boxes.cli("exec", "web", "--", "sh", "-c", "exit 7").code == 7
+    assert boxes.cli("stop", "web").code == 0
+    assert follower.communicate(timeout=PATIENCE_S)[0] == "asked\n"
+    assert boxes.cli("wait", "web").out == "9\n"
+    assert "exited 9 (exit)" in boxes.cli("ps", "-a").out
+    assert boxes.cli("logs", "--tail", "1", "web").out == "asked\n"
+    assert boxes.cli("rm", "web").code == 0
+
+
+def test_what_the_manager_ends_is_told_as_it_was_and_may_be_started_again(boxes: Boxes) -> None:
+    unit = Unit(boxes, name="web", memory="64M")
+    kill = ("kill", "--signal=KILL")
+    for words, code, reason in (
+        (("stop",), 9, "exit"),
+        ((*kill, "--kill-who=main"), 137, "host-kill"),
+        ((*kill, "--kill-who=all"), 137, "host-kill"),
+    ):
+        unit.await_ready()
+        systemctl(*words, unit.name)
+        result = unit.box.wait(timeout_s=PATIENCE_S)
+        assert (result.exit_code, result.reason) == (code, reason), words
+        (row,) = inventory.list_containers(str(boxes.root))
+        assert (row["status"], row["exit_code"], row["reason"]) == ("stopped", code, reason)
+        unit.await_gone()
+        unit.box.restart()
+        assert unit.box.status == "running" and unit.properties()["ActiveState"] == "active"
+        assert unit.held("memory.max") == [str(64 * MIB)]
+    unit.await_ready()
+    unit.box.kill()
+    assert (unit.box.wait().exit_code, unit.box.wait().reason) == (137, "signal")
+    unit.await_gone()
+    assert unit.log() == [b"ready\n", b"asked\n", *[b"ready\n"] * 3]
+
+
+def test_ends_of_their_own_leave_no_unit_and_the_record_that_was_asked_for(boxes: Boxes) -> None:
+    three = Unit(boxes, ("sh", "-c", "sleep 1; echo over; exit 3"), name="three")
+    assert three.box.wait().exit_code == 3
+    three.await_gone()
+    assert three.log() == [b"over\n"]
+    gone = Unit(boxes, rm=True)
+    gone.await_ready()
+    systemctl("stop", gone.name)
+    gone.await_gone()
+    with pytest.raises(LaunchError) as failed:
+        Unit(boxes, ("no-such-program",), rm=True)
+    assert failed.value.exit_code == 127 and "no-such-program" in failed.value.message
+    assert [row["id"] for row in inventory.list_containers(str(boxes.root))] == [three.box.id]
+    assert "nucleus-" not in systemctl("list-units", "--all", "--plain", "--no-legend", "nucleus-*.service")
+
+
+def test_limits_of_a_unit_change_it_freezes_and_its_oom_has_a_name(boxes: Boxes) -> None:
+    device = Path("/sys/block/vda/dev").read_text().strip()
+    script = 'echo ready; while ! test -e /tmp/go; do sleep 0.05; done; exec "$@"'
+    command = ("sh", "-c", script, "sh", *boxes.probe_words("memory 256"))
+    unit = Unit(boxes, command, name="hog", memory="96M", volume=[boxes.probe_flags()[1]])
+    # Controllers that no limit needed at first are there for later ones.
+    changed = ("--memory", "64M", "--cpus", "0.8", "--pids", "25", "--io-limit", f"{device} wbps=4M")
+    ran = boxes.cli("update", *changed, "hog")
+    assert ran.code == 0, ran.err
+    assert unit.held("memory.max", "cpu.max", "pids.max") == [str(64 * MIB), "80000 100000", "25"]
+    assert f"{device} rbps=max wbps={4 * MIB}" in unit.held("io.max")[0]
+    live = boxes.inspect("hog")["live"]
+    assert live.held.memory_bytes == 64 * MIB and live.usage.pids >= 2 and live.usage.cpu_us > 0
+    unit.box.pause()
+    freeze, events = unit.held("cgroup.freeze", "cgroup.events")
+    assert (freeze, "frozen 1" in events, unit.box.status) == ("1", True, "paused")
+    assert unit.properties()["ActiveState"] == "active"
+    unit.box.unpause()
+    assert unit.box.exec(["touch", "/tmp/go"]).exit_code == 0
+    result = unit.box.wait(timeout_s=PATIENCE_S)
+    assert (result.reason, result.exit_code) == ("oom", 137) and result.oom_kills >= 1
+    unit.await_gone()
+
+
+def test_without_the_manager_the_log_is_in_files_and_the_cgroup_in_the_callers(boxes: Boxes) -> None:
+    words = ("--detach-with", "none", "--name", "own", "--memory", "64M", "--time-namespace")
+    ran = boxes.cli("run", "-d", *words, "--", *ENDLESS)
+    assert ran.code == 0, ran.err
+    known = boxes.inspect("own")
+    own = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().removesuffix("/nucleus.self")
+    assert known["detached"] == "none" and known["cgroups"][0].startswith(f"{CGROUPS}{own}/")
+    # The child is made in its cgroup (CLONE_INTO_CGROUP), not moved there.
+    (spawn,) = [s for s in boxes.explain(*words, "--", "true") if s["step"] == "spawn"]
+    assert spawn["fields"]["cgroup"] == 0
+    box = Container.find("own", root=str(boxes.root))
+    wait_until(lambda: [line.data for line in box.logs(streams=("stdout",))] == [b"ready\n"])
+    assert (boxes.root / "containers" / known["id"] / "log").stat().st_size > 0
+    entered = box.exec(["readlink", "/proc/self/ns/time"]).out.strip()
+    workload = Path("/proc/{0}/task/{0}/children".format(known["pid"])).read_text().split()[0]
+    assert entered == os.readlink(f"/proc/{workload}/ns/time") != os.readlink("/proc/self/ns/time")
+    box.stop()
+    assert box.wait().exit_code == 9
