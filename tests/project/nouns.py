@@ -200,6 +200,9 @@ logs of a detached container: bounded files, nobody waits, readable after any de
 logs in the journal, where systemd keeps them
     unit/observe/test_journal.py::test_lines_of_the_container_come_and_those_of_systemd_do_not
     unit/observe/test_journal.py::test_following_ends_with_the_container
+    unit/observe/test_journal.py::test_a_journal_that_is_closed_to_this_user_is_no_empty_log
+    unit/container/test_systemd.py::test_a_user_who_could_not_read_the_log_gets_files_unless_he_demands_a_unit
+    kernel/test_service_manager.py::test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed
 logs by the library
     kernel/test_logs.py::test_the_library_reads_it_too
 logs are read across rotation, and followed to the end
@@ -246,9 +249,14 @@ library: nucleus.run and Sandbox.once
     kernel/test_nouns.py::test_the_library_runs_a_command_and_gives_its_result
     kernel/test_nouns.py::test_the_library_raises_only_when_there_was_no_sandbox
     unit/sandbox/test_sandbox.py::test_a_keyword_that_is_wrong_is_told_by_its_path
-virtual machine, kernels 6.1 and 6.12, root and user
+doctor: a locked kernel
+    unit/host/test_host_doctor.py::test_a_locked_kernel_is_told_and_stops_nobody
+    kernel/test_locked_kernel.py::test_doctor_tells_that_the_kernel_is_locked
+    kernel/test_locked_kernel.py::test_every_layer_holds_and_a_detached_container_lives
+virtual machine, kernels 6.1 and 6.12, root and user; 6.12 locked
     vm/test_harness.py::test_a_run_passes_only_when_every_test_of_it_did
     vm/test_harness.py::test_a_guest_that_cannot_be_had_fails_the_run
+    vm/test_harness.py::test_which_guests_run
 
 """
 

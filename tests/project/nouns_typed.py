@@ -135,6 +135,10 @@ option --detach-with
     unit/container/test_systemd.py::test_what_the_manager_is_asked
     kernel/test_systemd_units.py::test_a_container_lives_in_its_unit_from_create_to_gone
     kernel/test_systemd_units.py::test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing
+    kernel/test_service_manager.py::test_what_the_manager_ends_is_told_as_it_was_and_may_be_started_again
+    kernel/test_service_manager.py::test_ends_of_their_own_leave_no_unit_and_the_record_that_was_asked_for
+    kernel/test_service_manager.py::test_limits_of_a_unit_change_it_freezes_and_its_oom_has_a_name
+    kernel/test_service_manager.py::test_without_the_manager_the_log_is_in_files_and_the_cgroup_in_the_callers
 option --timeout
     kernel/test_life.py::test_a_timeout_then_kills
 option --stop-signal

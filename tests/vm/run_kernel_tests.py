@@ -31,6 +31,11 @@ TESTS_LOCKED = ("tests/kernel/test_locked_kernel.py",)
 LOCKED = "lockdown=integrity"
 # Debian's interpreter looks here for what did not come from its packages, with and without isolation.
 SITE = "mount --bind /project/site /usr/local/lib/python3.11/dist-packages"
+# As installed systems have it: only of a journal on disk can a user read what his own units print.
+JOURNAL = (
+    "mkdir -p /var/log/journal && echo '[Journal]\nStorage=persistent' >/etc/systemd/journald.conf.d/zz-disk.conf"
+    " && systemctl restart systemd-journald"
+)
 ENVIRONMENT = (
     "PYTHONDONTWRITEBYTECODE=1",
     "HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis",
@@ -126,7 +131,7 @@ def run_once(run: Run, staged: Path, results: Path, given: argparse.Namespace) -
         argv=guest_command(run.user, given.tests or run.tests, given.pytest),
         user=run.user,
         share=staged,
-        prepare=SITE,
+        prepare=f"{SITE} && {JOURNAL}",
         env=(*ENVIRONMENT, f"NUCLEUS_MUST_RUN={run.must_run}"),
         collect=folder,
         timeout_s=given.timeout,

@@ -37,8 +37,6 @@ VERB = "in-unit"  # of the command: not for people
 _MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _ERROR = "unit-error"  # what the unit could not do, for the caller to tell
 _LOOK_S = 0.003
-# Only a journal that is kept on disk has files of their own for users: in memory it is root's alone to read.
-_JOURNAL = "/var/log/journal"
 # Signals that the monitor hands on; any other stop signal is sent by `nucleus stop` alone.
 _HANDED_ON = (1, 2, 3, 10, 12, 15)
 _TERM = 15
@@ -57,7 +55,7 @@ def manager(spec: ContainerSpec, facts: HostFacts) -> str:
         found = ""  # its managers know this user by another id, or not at all
     elif facts.systemd.system and not facts.identity.uid:
         found = "system"
-    elif facts.systemd.user and facts.identity.uid and (demanded or os.path.isdir(_JOURNAL)):
+    elif facts.systemd.user and facts.identity.uid:
         found = "user"
     if demanded and not (found and systemd_run()):
         raise HostUnsupported(
@@ -65,6 +63,8 @@ def manager(spec: ContainerSpec, facts: HostFacts) -> str:
             where="--detach-with",
             remedy="loginctl enable-linger, or use --detach-with none",
         )
+    if found == "user" and not demanded and not _can_read_log(facts.identity.uid):
+        return ""  # nobody but root could tell him what his container printed
     by_descriptor = [o.flag for o in OPTIONS if o.kind == "descriptor" and _is_given(spec, o.field)]
     if demanded and by_descriptor:
         raise SpecError(
@@ -72,6 +72,12 @@ def manager(spec: ContainerSpec, facts: HostFacts) -> str:
             remedy="use files instead, or --detach-with none",
         )  # fmt: skip
     return "" if by_descriptor or not systemd_run() else found
+
+
+def _can_read_log(uid: int) -> bool:
+    from ..observe.journal import is_readable
+
+    return is_readable(uid)
 
 
 def _is_given(spec: ContainerSpec, field: str) -> bool:

@@ -20,8 +20,21 @@ if TYPE_CHECKING:
 
 # A fixed place: root follows nobody's PATH.
 PROGRAM = "/usr/bin/journalctl"
+_PLACES = ("/var/log/journal", "/run/log/journal")
+_MACHINE = "/etc/machine-id"
 _POLL_S = 0.2
 _CHUNK = 1 << 16
+
+
+def is_readable(uid: int) -> bool:
+    """Whether this user can read what his own units print: journald splits by user only what it keeps on disk."""
+    try:
+        with open(_MACHINE, encoding="ascii") as file:
+            machine = file.read().strip()
+    except OSError:
+        return False
+    names = (f"user-{uid}.journal", "system.journal")
+    return any(os.access(f"{place}/{machine}/{name}", os.R_OK) for place in _PLACES for name in names)
 
 
 def command(unit: str, wish: Selection, *, follow: bool, uid: int) -> list[str]:
@@ -81,20 +94,34 @@ def read_journal(
     try:
         process = subprocess.Popen(
             command(unit, wish, follow=follow, uid=uid), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"} | _bus(),
+            stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"} | _bus(),
         )  # fmt: skip
     except OSError as error:
         raise HostUnsupported(
             f"journalctl cannot be executed: {(error.strerror or '').lower()}", where=PROGRAM,
             remedy="install systemd's journalctl, or start the container with --detach-with none",
         ) from None  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
     try:
         yield from _answer(process, wish, follow=follow, has_ended=has_ended)
+        if process.stdout.closed:
+            _require_success(process)
     finally:
         process.terminate()
         process.wait()
-        assert process.stdout is not None
         process.stdout.close()
+        process.stderr.close()
+
+
+def _require_success(process: subprocess.Popen[bytes]) -> None:
+    """It ended by itself.  Raises HostUnsupported with its own words: an empty answer is not an empty log."""
+    assert process.stderr is not None
+    words = process.stderr.read().decode(errors="replace").strip()
+    if process.wait() and words:
+        raise HostUnsupported(
+            f"the journal cannot be read: {words}", where="nucleus logs",
+            remedy="sudo usermod -aG systemd-journal USER, or start the container with --detach-with none",
+        )  # fmt: skip
 
 
 def _bus() -> dict[str, str]:
@@ -115,6 +142,7 @@ def _answer(
             continue
         data = os.read(fd, _CHUNK)
         if not data:
+            process.stdout.close()
             return
         *whole, left = (left + data).split(b"\n")
         for text in whole:

@@ -141,7 +141,7 @@ OPTIONS: tuple[Option, ...] = (
         default="auto", choices=("auto", "systemd", "none"), example="none",
         help="what a detached container runs under: systemd, a transient service of the system's or the "
         "user's manager, whose journal keeps what it prints; none, a session of its own, with files for "
-        "what it prints; auto, systemd where it runs",
+        "what it prints; auto, systemd where it runs and its journal can be read",
     ),
     Option(
         key="timeout", field="timeout_ms", kind="duration", group="container", metavar="TIME", unit="seconds",

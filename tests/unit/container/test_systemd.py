@@ -13,6 +13,7 @@ from nucleus.base.errors import Conflict, HostUnsupported, LaunchError, NucleusE
 from nucleus.cgroup import tree
 from nucleus.container import systemd
 from nucleus.host.facts import HostFacts, Identity, Kernel, Systemd
+from nucleus.observe import journal
 from nucleus.spec.container import ContainerSpec
 
 ID = "0123456789ab" + "0" * 20
@@ -24,7 +25,7 @@ def systemd_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     program = tmp_path / "systemd-run"
     program.touch(0o755)
     monkeypatch.setattr(tree, "_SYSTEMD_RUN", (str(program),))
-    monkeypatch.setattr(systemd, "_JOURNAL", str(tmp_path))
+    monkeypatch.setattr(journal, "is_readable", lambda uid: True)
     return program
 
 
@@ -58,13 +59,13 @@ def test_the_manager_is_the_callers_own(uid: int, system: bool, user: bool, foun
     assert caught.value.where == "--detach-with" and caught.value.remedy
 
 
-def test_a_user_who_could_not_read_the_journal_is_not_given_one_unasked(
+def test_a_user_who_could_not_read_the_log_gets_files_unless_he_demands_a_unit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(systemd, "_JOURNAL", "/no/such/directory")
-    here = facts(1000, user=True)
-    assert systemd.manager(PLAIN, here) == ""
-    assert systemd.manager(PLAIN.replace(detach_with="systemd"), here) == "user"
+    monkeypatch.setattr(journal, "is_readable", lambda uid: False)
+    assert systemd.manager(PLAIN, facts(1000, system=True, user=True)) == ""
+    assert systemd.manager(PLAIN.replace(detach_with="systemd"), facts(1000, user=True)) == "user"
+    assert systemd.manager(PLAIN, facts(0, system=True)) == "system"
 
 
 def test_without_systemd_run_there_is_no_unit(systemd_run: Path) -> None:

@@ -77,3 +77,34 @@ def test_a_machine_without_journalctl_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(journal, "PROGRAM", "/nonexistent/journalctl")
     with pytest.raises(HostUnsupported, match="journalctl"):
         list(read_journal(UNIT, Selection(), follow=False, uid=0, has_ended=lambda: True))
+
+
+def test_a_journal_that_is_closed_to_this_user_is_no_empty_log(journalctl: Path) -> None:
+    journalctl.write_text("#!/bin/sh\necho 'No journal files were opened' >&2\nexit 1\n")
+    for follow in (False, True):
+        with pytest.raises(HostUnsupported) as caught:
+            list(read_journal(UNIT, Selection(), follow=follow, uid=1000, has_ended=lambda: False))
+        assert "No journal files were opened" in caught.value.message
+        assert "systemd-journal" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("file", "readable"),
+    [
+        pytest.param("var/abc/user-7.journal", True, id="the user's own, on disk"),
+        pytest.param("run/abc/system.journal", True, id="everybody's, for a member of the group"),
+        pytest.param("var/abc/user-8.journal", False, id="another user's"),
+        pytest.param("var/xyz/user-7.journal", False, id="another machine's"),
+    ],
+)
+def test_whether_a_user_can_read_his_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, readable: bool
+) -> None:
+    (tmp_path / "machine-id").write_text("abc\n")
+    monkeypatch.setattr(journal, "_MACHINE", str(tmp_path / "machine-id"))
+    monkeypatch.setattr(journal, "_PLACES", (str(tmp_path / "var"), str(tmp_path / "run")))
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    assert journal.is_readable(7) is readable
+    (tmp_path / "machine-id").unlink()
+    assert not journal.is_readable(7)
