@@ -34,7 +34,7 @@ SITE = "mount --bind /project/site /usr/local/lib/python3.11/dist-packages"
 # As installed systems have it: only of a journal on disk can a user read what his own units print.
 JOURNAL = (
     "mkdir -p /var/log/journal && echo '[Journal]\nStorage=persistent' >/etc/systemd/journald.conf.d/zz-disk.conf"
-    " && systemctl restart systemd-journald"
+    " && systemctl restart systemd-journald && journalctl --flush"
 )
 ENVIRONMENT = (
     "PYTHONDONTWRITEBYTECODE=1",

@@ -91,14 +91,16 @@ def unit_name(container_id: str) -> str:
 
 def command(who: str, container_id: str, spec: ContainerSpec, root: str) -> tuple[str, ...]:
     """systemd-run's words: they return once the unit has made everything ready."""
+    from ..observe.journal import identifier
+
+    unit = unit_name(container_id)
     number = spec.stop_signal if spec.stop_signal in _HANDED_ON else _TERM
     properties = (
         "Delegate=yes", "KillMode=mixed", f"KillSignal={number}", "NotifyAccess=main",
         # What is left after the container's own grace, and after its monitor has cleaned up, is killed.
         f"TimeoutStopSec={spec.stop_timeout_ms // 1000 + 10}", "TimeoutStartSec=infinity",
-        f"SyslogIdentifier={spec.name or container_id[:12]}",
+        f"SyslogIdentifier={identifier(unit)}",
     )  # fmt: skip
-    unit = unit_name(container_id)
     return (
         systemd_run(), *(("--user",) if who == "user" else ()), "--quiet", "--collect", f"--unit={unit}",
         "--service-type=notify", f"--description=nucleus container {spec.name or container_id[:12]}",

@@ -26,6 +26,11 @@ _POLL_S = 0.2
 _CHUNK = 1 << 16
 
 
+def identifier(unit: str) -> str:
+    """What lines of this unit carry as their SYSLOG_IDENTIFIER: no other container has it."""
+    return unit.removesuffix(".service")
+
+
 def is_readable(uid: int) -> bool:
     """Whether this user can read what his own units print: journald splits by user only what it keeps on disk."""
     try:
@@ -43,8 +48,9 @@ def command(unit: str, wish: Selection, *, follow: bool, uid: int) -> list[str]:
     `--until` beside following is kept by `read_journal`: journalctl would refuse the two together.
     """
     # Fields, and neither --user-unit nor --unit: root reads what a user's manager started, too; and what systemd itself
-    # says of the unit must not count as lines of --tail.
-    whose = [f"_SYSTEMD_USER_UNIT={unit}", f"_UID={uid}"] if uid else [f"_SYSTEMD_UNIT={unit}"]
+    # says of the unit must not count as lines of --tail.  A process that ends right after it wrote has no user unit in the
+    # journal, which learns that from the process; the identifier is of the stream.
+    whose = [f"SYSLOG_IDENTIFIER={identifier(unit)}", f"_UID={uid}"] if uid else [f"_SYSTEMD_UNIT={unit}"]
     words = [
         PROGRAM,
         *whose,

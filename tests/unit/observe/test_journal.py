@@ -38,7 +38,7 @@ def test_what_is_asked_is_what_was_wanted() -> None:
     assert words[0] == "/usr/bin/journalctl" and {f"_SYSTEMD_UNIT={UNIT}", "_TRANSPORT=stdout"} <= set(words)
     assert {"--since=@1.500000", "--until=@2.000000", "--lines=5"} <= set(words)
     follow = command(UNIT, Selection(), follow=True, uid=1000)
-    assert {f"_SYSTEMD_USER_UNIT={UNIT}", "_UID=1000", "--follow", "--no-tail"} <= set(follow)
+    assert {"SYSLOG_IDENTIFIER=nucleus-aaaaaaaaaaaa", "_UID=1000", "--follow", "--no-tail"} <= set(follow)
 
 
 def test_lines_of_the_container_come_and_those_of_systemd_do_not(journalctl: Path) -> None:
