@@ -42,8 +42,10 @@ def is_readable(uid: int) -> bool:
     return any(os.access(f"{place}/{machine}/{name}", os.R_OK) for place in _PLACES for name in names)
 
 
-def command(unit: str, wish: Selection, *, follow: bool, uid: int) -> list[str]:
+def command(unit: str, wish: Selection, *, follow: bool, uid: int, after: str = "") -> list[str]:
     """The words of journalctl for a unit of the system's manager, or of the manager of that user where it is not 0.
+
+    after: the cursor of an entry; then only later ones are wanted.
 
     `--until` beside following is kept by `read_journal`: journalctl would refuse the two together.
     """
@@ -60,11 +62,13 @@ def command(unit: str, wish: Selection, *, follow: bool, uid: int) -> list[str]:
         "--output=json",
         "--all",
     ]
-    if wish.since_ns is not None:
+    if after:
+        words.append(f"--after-cursor={after}")
+    elif wish.since_ns is not None:
         words.append(f"--since=@{_seconds(wish.since_ns)}")
     if wish.until_ns is not None and not follow:
         words.append(f"--until=@{_seconds(wish.until_ns)}")
-    if wish.tail is not None:
+    if wish.tail is not None and not after:
         words.append(f"--lines={wish.tail}")
     elif follow:
         words.append("--no-tail")
@@ -97,9 +101,20 @@ def read_journal(
             "systemd keeps this container's log, and does not tell its streams apart", where="nucleus logs",
             remedy="leave --stdout and --stderr away, or start the container with --detach-with none",
         )  # fmt: skip
+    cursor = [""]
+    yield from _run(command(unit, wish, follow=follow, uid=uid), wish, cursor, has_ended if follow else None)
+    if follow:
+        # What a busy machine had not yet handed on when the container ended.
+        yield from _run(command(unit, wish, follow=False, uid=uid, after=cursor[0]), wish, cursor, None)
+
+
+def _run(
+    words: list[str], wish: Selection, cursor: list[str], has_ended: Callable[[], bool] | None
+) -> Iterator[LogLine]:
+    """The lines of one journalctl, which with `has_ended` follows; `cursor` is where it came to."""
     try:
         process = subprocess.Popen(
-            command(unit, wish, follow=follow, uid=uid), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"} | _bus(),
         )  # fmt: skip
     except OSError as error:
@@ -109,7 +124,7 @@ def read_journal(
         ) from None  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
     try:
-        yield from _answer(process, wish, follow=follow, has_ended=has_ended)
+        yield from _answer(process, wish, cursor, has_ended)
         if process.stdout.closed:
             _require_success(process)
     finally:
@@ -135,13 +150,16 @@ def _bus() -> dict[str, str]:
 
 
 def _answer(
-    process: subprocess.Popen[bytes], wish: Selection, *, follow: bool, has_ended: Callable[[], bool]
+    process: subprocess.Popen[bytes],
+    wish: Selection,
+    cursor: list[str],
+    has_ended: Callable[[], bool] | None,
 ) -> Iterator[LogLine]:
     assert process.stdout is not None
     fd, left, over = process.stdout.fileno(), b"", False
     while True:
         # What was written before the end is in the journal by the time that nothing comes for a while.
-        if follow and not select.select([fd], [], [], _POLL_S)[0]:
+        if has_ended is not None and not select.select([fd], [], [], _POLL_S)[0]:
             if over:
                 return
             over = has_ended()
@@ -152,9 +170,11 @@ def _answer(
             return
         *whole, left = (left + data).split(b"\n")
         for text in whole:
-            line = line_of(json.loads(text))
+            entry = json.loads(text)
+            line = line_of(entry)
             if line is None:
                 continue
+            cursor[0] = entry.get("__CURSOR", "")
             if wish.until_ns is not None and line.time_ns >= wish.until_ns:
                 return
             yield line

@@ -16,17 +16,32 @@ UNIT = "nucleus-aaaaaaaaaaaa.service"
 
 
 def entry(at_us: int, message: object, transport: str = "stdout") -> str:
-    return json.dumps({"__REALTIME_TIMESTAMP": str(at_us), "MESSAGE": message, "_TRANSPORT": transport})
+    return json.dumps(
+        {
+            "__REALTIME_TIMESTAMP": str(at_us),
+            "__CURSOR": f"c{at_us}",
+            "MESSAGE": message,
+            "_TRANSPORT": transport,
+        }
+    )
 
 
 @pytest.fixture
 def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program in its place that prints a file and, when following, stays."""
+    """A program in its place that prints a file and, when following, stays; what was late is behind the last line."""
     answer = tmp_path / "answer"
     lines = [entry(1_000_000, "one"), entry(1_500_000, "Started.", "journal"), entry(2_000_000, [255, 0, 65])]
     answer.write_text("".join(f"{line}\n" for line in lines))
     program = tmp_path / "journalctl"
-    program.write_text(f'#!/bin/sh\ncat {answer}\ncase "$*" in *--follow*) exec sleep 60 ;; esac\n')
+    late = tmp_path / "late"
+    late.write_text(entry(2_100_000, "late") + "\n")
+    program.write_text(
+        f"""#!/bin/sh
+case "$*" in *--after-cursor=c2000000*) exec cat {late} ;; *--after-cursor*) exit 0 ;; esac
+cat {answer}
+case "$*" in *--follow*) exec sleep 60 ;; esac
+"""
+    )
     program.chmod(0o755)
     monkeypatch.setattr(journal, "PROGRAM", str(program))
     return program
@@ -59,7 +74,7 @@ def test_following_ends_with_the_container(journalctl: Path, monkeypatch: pytest
         return len(asked) > 2
 
     lines = list(read_journal(UNIT, Selection(), follow=True, uid=0, has_ended=has_ended))
-    assert len(lines) == 2 and len(asked) == 3
+    assert [line.data for line in lines] == [b"one\n", b"\xff\0A\n", b"late\n"] and len(asked) == 3
 
 
 def test_following_stops_at_the_time_that_was_given(journalctl: Path) -> None:
