@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import PATIENCE_S, Boxes, wait_until
+from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
+from test_sd_notify import SAYS
 
 from nucleus.base.errors import LaunchError
 from nucleus.container import inventory
@@ -25,12 +26,22 @@ CGROUPS = Path("/sys/fs/cgroup")
 MIB = 1 << 20
 
 
-def systemctl(*words: str) -> str:
+def ask(program: str, *words: str) -> str:
     """What the manager of this user says."""
-    manager = ["systemctl"] if os.geteuid() == 0 else ["systemctl", "--user"]
-    done = subprocess.run([*manager, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    manager = [] if os.geteuid() == 0 else ["--user"]
+    command = [program, *manager, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout
+
+
+def systemctl(*words: str) -> str:
+    return ask("systemctl", *words)
+
+
+def properties(unit: str) -> dict[str, str]:
+    lines = systemctl("show", unit).splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 class Unit:
@@ -44,13 +55,9 @@ class Unit:
         (directory,) = known["cgroups"]
         self.cgroup = Path(directory)
 
-    def properties(self) -> dict[str, str]:
-        lines = systemctl("show", self.name).splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
-
     def await_gone(self) -> None:
         """Its unit is unloaded, and its cgroup removed."""
-        wait_until(lambda: self.properties()["LoadState"] == "not-found")
+        wait_until(lambda: properties(self.name)["LoadState"] == "not-found")
         assert not self.cgroup.exists()
 
     def held(self, *files: str) -> list[str]:
@@ -69,9 +76,7 @@ def test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed(box
     ran = boxes.cli("run", *words, "--pids", "30", "--", *ENDLESS)
     assert ran.code == 0, ran.err
     known = boxes.inspect("web")
-    name = f"nucleus-{known['id'][:12]}.service"
-    lines = systemctl("show", name).splitlines()
-    unit = dict(line.split("=", 1) for line in lines if "=" in line)
+    unit = properties(f"nucleus-{known['id'][:12]}.service")
     assert (unit["ActiveState"], unit["SubState"], unit["Delegate"]) == ("active", "running", "yes")
     assert "web" in unit["Description"] and int(unit["MainPID"]) != known["pid"]
     directory = Path(known["cgroups"][0])
@@ -79,7 +84,7 @@ def test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed(box
     held = [(directory / file).read_text().strip() for file in ("memory.max", "cpu.max", "pids.max")]
     assert held == [str(64 * MIB), "50000 100000", "30"]
     assert str(known["pid"]) in (directory / "cgroup.procs").read_text().split()
-    assert known["id"][:12] in boxes.cli("ps").out
+    assert known["pids_by"] == "cgroup" and known["id"][:12] in boxes.cli("ps").out
     follower = boxes.cli_process("logs", "-f", "web")
     assert follower.stdout is not None and follower.stdout.readline() == "ready\n"
     assert boxes.cli("exec", "web", "--", "sh", "-c", "exit 7").code == 7
@@ -107,7 +112,7 @@ def test_what_the_manager_ends_is_told_as_it_was_and_may_be_started_again(boxes:
         assert (row["status"], row["exit_code"], row["reason"]) == ("stopped", code, reason)
         unit.await_gone()
         unit.box.restart()
-        assert unit.box.status == "running" and unit.properties()["ActiveState"] == "active"
+        assert unit.box.status == "running" and properties(unit.name)["ActiveState"] == "active"
         assert unit.held("memory.max") == [str(64 * MIB)]
     unit.await_ready()
     unit.box.kill()
@@ -149,7 +154,7 @@ def test_limits_of_a_unit_change_it_freezes_and_its_oom_has_a_name(boxes: Boxes)
     unit.box.pause()
     freeze, events = unit.held("cgroup.freeze", "cgroup.events")
     assert (freeze, "frozen 1" in events, unit.box.status) == ("1", True, "paused")
-    assert unit.properties()["ActiveState"] == "active"
+    assert properties(unit.name)["ActiveState"] == "active"
     unit.box.unpause()
     assert unit.box.exec(["touch", "/tmp/go"]).exit_code == 0
     result = unit.box.wait(timeout_s=PATIENCE_S)
@@ -175,3 +180,19 @@ def test_without_the_manager_the_log_is_in_files_and_the_cgroup_in_the_callers(b
     assert entered == os.readlink(f"/proc/{workload}/ns/time") != os.readlink("/proc/self/ns/time")
     box.stop()
     assert box.wait().exit_code == 9
+
+
+def test_a_service_has_started_when_what_runs_in_its_container_says_so(boxes: Boxes) -> None:
+    unit = f"web-{os.urandom(4).hex()}.service"
+    options = ("--service-type=notify", "-p", "Delegate=yes", "-p", "KillMode=mixed", "-p", "WatchdogSec=300")
+    nucleus = (str(COMMAND), "run", "--root", str(boxes.root), "--sd-notify", "--name", "web")
+    ask(
+        "systemd-run", "--quiet", "--collect", f"--unit={unit}", *options, "--", *nucleus, "--",
+        "/usr/bin/python3", "-c", SAYS,
+    )  # fmt: skip
+    told = properties(unit)
+    assert (told["ActiveState"], told["StatusText"]) == ("active", "warm")
+    assert int(told["MainPID"]) > 1 and boxes.inspect("web")["status"] == "running"
+    systemctl("stop", unit)
+    ended = boxes.inspect("web")
+    assert (ended["status"], ended["exit_code"], ended["reason"]) == ("stopped", 143, "signal")

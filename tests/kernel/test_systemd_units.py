@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from nucleus.cgroup import tree
 from nucleus.container import systemd
 from nucleus.container.container import Container
 
-NO_MANAGER = pytest.mark.identity("root", "user")
+pytestmark = pytest.mark.identity("root", "user")  # the real one: `test_service_manager.py`
 
 
 @pytest.fixture
@@ -29,7 +28,6 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return program
 
 
-@NO_MANAGER
 def test_a_container_lives_in_its_unit_from_create_to_gone(boxes: Boxes, manager: Path) -> None:
     work = boxes.directory("work")
     os.chmod(work, 0o777)
@@ -54,7 +52,6 @@ def test_a_container_lives_in_its_unit_from_create_to_gone(boxes: Boxes, manager
     reap_orphans()
 
 
-@NO_MANAGER
 def test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing(
     boxes: Boxes, manager: Path
 ) -> None:
@@ -76,7 +73,6 @@ def test_what_the_unit_cannot_do_is_told_by_the_caller_and_leaves_nothing(
     assert os.listdir(boxes.root / "containers") == os.listdir(boxes.root / "names") == []
 
 
-@NO_MANAGER
 def test_without_a_unit_whoever_did_not_demand_one_goes_on(boxes: Boxes, manager: Path) -> None:
     manager.with_name("systemd-run.broken").touch()
     box = Container.create(["true"], root=str(boxes.root), name="web")
@@ -86,30 +82,3 @@ def test_without_a_unit_whoever_did_not_demand_one_goes_on(boxes: Boxes, manager
         Container.create(["true"], root=str(boxes.root), name="web", detach_with="systemd")
     assert "bus" in caught.value.message and caught.value.where == "--detach-with"
     assert os.listdir(boxes.root / "containers") == os.listdir(boxes.root / "names") == []
-
-
-@pytest.mark.identity("vm-root", "vm-user")
-def test_under_systemd_a_detached_container_is_a_service(boxes: Boxes) -> None:
-    """The real manager: its unit, its journal, its way to stop a service."""
-    manager = ["--user"] if os.geteuid() else []
-    script = "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"
-    ran = boxes.cli(
-        "run", "-d", "--detach-with", "systemd", "--name", "web", "--memory", "64M", "--", "sh", "-c", script
-    )
-    assert ran.code == 0, ran.err
-    known = boxes.inspect("web")
-    unit = f"nucleus-{known['id'][:12]}.service"
-    assert (known["status"], known["detached"], known["pids_by"]) == ("running", unit, "cgroup")
-    assert all(f"/{unit}/" in path for path in known["cgroups"]), known["cgroups"]
-    if not os.geteuid():  # the guests keep their journal in memory, which is root's alone to read
-        wait_until(lambda: "up" in boxes.cli("logs", "web").out)
-    wait_until(lambda: boxes.cli("exec", "web", "--", "true").code == 0)
-    assert boxes.cli("exec", "web", "--", "true").code == 0
-    subprocess.run(["systemctl", *manager, "stop", unit], check=True, timeout=60)
-    known = boxes.inspect("web")
-    assert (known["status"], known["exit_code"], known["reason"]) == ("stopped", 3, "exit")
-    assert boxes.cli("restart", "web").code == 0
-    assert boxes.inspect("web")["detached"] == unit
-    assert boxes.cli("rm", "-f", "web").code == 0
-    refused = boxes.cli("run", "-d", "--env-fd", "0", "--detach-with", "systemd", "--", "true")
-    assert refused.code == 125

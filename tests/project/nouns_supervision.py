@@ -49,6 +49,7 @@ option --hooks
 option --sd-notify
     kernel/test_sd_notify.py::test_ready_reaches_the_manager_from_a_network_of_its_own
     kernel/test_sd_notify.py::test_health_feeds_the_watchdog
+    kernel/test_service_manager.py::test_a_service_has_started_when_what_runs_in_its_container_says_so
     kernel/test_sd_notify.py::test_without_a_manager_nobody_would_be_told_and_that_is_an_error
     unit/container/test_notify.py::test_what_is_the_supervisors_own_is_not_handed_on
     unit/container/test_notify.py::test_no_message_is_too_strange_to_be_read

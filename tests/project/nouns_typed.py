@@ -130,7 +130,6 @@ option --rm
 option --detach
     kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
 option --detach-with
-    kernel/test_systemd_units.py::test_under_systemd_a_detached_container_is_a_service
     unit/container/test_systemd.py::test_the_manager_is_the_callers_own
     unit/container/test_systemd.py::test_what_the_manager_is_asked
     kernel/test_systemd_units.py::test_a_container_lives_in_its_unit_from_create_to_gone
