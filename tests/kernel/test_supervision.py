@@ -45,6 +45,7 @@ def supervisor_of(boxes: Boxes, container: Container) -> int:
     return int(json.loads(file.read_bytes())["pid"])
 
 
+@NOT_IN_GUESTS  # which have no PostgreSQL, and are too slow for checks by an interpreter each 200 ms
 @pytest.mark.parametrize(
     ("command", "check", "kill"),
     [
