@@ -20,7 +20,8 @@ from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
 
 from nucleus.launch.report import read_init
 
-NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
+# Guests are too slow for what is timed here, and have neither PostgreSQL nor a compiler.
+pytestmark = pytest.mark.identity("root", "user", "nosub", "nested")
 SIZE = (33, 101)
 
 
@@ -127,7 +128,6 @@ def test_without_interactive_nothing_is_typed_into_it(boxes: Boxes) -> None:
     assert window.end() == 130
 
 
-@NOT_IN_GUESTS
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
 def test_a_signal_ends_it_and_the_terminal_is_as_it_was(boxes: Boxes, name: str) -> None:
     window = Window(boxes, "run", "--rm", "-it", "--", "sh", "-c", "echo u''p; exec sleep 600")
@@ -137,7 +137,6 @@ def test_a_signal_ends_it_and_the_terminal_is_as_it_was(boxes: Boxes, name: str)
     assert window.end() == 128 + getattr(signal, f"SIG{name}")
 
 
-@NOT_IN_GUESTS
 def test_when_the_monitor_is_killed_the_terminal_is_as_it_was(boxes: Boxes) -> None:
     window = Window(boxes, "run", "--name", "box", "-it", "--", "sh", "-c", "echo u''p; exec sleep 600")
     window.expect("up\r\n")
@@ -150,7 +149,6 @@ def test_when_the_monitor_is_killed_the_terminal_is_as_it_was(boxes: Boxes) -> N
     assert boxes.cli("rm", "-f", "box").code == 0
 
 
-@NOT_IN_GUESTS
 def test_what_fails_before_the_terminal_is_there_is_told(boxes: Boxes) -> None:
     window = Window(boxes, "run", "--rm", "-it", "--", "no-such-program")
     window.expect("command not found: no-such-program")
@@ -180,7 +178,6 @@ def test_much_output_and_much_input_pass_whole(boxes: Boxes) -> None:
     assert window.end() == 0
 
 
-@NOT_IN_GUESTS
 def test_the_terminal_is_sent_to_whoever_listens(boxes: Boxes) -> None:
     """One message, one descriptor, as runc has it."""
     path = str(boxes.folder / "console.sock")
@@ -241,7 +238,6 @@ def test_a_window_may_be_left_and_opened_again(boxes: Boxes) -> None:
     assert boxes.inspect("box")["exit_code"] == 6
 
 
-@NOT_IN_GUESTS
 def test_a_detached_container_keeps_a_terminal_for_whoever_attaches(boxes: Boxes) -> None:
     script = "tty; read line; echo $line; exit 3"
     ran = boxes.cli("run", "-d", "-t", "--name", "box", "--", "sh", "-c", script)
@@ -259,7 +255,6 @@ def test_a_detached_container_keeps_a_terminal_for_whoever_attaches(boxes: Boxes
     assert (refused.code, "remedy:" in refused.err) == (125, True)
 
 
-@NOT_IN_GUESTS
 def test_a_process_that_entered_goes_on_when_its_window_is_left(boxes: Boxes) -> None:
     container = entered(boxes)
     window = Window(
@@ -273,7 +268,6 @@ def test_a_process_that_entered_goes_on_when_its_window_is_left(boxes: Boxes) ->
     container.communicate()
 
 
-@NOT_IN_GUESTS
 def test_what_a_container_without_a_terminal_prints_can_be_watched(boxes: Boxes) -> None:
     script = "echo before; sleep 1; echo after; exit 5"
     assert boxes.cli("run", "-d", "--name", "box", "--", "sh", "-c", script).code == 0

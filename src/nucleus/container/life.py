@@ -118,9 +118,9 @@ class Life:
         if self.created_pid and not self.executed:
             try:
                 gate.tell(self.directory, gate.KILL)
-                return
             except Conflict:
                 pass  # it has just left the gate
+            # It may have left, unknown to us: what is kept open here takes the word, too.  So it is told both ways.
         try:
             self._control.send(bytes((ord("s"), number)))
         except OSError:

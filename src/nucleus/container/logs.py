@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from ..base.errors import Conflict, SpecError
-from ..observe.frames import has_log
+from ..observe.frames import has_log, writer_is_gone
 from ..observe.logs import STREAMS, Selection, read_lines
 from ..observe.times import parse_time
 from . import lifecycle
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..observe.logs import LogLine
     from .handle import Handle
 
+_LAST_WORDS_S = 2.0
 _STARTING = (lifecycle.CREATING, lifecycle.CREATED)
 
 
@@ -43,7 +44,16 @@ def container_logs(
             f"container {handle.name} keeps no log: it ran in the foreground", where="nucleus logs",
             remedy="what it printed went to where it was started; start it with -d",
         )  # fmt: skip
+    if not follow and handle.ended is not None:
+        _await_writer(handle.fd)
     return read_lines(handle.fd, wish or Selection(), follow=follow)
+
+
+def _await_writer(directory: int) -> None:
+    """The container has ended: what it said last may still be on its way to the file, for a moment."""
+    deadline = time.monotonic() + _LAST_WORDS_S
+    while not writer_is_gone(directory) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def selection(

@@ -170,11 +170,17 @@ class _Start:
         """What was started goes on, its terminal kept by a process of its own."""
         from ..launch.console_keeper import keep
 
+        reading, writing = os.pipe2(os.O_CLOEXEC)
         if os.fork():
             self._kept.pop_all()  # the keeper has them now
+            os.close(writing)
+            # Until it has a session of its own, the end of the caller's terminal would be its end, too.
+            os.read(reading, 1)
+            os.close(reading)
             return
         try:
             os.setsid()
+            os.close(writing)
             null = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
                 os.dup2(null, stream)
