@@ -266,6 +266,7 @@ def test_a_call_that_waits_itself_refuses_what_nobody_would_do(boxes: Boxes) -> 
             nucleus.run(["true"], root=str(boxes.root), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.identity("root", "user", "nosub")  # inside a user namespace the folders above belong to nobody
 def test_hooks_run_at_their_points_with_the_state(boxes: Boxes) -> None:
     folder = boxes.directory("hooks")
     folder.chmod(0o755)

@@ -97,8 +97,10 @@ class Handle:
                 started=self.started is not None,
             )
         )
-        if state == lifecycle.DEAD and read_exit(read_file(self.fd, "exit") or b"") is not None:
-            return lifecycle.STOPPED  # it ended between the two looks
+        if state == lifecycle.DEAD:
+            self.ended = read_exit(read_file(self.fd, "exit") or b"")
+            if self.ended is not None:
+                return lifecycle.STOPPED  # it ended between the two looks
         if state == lifecycle.RUNNING and record is not None and is_frozen(record.cgroups):
             return lifecycle.PAUSED
         return state

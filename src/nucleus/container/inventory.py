@@ -34,8 +34,8 @@ def _known(store: Store, container_id: str) -> dict[str, Any] | None:
 def describe(handle: Handle) -> dict[str, Any]:
     """The record with status, pid and exit."""
     known: dict[str, Any] = dict(handle.record.as_dict()) if handle.record else {"id": handle.id}
+    known["status"] = handle.status  # first: that may be the look which meets the end
     ended, init = handle.ended, handle.init
-    known["status"] = handle.status
     known["pid"] = init.init_pid if init and known["status"] in ALIVE else 0
     known["started_ns"] = handle.started.started_ns if handle.started else ended.started_ns if ended else 0
     if ended and ended.reason == "failed":
