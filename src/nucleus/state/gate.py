@@ -58,6 +58,10 @@ def tell(directory: int, word: bytes) -> None:
     try:
         if S_ISFIFO(os.fstat(fd).st_mode):
             os.write(fd, word)
+    except BrokenPipeError:
+        raise Conflict(
+            "who waited at the gate has just gone", where="nucleus start", remedy="nucleus ps -a shows its state"
+        ) from None
     finally:
         os.close(fd)
 
