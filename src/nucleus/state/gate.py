@@ -60,7 +60,9 @@ def tell(directory: int, word: bytes) -> None:
             os.write(fd, word)
     except BrokenPipeError:
         raise Conflict(
-            "who waited at the gate has just gone", where="nucleus start", remedy="nucleus ps -a shows its state"
+            "who waited at the gate has just gone",
+            where="nucleus start",
+            remedy="nucleus ps -a shows its state",
         ) from None
     finally:
         os.close(fd)
