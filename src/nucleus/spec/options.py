@@ -1,4 +1,4 @@
-"""THE table of options: each is declared once, here.
+"""THE table of options: each is declared once, here or in one of the two tables that this one joins.
 
 From it come the flags of `run`, the keys of launch documents, the JSON Schema, the help text and the
 reference page.  Data only.  ✗ no parsing (`kinds.py`), ✗ no rule between options (`rules.py`), ✗ nothing that
@@ -7,55 +7,11 @@ costs start-up time.
 
 from __future__ import annotations
 
-from ..base.value import Value
+from .option import GROUPS, Option
+from .options_confinement import CONFINEMENT
+from .options_supervision import SUPERVISION
 
-GROUPS = (
-    ("document", "Document and output"),
-    ("container", "Container"),
-    ("process", "Process and environment"),
-    ("files", "Files"),
-    ("limits", "Limits"),
-    ("isolation", "Network and identity mapping"),
-    ("security", "Security"),
-    ("supervision", "Supervision"),
-)
-
-
-class Option(Value):
-    """One option.
-
-    key      the key in launch documents; the flag is the key with dashes
-    field    the field of ContainerSpec that it sets
-    kind     the type of its value: a name in `kinds.PARSERS`
-    default  what holds when nobody sets it, as a reader would write it; "" when there is nothing to write
-    repeat   may be given several times (a list in documents); values add up
-    bare     what the flag means without `=VALUE`; None when a value is needed
-    choices  the only values; `later`: known values that this release refuses by name
-    """
-
-    key: str
-    field: str
-    kind: str
-    group: str
-    help: str
-    short: str = ""
-    metavar: str = ""
-    unit: str = ""
-    default: str = ""
-    example: str = ""
-    repeat: bool = False
-    bare: str | None = None
-    choices: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
-    document: bool = True
-    cli: bool = True
-    since: str = "0.1"
-
-    @property
-    def flag(self) -> str:
-        """The long flag: `memory_swap` → `--memory-swap`."""
-        return "--" + self.key.replace("_", "-")
-
+__all__ = ["BY_FLAG", "BY_KEY", "BY_SHORT", "GROUPS", "OPTIONS", "Option"]
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -292,110 +248,6 @@ OPTIONS: tuple[Option, ...] = (
         help="the size of /dev/shm",
     ),
     Option(
-        key="memory", field="memory_bytes", kind="size", group="limits", short="-m", metavar="SIZE",
-        unit="bytes", example="512M",
-        help="the most memory; what goes beyond is killed as a whole. Swap is off unless asked for",
-    ),
-    Option(
-        key="memory_high", field="memory_high_bytes", kind="size", group="limits", metavar="SIZE",
-        unit="bytes", default="90 % of --memory where there is swap", example="400M",
-        help="from here on memory is reclaimed hard",
-    ),
-    Option(
-        key="memory_swap", field="swap_bytes", kind="swap", group="limits", metavar="SIZE", unit="bytes",
-        default="0", example="256M",
-        help="swap beside the memory; needs --memory",
-    ),
-    Option(
-        key="cpus", field="cpu_quota_us", kind="cpus", group="limits", metavar="N", unit="processors",
-        example="1.5",
-        help="the most processor time, in processors",
-    ),
-    Option(
-        key="cpu_weight", field="cpu_weight", kind="weight", group="limits", metavar="N", example="50",
-        help="the share of a busy machine, from 1 to 10000; others have 100",
-    ),
-    Option(
-        key="pids", field="pids", kind="count", group="limits", metavar="N", default="512", example="64",
-        help="the most processes and threads; 0 for no limit",
-    ),
-    Option(
-        key="io_limit", field="io_limits", kind="io", group="limits", metavar='"MAJ:MIN KEY=N…"',
-        example="8:0 rbps=10M wiops=500", repeat=True,
-        help="throttle a block device; keys rbps and wbps (bytes a second), riops and wiops (operations a "
-        "second)",
-    ),
-    Option(
-        key="cgroup_parent", field="cgroup_parent", kind="inside", group="limits", metavar="PATH",
-        default="the first place that is delegated to the caller", example="/nucleus.slice",
-        help="the cgroup below which the container's own is made: a path in the cgroup tree, which must exist",
-    ),
-    Option(
-        key="memlock", field="memlock_bytes", kind="size", group="limits", metavar="SIZE", unit="bytes",
-        example="64K",
-        help="the most memory that a process may lock (RLIMIT_MEMLOCK)",
-    ),
-    Option(
-        key="network", field="network", kind="choice", group="isolation", metavar="NAME", default="none",
-        choices=("none", "host"), later=("bridge", "gvisor-host"), example="none",
-        help="none: a loopback interface of its own; host: the machine's network, needs --allow-host-network",
-    ),
-    Option(
-        key="allow_host_network", field="allow_host_network", kind="flag", group="isolation", default="false",
-        example="true", bare="true",
-        help="agree that --network host takes the network isolation away",
-    ),
-    Option(
-        key="userns", field="userns", kind="choice", group="isolation", metavar="MODE",
-        choices=("keep-id", "auto", "nomap"), example="keep-id",
-        help="how an ordinary user's ids are mapped: keep-id, the user inside is the caller, other ids "
-        "come from the subordinate ones where there are any (the default); auto, the same, and "
-        "subordinate ids must be there; nomap, the caller's id alone",
-    ),
-    Option(
-        key="uidmap", field="uidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT",
-        example="1000:1000:1", repeat=True,
-        help="a line of the user id map, instead of --userns; needs --gidmap",
-    ),
-    Option(
-        key="gidmap", field="gidmap", kind="idmap", group="isolation", metavar="INSIDE:HOST:COUNT",
-        example="1000:1000:1", repeat=True,
-        help="a line of the group id map, instead of --userns; needs --uidmap",
-    ),
-    Option(
-        key="time_namespace", field="time_namespace", kind="flag", group="isolation", default="false",
-        example="true", bare="true",
-        help="a time namespace of its own, in which the monotonic clocks can be set when it is restored",
-    ),
-    Option(
-        key="disable_cgroup_namespace", field="disable_cgroup_namespace", kind="flag", group="isolation",
-        default="false", example="true", bare="true",
-        help="show the workload the path of its cgroup on the host",
-    ),
-    Option(
-        key="proc_rw", field="proc_rw", kind="flag", group="security", default="false", example="true",
-        bare="true",
-        help="leave /proc writable where the workload's user may write, such as /proc/self/oom_score_adj; "
-        "what is masked stays masked",
-    ),
-    Option(
-        key="seccomp_profile", field="seccomp_profile", kind="profile", group="security",
-        metavar="builtin:NAME", default="builtin:default", example="builtin:strict",
-        help="the list of system calls: builtin:default runs real toolchains, builtin:strict is small and "
-        "kills",
-    ),
-    Option(
-        key="seccomp_allow", field="seccomp_allow", kind="syscall", group="security", metavar="NAME",
-        example="personality", repeat=True,
-        help="a system call to allow beyond the profile",
-    ),
-    Option(
-        key="allow_degraded_security", field="degraded", kind="layers", group="security", metavar="LAYERS",
-        example="landlock", bare="all",
-        help="run although a layer cannot be had: a comma list of seccomp, landlock, cgroup, userns-limit, "
-        "or all",
-    ),
-    Option(
         key="cidfile", field="cidfile", kind="path", group="container", metavar="FILE", example="tests.cid",
         help="write the container's id to this file, which must not exist yet",
     ),
@@ -404,74 +256,8 @@ OPTIONS: tuple[Option, ...] = (
         example="/run/tests.pid",
         help="write the pid of the container's first process, as the host sees it, to this file",
     ),
-    Option(
-        key="restart", field="restart", kind="restart", group="supervision", metavar="POLICY", default="no",
-        example="on-failure:5",
-        help="start the command again when it has ended: no; on-failure[:N], after an exit code other than 0, at "
-        "most N times in a row; always; unless-stopped. `nucleus stop` ends it for good; pauses grow from 100 ms "
-        "to 1 min, and begin anew after 10 s of health",
-    ),
-    Option(
-        key="health_cmd", field="health_cmd", kind="command", group="supervision", metavar="COMMAND",
-        example="pg_isready -q",
-        help="a command line for /bin/sh, run inside as the workload again and again: exit code 0 says that the "
-        "container is healthy",
-    ),
-    Option(
-        key="health_interval", field="health_interval_ms", kind="interval", group="supervision", metavar="TIME",
-        unit="seconds", default="30s", example="10s",
-        help="time from one health check to the next",
-    ),
-    Option(
-        key="health_timeout", field="health_timeout_ms", kind="interval", group="supervision", metavar="TIME",
-        unit="seconds", default="5s", example="2s",
-        help="a health check that takes longer has failed",
-    ),
-    Option(
-        key="health_retries", field="health_retries", kind="retries", group="supervision", metavar="N",
-        default="3", example="5",
-        help="as many failed checks in a row make it unhealthy",
-    ),
-    Option(
-        key="health_start_period", field="health_start_period_ms", kind="duration", group="supervision",
-        metavar="TIME", unit="seconds", default="5s", example="1m",
-        help="failed checks do not count for so long after the start, unless one has succeeded",
-    ),
-    Option(
-        key="health_on_failure", field="health_on_failure", kind="choice", group="supervision",
-        metavar="ACTION", default="kill", choices=("kill", "restart", "none"), example="restart",
-        help="what happens to an unhealthy container: kill asks it to end, and --restart decides on; restart "
-        "starts it again whatever --restart says; none only tells of it",
-    ),
-    Option(
-        key="readiness_exec", field="readiness_exec", kind="command", group="supervision", metavar="COMMAND",
-        example="test -e /tmp/ready",
-        help="the container is ready when this command line, run inside as the workload, has exit code 0; tried "
-        "each second, at most 60 times",
-    ),
-    Option(
-        key="readiness_tcp", field="readiness_tcp", kind="port", group="supervision", metavar="PORT", default="",
-        example="8080",
-        help="the container is ready when this port of its own 127.0.0.1 takes connections; tried each second, at "
-        "most 60 times",
-    ),
-    Option(
-        key="readiness_sd_notify", field="readiness_sd_notify", kind="flag", group="supervision", default="false",
-        example="true", bare="true",
-        help="the container is ready when it says so: READY=1 to the socket $NOTIFY_SOCKET (sd_notify(3)), within "
-        "60 s",
-    ),
-    Option(
-        key="sd_notify", field="sd_notify", kind="flag", group="supervision", default="false", example="true",
-        bare="true",
-        help="tell the manager that started nucleus (Type=notify): READY when the container is ready or says so, "
-        "STATUS, WATCHDOG and STOPPING as the container says them to its own $NOTIFY_SOCKET",
-    ),
-    Option(
-        key="hooks", field="hooks", kind="path", group="supervision", metavar="FILE", example="hooks.json",
-        help="run programs of the host at points of the container's life: a JSON object as in the OCI runtime "
-        "specification, with createRuntime (or prestart), poststart and poststop",
-    ),
+    *CONFINEMENT,
+    *SUPERVISION,
 )  # fmt: skip
 
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}
