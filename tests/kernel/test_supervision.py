@@ -246,7 +246,7 @@ def test_pid_and_id_are_in_the_files_that_were_named(boxes: Boxes, words: tuple[
 
 def test_values_by_descriptor_are_there_in_every_life(boxes: Boxes, tmp_path: Path) -> None:
     values = tmp_path / "values"
-    values.write_text("TOKEN=abc\n")
+    values.write_text("TOKEN=never-written\n")
     with values.open("rb") as file:
         done = subprocess.run(
             [str(Path(nucleus.__file__).parents[2] / "bin/nucleus"), "run", "-d", "--root", str(boxes.root),
@@ -256,8 +256,10 @@ def test_values_by_descriptor_are_there_in_every_life(boxes: Boxes, tmp_path: Pa
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     boxes.cli("wait", "v")
-    assert boxes.cli("logs", "v").out == "abc\nabc\n"
-    assert b"abc" not in b"".join(p.read_bytes() for p in (boxes.root / "containers").rglob("*.json"))
+    assert boxes.cli("logs", "v").out == "never-written\nnever-written\n"
+    assert b"never-written" not in b"".join(
+        p.read_bytes() for p in (boxes.root / "containers").rglob("*.json")
+    )
 
 
 def test_a_call_that_waits_itself_refuses_what_nobody_would_do(boxes: Boxes) -> None:

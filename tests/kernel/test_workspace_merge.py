@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from workspace_trees import ASIDE, Pair, Tree, change, read
 
@@ -56,6 +56,9 @@ def judge(base: Tree, host: Tree, stage: Tree, final: Tree, conflicts: set[str],
             assert kept[0] == s[0] and (s[0] == "directory" or kept == s), f"{path!r}: kept beside"
 
 
+@example(
+    before=[], inside=[("chmod", "a", "a")], here=[("rename", "a", "b")]
+)  # a and another name share an inode
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=OPERATIONS, inside=OPERATIONS, here=OPERATIONS)
 def test_any_two_histories_merge_as_promised(

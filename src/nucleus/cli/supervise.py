@@ -43,12 +43,34 @@ def main(argv: list[str]) -> int:
                 }
                 answer.send(dumps(said).encode())
                 return error.exit_code
+            except Exception as error:  # noqa: BLE001  nobody sees a traceback of this process
+                where = traceback_place(error)
+                said = {
+                    "error": f"the supervisor failed: {type(error).__name__}: {error}",
+                    "where": where,
+                    "remedy": "this is a defect of nucleus; please report it",
+                    "exit_code": 125,
+                }
+                answer.send(dumps(said).encode())
+                return 125
             answer.send(dumps({"id": container_id}).encode())
         try:
             supervisor.run()
         except NucleusError:
             return 125  # `start` tells it, from what the supervisor has written down
     return 0
+
+
+def traceback_place(error: Exception) -> str:
+    """File and line at which it was raised."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return (
+        f"{os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}"
+        if at is not None
+        else "supervisor"
+    )
 
 
 def _create(order_fd: int, signals: Signals) -> tuple[Supervisor, str]:

@@ -88,7 +88,10 @@ class Life:
 
     def receive(self) -> None:
         """Take one message, or the end."""
-        data, fds, _, _ = socket.recv_fds(self._control, report.MESSAGE.size, 1)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, report.MESSAGE.size, 1)
+        except ConnectionResetError:
+            return  # it went with words of ours unread: told once, and what it had said is still to be read
         for fd in fds:
             os.close(fd)  # init's: the records name it
         if not data:

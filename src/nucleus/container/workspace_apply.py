@@ -49,6 +49,9 @@ class Apply:
         self._linked: dict[
             int, str
         ] = {}  # inode in the stage → the path on the host that has its content now
+        self._names: dict[int, list[str]] | None = (
+            None  # inode on the host → its names, for those with several
+        )
         self._modes: list[tuple[str, int]] = []
         self._applied: list[tuple[str, str]] = []
         self._conflicts: list[tuple[str, str]] = []
@@ -183,7 +186,25 @@ class Apply:
     def _only_mode(self, path: str, there: Seen) -> bool:
         wanted, base = self.seen_there[path].entry, self.snapshot.stage.get(path)
         same = there.entry.kind == merge.FILE and wanted.digest == there.entry.digest
-        return same and base is not None and wanted.attributes == base.entry.attributes
+        return (
+            same
+            and self._all_names_want(wanted.mode, there)
+            and base is not None
+            and wanted.attributes == base.entry.attributes
+        )
+
+    def _all_names_want(self, mode: int, there: Seen) -> bool:
+        """Are all names of the host's file ones that get this mode?  Another's would change with it."""
+        if there.stamp.links == 1:
+            return True
+        if self._names is None:
+            self._names = {}
+            for name, seen in self.seen_here.items():
+                if seen.stamp.links > 1 and seen.entry.kind == merge.FILE:
+                    self._names.setdefault(seen.stamp.inode, []).append(name)
+        names = self._names.get(there.stamp.inode, [])
+        wanted = [self.seen_there[name].entry.mode for name in names if name in self.seen_there]
+        return len(names) == there.stamp.links and wanted == [mode] * len(names)
 
     def _chmod_file(self, parent: int, name: str, path: str, there: Seen) -> str:
         fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
