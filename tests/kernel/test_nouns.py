@@ -76,7 +76,7 @@ def test_the_log_file_is_appended_to_and_private(boxes: Boxes) -> None:
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
-def test_the_service_mode_of_this_release_is_in_the_record(boxes: Boxes) -> None:
+def test_the_service_mode_is_in_the_record(boxes: Boxes) -> None:
     boxes.cli("run", "--name", "web", "--service-mode", "agent", "--", "true")
     assert boxes.inspect("web")["mode"] == "agent"
 

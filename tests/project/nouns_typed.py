@@ -124,7 +124,12 @@ option --label
 option --hostname
     kernel/test_isolation.py::test_the_host_name_is_the_container_s_own
 option --service-mode
-    kernel/test_nouns.py::test_the_service_mode_of_this_release_is_in_the_record
+    unit/policy/test_modes.py::test_each_cell_of_the_table_is_what_it_says
+    unit/policy/test_modes.py::test_a_default_changes_in_the_modes_that_say_so
+    kernel/test_nouns.py::test_the_service_mode_is_in_the_record
+option --strict-agent
+    unit/policy/test_modes.py::test_the_other_names_of_strict_agent
+    unit/policy/test_modes.py::test_strict_agent_does_not_make_production_milder
 option --rm
     kernel/test_nouns.py::test_rm_leaves_nothing_and_without_it_the_record_stays
 option --detach

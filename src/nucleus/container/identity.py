@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ..base.errors import SpecError
+from ..base.errors import HostUnsupported, SpecError
 from ..host.facts import CAP_SETGID
 from ..plan.request import Identity, MapLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..host.facts import HostFacts, IdRange
+    from ..plan.request import RootEntry
     from ..spec.container import ContainerSpec
 
 AGENT = 1000
@@ -118,3 +119,16 @@ def rootless_identity(
         uid=uid, gid=gid, groups=groups, uid_map=uid_map, gid_map=gid_map, privileged=False, helpers=helpers,
         deny_setgroups=deny,
     )  # fmt: skip
+
+
+def refuse_overlay(spec: ContainerSpec, facts: HostFacts, entries: tuple[RootEntry, ...]) -> None:
+    """Root's overlays rest on ID-mapped mounts: else nothing that is written would have an owner inside."""
+    if spec.rootfs_mode != "overlay" or not privileged(facts):
+        return
+    for entry in entries:
+        if entry.origin == "rootfs" and entry.source is not None and not entry.source.idmap:
+            raise HostUnsupported(
+                f"{entry.source.path} lies on a file system without ID-mapped mounts",
+                where="--rootfs-mode overlay",
+                remedy="put the root file system on ext4, xfs, btrfs or tmpfs, or use --rootfs-mode bind",
+            )

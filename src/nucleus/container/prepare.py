@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..cgroup.limits import LimitPlan
     from ..cgroup.parent import CgroupDirectory, Placement
     from ..host.facts import HostFacts
-    from ..plan.request import RootEntry, Source
+    from ..plan.request import Source
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
     from ..state.store import StateDirectory
@@ -169,11 +169,11 @@ def _fill(
     console: tuple[int, int],
 ) -> None:
     facts = warm.facts.get() if warm else facts_for(spec)
-    _refuse_missing_layers(spec, facts)
+    spec = _held(spec, facts)
     finder = SourceFinder()
     volumes = _volumes(prepared, spec, finder)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
-    _refuse_overlay(spec, facts, entries)
+    identity.refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
     in_unit = prepared.gate is not None and prepared.gate.detached != "none"
     limit_plan, parents = _limits(spec, facts, in_unit=in_unit)
@@ -234,8 +234,11 @@ def _take_place(prepared: Prepared, spec: ContainerSpec) -> StateDirectory:
     return prepared.state
 
 
-def _refuse_missing_layers(spec: ContainerSpec, facts: HostFacts) -> None:
-    """No layer is left out in silence: a kernel without Landlock runs nothing unless the user gave it up by name."""
+def _held(spec: ContainerSpec, facts: HostFacts) -> ContainerSpec:
+    """The spec as its mode has it.
+
+    No layer is left out in silence: a kernel without Landlock runs nothing unless the user gave it up by name.
+    """
     if facts.kernel.landlock_abi < 0:  # nobody could ask: that is the launcher's work
         from ..launch.launcher import PROGRAM
 
@@ -251,19 +254,11 @@ def _refuse_missing_layers(spec: ContainerSpec, facts: HostFacts) -> None:
             remedy="boot with lsm=landlock,… (Linux 5.13 or newer), or give the layer up: "
             "--allow-degraded-security=landlock",
         )
+    if spec.mode == "agent":
+        return spec
+    from .mode import held
 
-
-def _refuse_overlay(spec: ContainerSpec, facts: HostFacts, entries: tuple[RootEntry, ...]) -> None:
-    """Root's overlays rest on ID-mapped mounts: else nothing that is written would have an owner inside."""
-    if spec.rootfs_mode != "overlay" or not identity.privileged(facts):
-        return
-    for entry in entries:
-        if entry.origin == "rootfs" and entry.source is not None and not entry.source.idmap:
-            raise HostUnsupported(
-                f"{entry.source.path} lies on a file system without ID-mapped mounts",
-                where="--rootfs-mode overlay",
-                remedy="put the root file system on ext4, xfs, btrfs or tmpfs, or use --rootfs-mode bind",
-            )
+    return held(spec, facts)
 
 
 def _identity(
@@ -311,7 +306,8 @@ def _limits(
         cpu_weight=spec.cpu_weight,
         pids=spec.pids or None,
         io=spec.io_limits,
-        defaulted=() if spec.wrote("pids") else ("pids",),
+        # A mode other than agent has no limit that may give way.
+        defaulted=() if spec.wrote("pids") or spec.mode != "agent" else ("pids",),
     )
     degraded = "cgroup" in spec.degraded
     controllers = cgroup_limits.controllers_of(wanted)

@@ -182,7 +182,13 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
         source = finder.find(volume.source, "--volume")
         judge(source.path, "--volume", foreign_home(source.path, home))
         found.append(
-            VolumeSource(source=source, target=volume.target, read_only=volume.read_only, origin="volume")
+            VolumeSource(
+                source=source,
+                target=volume.target,
+                read_only=volume.read_only,
+                executable=volume.read_only or spec.executes_what_it_writes,
+                origin="volume",
+            )  # fmt: skip
         )
     return tuple(found)
 

@@ -20,8 +20,8 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
     """(path, access, origin, is a file), as the mount table has them: a second layer that says the same."""
     request = draft.request
     read, run = landlock.READ, landlock.READ | landlock.EXECUTE
-    everything = landlock.READ | landlock.EXECUTE | landlock.WRITE
     data = landlock.READ | landlock.WRITE
+    everything = data | (landlock.EXECUTE if request.spec.executes_what_it_writes else 0)
     rules: list[tuple[str, int, str, bool]] = [
         ("/", landlock.READ_DIR, "rootfs", False),
         ("/etc", read, "rootfs", False),

@@ -8,6 +8,7 @@ from .request import MapLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..spec.container import ContainerSpec
     from .draft import Draft
     from .request import Identity, Request, RootEntry, Source, VolumeSource
 
@@ -98,6 +99,11 @@ def volume_attributes(volume: VolumeSource) -> int:
     return attributes | (0 if volume.executable else NOEXEC)
 
 
+def written_attributes(spec: ContainerSpec) -> int:
+    """Of what is empty at the start and writable: only some modes execute programs from there."""
+    return NOSUID | NODEV | (0 if spec.executes_what_it_writes else NOEXEC)
+
+
 def take_all(host: HostMounts) -> list[tuple[int, str, bool, str]]:
     """Every mount from the host, as (number, target, is file, origin), parents before children."""
     request = host.draft.request
@@ -130,7 +136,7 @@ def temporary_steps(draft: Draft, identity: Identity) -> None:
             origin,
             type="tmpfs",
             target=target,
-            attributes=NOSUID | NODEV,
+            attributes=written_attributes(draft.request.spec),
             options=options,
         )
 
@@ -240,7 +246,7 @@ def attach_foreign_steps(draft: Draft, taken: list[tuple[int, str, bool, str]]) 
             tmpfs = wanted[target]
             draft.add(
                 "mount-filesystem", "tmpfs", type="tmpfs", target=target,
-                attributes=NOSUID | NODEV | (RDONLY if tmpfs.read_only else 0),
+                attributes=written_attributes(draft.request.spec) | (RDONLY if tmpfs.read_only else 0),
                 options=tmpfs_options(tmpfs.size_bytes, "1777"),
             )  # fmt: skip
 

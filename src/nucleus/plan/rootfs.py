@@ -33,7 +33,9 @@ _LINKS = (
 def make_root_steps(draft: Draft) -> None:
     """A small tmpfs with a proc of the new pid namespace; the switch to it."""
     draft.add("make-root", "rootfs", size_bytes=_ROOT_BYTES, inodes=_ROOT_INODES, mode=0o755)
-    draft.add("mount-proc", "proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=b"")
+    # hidepid=2: what a process may not trace is not listed, neither init nor what was entered from outside.
+    options = b"hidepid=2\0" if draft.request.spec.mode == "production" else b""
+    draft.add("mount-proc", "proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=options)
     draft.add("pivot-root", "rootfs")
 
 

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 class _Draft:
     """Values by field, and what is wrong, while the entries are gone through."""
 
-    __slots__ = ("environ", "env_files", "groups", "places", "problems", "read_file", "values")
+    __slots__ = ("environ", "env_files", "groups", "places", "problems", "read_file", "strict", "values")
 
     def __init__(self, environ: Mapping[str, str], read_file: ReadFile) -> None:
         self.environ = environ
         self.read_file = read_file
+        self.strict = ""  # where --strict-agent was written
         self.values: dict[str, Any] = {}
         self.env_files: list[tuple[str, str]] = []
         self.groups: list[str] = []
@@ -90,8 +91,17 @@ def _env_file(draft: _Draft, value: str, where: str) -> None:
     draft.problems += problems
 
 
+def _mode(draft: _Draft, value: str, where: str) -> None:
+    draft.values["mode"] = "strict-agent" if value == "mitos-agent" else value
+
+
+def _strict_agent(draft: _Draft, value: bool, where: str) -> None:
+    draft.strict = where if value else ""
+
+
 _SPECIAL: dict[str, Callable[[_Draft, Any, str], None]] = {
-    "user": _user, "workspace": _workspace, "env": _env, "env_file": _env_file,
+    "service_mode": _mode, "strict_agent": _strict_agent, "user": _user, "workspace": _workspace, "env": _env,
+    "env_file": _env_file,
 }  # fmt: skip
 
 
@@ -142,6 +152,15 @@ def _finish(draft: _Draft) -> None:
                 )
             )
         values["group"] = draft.groups[0]
+    if draft.strict and values.get("mode") == "production":
+        draft.problems.append(
+            Problem(
+                message="mode production is stricter than it", where=draft.strict,
+                remedy="use one of the two",
+            )
+        )  # fmt: skip
+    elif draft.strict:
+        values["mode"] = "strict-agent"
     for field in ("labels", "env"):
         if field in values:
             values[field] = dict(values[field]).items()

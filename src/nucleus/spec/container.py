@@ -129,6 +129,11 @@ class ContainerSpec(Value):
         """Does the workload work on a copy, whose changes are applied afterwards?"""
         return self.workspace_mode == "copy-in-out"
 
+    @property
+    def executes_what_it_writes(self) -> bool:
+        """May programs lie where the workload can write: /tmp, its home, writable volumes?"""
+        return self.mode == "agent" or (self.mode == "strict-agent" and self.workspace_exec)
+
     def wrote(self, key: str) -> bool:
         """Whether somebody wrote that option, so that it must hold as written."""
         return key in self.explicit

@@ -11,7 +11,7 @@ from .suggest import hint
 
 # Keys of options whose feature comes with a later release.
 LATER = frozenset({
-    "add_host", "allow_chroot_fallback", "bundle", "caps_policy", "caps_policy_sha256",
+    "add_host", "bundle", "caps_policy", "caps_policy_sha256",
     "credential_broker", "credential_broker_no_proxy_env",
     "dns", "egress_allow", "egress_domain", "egress_tcp_port",
     "egress_udp_port", "gpu", "gpu_device", "gpu_driver_capabilities",
@@ -21,7 +21,7 @@ LATER = frozenset({
     "preset", "provider_config_ro", "provider_config_rw", "publish",
     "require_kernel_lockdown", "runtime",
     "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
-    "strict_agent", "systemd_credential", "terminal", "trust_level",
+    "systemd_credential", "terminal", "trust_level",
     "verify_rootfs_attestation",
 })  # fmt: skip
 LATER_SHORT = {"-p": "--publish"}
@@ -29,6 +29,7 @@ LATER_SHORT = {"-p": "--publish"}
 # Words of other tools → what says it here.
 ELSEWHERE = {
     "agent_toolchain_rootfs": "use --toolchain DIR",
+    "allow_chroot_fallback": "the root is changed by pivot_root alone; leave it away",
     "cap_add": "the workload holds no capability; leave it away",
     "cap_drop": "every capability is dropped already; leave it away",
     "cpu_shares": "use --cpu-weight N, from 1 to 10000",

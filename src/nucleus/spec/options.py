@@ -79,8 +79,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="service_mode", field="mode", kind="choice", group="container", metavar="MODE", default="agent",
-        choices=("agent",), later=("strict-agent", "production", "mitos-agent"), example="agent",
-        help="the set of rules that the container is held to",
+        choices=("agent", "strict-agent", "production", "mitos-agent"), example="strict-agent",
+        help="the set of rules that the container is held to: agent, for tools at work on a project; "
+        "strict-agent (or mitos-agent), nothing may be missing or given up; production, a service of which "
+        "every file is known beforehand. docs/reference/modes.md has the table",
+    ),
+    Option(
+        key="strict_agent", field="", kind="flag", group="container", default="false", example="true",
+        bare="true",
+        help="the same as --service-mode strict-agent",
     ),
     Option(
         key="rm", field="rm", kind="flag", group="container", default="false", example="true", bare="true",

@@ -1,4 +1,7 @@
-"""Limits, network, identity mapping and security: a part of the table of options (`options.py`).  Data only."""
+"""Limits, network, identity mapping and security: a part of the table of options (`options.py`).
+
+Data only.  ✗ no rule between options (`rules.py`).
+"""
 
 from __future__ import annotations
 

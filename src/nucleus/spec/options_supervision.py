@@ -1,4 +1,7 @@
-"""What watches over a container while it lives: a part of the table of options (`options.py`).  Data only."""
+"""What watches over a container while it lives: a part of the table of options (`options.py`).
+
+Data only.  ✗ no rule between options (`rules.py`).
+"""
 
 from __future__ import annotations
 

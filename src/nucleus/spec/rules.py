@@ -125,29 +125,6 @@ def a_copy_is_applied_by_who_stays(spec: ContainerSpec, where: _Where) -> Iterat
             )
 
 
-# Option → (its field, the value that takes something of the sandbox away, what).
-_WEAKER = {
-    "proc_rw": ("proc_rw", True, "a writable /proc"),
-    "disable_cgroup_namespace": ("disable_cgroup_namespace", True, "the host's cgroup path"),
-    "rootfs_mode": ("rootfs_mode", "overlay", "a writable root file system"),
-    "allow_workspace_config": (
-        "allow_workspace_config",
-        True,
-        "changes to files that configure the host's tools",
-    ),
-}
-
-
-def strict_modes_stay_strict(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """Modes other than agent take nothing that weakens the sandbox."""
-    for key, (field, value, what) in _WEAKER.items() if spec.mode != "agent" else ():
-        if getattr(spec, field) == value:
-            yield _problem(
-                where[key], f"mode {spec.mode} does not allow {what}",
-                "leave it away, or use --service-mode agent",
-            )  # fmt: skip
-
-
 def host_network_is_agreed(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """The host's network takes a second word."""
     if spec.network == "host" and not spec.allow_host_network:
@@ -340,7 +317,6 @@ RULES = (
     needs_a_workspace,
     needs_a_context,
     overlay_needs_a_rootfs,
-    strict_modes_stay_strict,
     a_copy_is_applied_by_who_stays,
     host_network_is_agreed,
     memory_limits_agree,

@@ -137,18 +137,3 @@ def test_only_what_lies_in_the_own_home_comes_from_a_home(path: str, own: str, a
 )
 def test_other_places_inside_are_free(path: str) -> None:
     assert reserved_target(path) == ""
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "key"),
-    [
-        ("proc_rw", True, "proc_rw"),
-        ("disable_cgroup_namespace", True, "disable_cgroup_namespace"),
-        ("rootfs_mode", "overlay", "rootfs_mode"),
-    ],
-)
-@pytest.mark.parametrize("mode", ["strict-agent", "production"])
-def test_strict_modes_take_nothing_that_weakens(mode: str, field: str, value: object, key: str) -> None:
-    spec = ContainerSpec(command=("true",), rootfs="/srv/x", mode=mode).replace(**{field: value})
-    assert [p.where for p in check(spec, {key: f"--{key}"})] == [f"--{key}"]
-    assert check(spec.replace(mode="agent")) == ()
