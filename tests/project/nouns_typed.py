@@ -126,6 +126,11 @@ option --hostname
 option --service-mode
     unit/policy/test_modes.py::test_each_cell_of_the_table_is_what_it_says
     unit/policy/test_modes.py::test_a_default_changes_in_the_modes_that_say_so
+    unit/policy/test_modes_fatal.py::test_a_fatal_row_ends_the_launch_exactly_where_the_table_says
+    kernel/test_modes.py::test_a_step_that_fails_ends_the_launch_in_every_mode
+    kernel/test_modes.py::test_only_mode_agent_executes_what_it_writes
+    kernel/test_modes.py::test_only_production_hides_processes_that_it_may_not_trace
+    kernel/test_modes.py::test_the_mounts_inside_are_those_of_the_plan_with_its_flags
     kernel/test_nouns.py::test_the_service_mode_is_in_the_record
 option --strict-agent
     unit/policy/test_modes.py::test_the_other_names_of_strict_agent
@@ -240,6 +245,13 @@ option --disable-cgroup-namespace
     kernel/test_chosen_isolation.py::test_the_cgroup_namespace_may_be_the_caller_s
 option --proc-rw
     kernel/test_chosen_isolation.py::test_proc_is_writable_for_its_owner_alone_and_only_when_asked
+option --trust-level
+    unit/policy/test_modes.py::test_an_untrusted_program_is_refused_with_what_would_run_it
+option --runtime
+    unit/policy/test_modes.py::test_a_runtime_of_a_later_release_is_refused_by_name
+option --require-kernel-lockdown
+    unit/policy/test_modes.py::test_a_kernel_is_locked_down_as_far_as_was_asked
+    kernel/test_modes.py::test_a_kernel_that_is_not_locked_down_starts_nothing_that_asks_for_it
 option --seccomp-profile
     kernel/test_refused_calls.py::test_the_profile_strict_refuses_them_too
 option --seccomp-allow

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from stat import S_ISDIR
 
-from ..base.errors import SpecError
+from ..base.errors import HostUnsupported, SpecError
 from ..policy import modes
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..spec.container import ContainerSpec
 
 _STORE = "/nix/store/"
+_LEVELS = ("integrity", "confidentiality")
 _OTHERS_WRITE = 0o022
 
 
@@ -31,7 +32,21 @@ def held(spec: ContainerSpec, facts: HostFacts) -> ContainerSpec:
         _landlock(spec, facts)
         if spec.rootfs:
             _rootfs(spec)
+    if spec.require_lockdown:
+        _lockdown(spec, facts)
     return spec
+
+
+def _lockdown(spec: ContainerSpec, facts: HostFacts) -> None:
+    """Confidentiality holds integrity as well."""
+    now, wanted = facts.kernel.lockdown, spec.require_lockdown
+    if now in ("integrity", "confidentiality") and _LEVELS.index(now) >= _LEVELS.index(wanted):
+        return
+    raise HostUnsupported(
+        f"this kernel is {'not locked down' if now in ('', 'none') else f'locked down for {now} only'}",
+        where="--require-kernel-lockdown",
+        remedy=f"boot with lockdown={wanted} on the kernel's command line, or leave it away",
+    )
 
 
 def _landlock(spec: ContainerSpec, facts: HostFacts) -> None:

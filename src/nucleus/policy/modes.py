@@ -28,7 +28,7 @@ class Invariant(Value):
     cells    one word for each mode: refused before anything is made; fatal to the launch; warned of, and shown;
              allowed; default-changed
     option   the key of the option that the row is about: where its errors point to
-    says     goes on after "mode NAME"
+    says     goes on after "mode NAME"; none where all modes refuse the same: that is said by spec/rules.py
     waits    "KEY" or "KEY=VALUE" of an option that a release may not have: the row binds as soon as it is there
     values   what holds by default in each mode, where a cell says default-changed
     step     the step of the launcher whose failure the row is about
@@ -79,11 +79,10 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         key="chroot-fallback", title="a root that is changed by chroot", cells=_ALL_REFUSED,
         option="allow_chroot_fallback",
-        says="changes the root by pivot_root alone", remedy="the root is changed by pivot_root alone; leave it away",
     ),
     Invariant(
         key="unagreed-host-network", title="the host's network without `--allow-host-network`",
-        cells=_ALL_REFUSED, option="network", says="needs the agreement", remedy="use --network none",
+        cells=_ALL_REFUSED, option="network",
     ),
     Invariant(
         key="host-network", title="the host's network", cells=_STRICT_REFUSED, option="network",
@@ -91,12 +90,11 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         key="allow-host-network", title="`--allow-host-network` with another network", cells=_ALL_REFUSED,
-        option="allow_host_network", says="never shares the host's network", remedy="leave it away",
+        option="allow_host_network",
     ),
     Invariant(
         key="gvisor-host-egress", title="gVisor's host network with an egress list", cells=_ALL_REFUSED,
-        option="network", says="cannot bind an egress list to gVisor's host network",
-        remedy="use --network bridge", waits="network=gvisor-host",
+        option="network", waits="network=gvisor-host",
     ),
     Invariant(
         key="bridge-dns", title="a bridge without name servers of its own", cells=_STRICT_REFUSED, option="network",
@@ -104,8 +102,11 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         key="untrusted-native", title="`--trust-level untrusted` on the host's kernel", cells=_ALL_REFUSED,
-        option="trust_level", says="runs nothing untrusted on the host's kernel",
-        remedy="needs --runtime gvisor, which is not in this release", waits="trust_level",
+        option="trust_level",
+    ),
+    Invariant(
+        key="untrusted-host-network", title="`--trust-level untrusted` on the host's network", cells=_ALL_REFUSED,
+        option="network",
     ),
     Invariant(
         key="seccomp-trace", title="a profile that only records", cells=_STRICT_REFUSED, option="seccomp_mode",
@@ -113,7 +114,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         key="seccomp-allow", title="`--seccomp-allow` of a call that is unknown, or never to be had",
-        cells=_ALL_REFUSED, option="seccomp_allow", says="allows no such call", remedy="leave it away",
+        cells=_ALL_REFUSED, option="seccomp_allow",
     ),
     Invariant(
         key="proc-rw", title="a writable /proc", cells=_STRICT_REFUSED, option="proc_rw",

@@ -86,6 +86,10 @@ class ContainerSpec(Value):
     time_namespace: bool = False
     disable_cgroup_namespace: bool = False
 
+    trust_level: str = "trusted"
+    runtime: str = "native"
+    require_lockdown: str = ""  # integrity or confidentiality
+
     proc_rw: bool = False
     seccomp_profile: str = "default"  # the name of a built-in profile
     seccomp_allow: tuple[str, ...] = ()

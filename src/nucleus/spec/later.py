@@ -19,9 +19,8 @@ LATER = frozenset({
     "home",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "provider_config_ro", "provider_config_rw", "publish",
-    "require_kernel_lockdown", "runtime",
     "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
-    "systemd_credential", "terminal", "trust_level",
+    "systemd_credential", "terminal",
     "verify_rootfs_attestation",
 })  # fmt: skip
 LATER_SHORT = {"-p": "--publish"}

@@ -90,6 +90,22 @@ CONFINEMENT: tuple[Option, ...] = (
         help="show the workload the path of its cgroup on the host",
     ),
     Option(
+        key="trust_level", field="trust_level", kind="choice", group="security", metavar="LEVEL",
+        default="trusted", choices=("trusted", "untrusted"), example="trusted",
+        help="untrusted says that the program may attack the kernel itself: it is refused, unless it runs on a "
+        "kernel that is not the host's",
+    ),
+    Option(
+        key="runtime", field="runtime", kind="choice", group="security", metavar="NAME", default="native",
+        choices=("native",), later=("gvisor",), example="native",
+        help="what answers system calls: native, the host's kernel",
+    ),
+    Option(
+        key="require_kernel_lockdown", field="require_lockdown", kind="choice", group="security",
+        metavar="LEVEL", choices=("integrity", "confidentiality"), example="integrity",
+        help="start only on a kernel that is locked down at least so far (kernel_lockdown(7))",
+    ),
+    Option(
         key="proc_rw", field="proc_rw", kind="flag", group="security", default="false", example="true",
         bare="true",
         help="leave /proc writable where the workload's user may write, such as /proc/self/oom_score_adj; "

@@ -139,6 +139,23 @@ def host_network_is_agreed(spec: ContainerSpec, where: _Where) -> Iterator[Probl
         )
 
 
+def untrusted_code_has_a_kernel_of_its_own(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Namespaces and filters are no bound for who attacks the kernel; nor is anything, on the host's network."""
+    if spec.trust_level != "untrusted":
+        return
+    if spec.network == "host":
+        yield _problem(
+            where["network"], "the host's network is not for untrusted programs", "use --network none"
+        )
+    if spec.runtime == "native":
+        yield _problem(
+            where["trust_level"],
+            "an untrusted program needs a kernel that is not the host's: --runtime gvisor, which is not in this release",
+            "run nucleus in a virtual machine of its own; or leave it away, if the program may be trusted not to attack "
+            "the kernel",
+        )
+
+
 def memory_limits_agree(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """memory.high is below memory.max; swap is a part of the memory's limit."""
     if spec.memory_high_bytes and spec.memory_bytes and spec.memory_high_bytes > spec.memory_bytes:
@@ -319,6 +336,7 @@ RULES = (
     overlay_needs_a_rootfs,
     a_copy_is_applied_by_who_stays,
     host_network_is_agreed,
+    untrusted_code_has_a_kernel_of_its_own,
     memory_limits_agree,
     locked_memory_is_set_once,
     id_maps_are_whole,

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import pytest
 
-from nucleus.base.errors import SpecError
+from nucleus.base.errors import HostUnsupported, SpecError
 from nucleus.cli.parser import parse_run
+from nucleus.container.mode import held
+from nucleus.host.facts import HostFacts
+from nucleus.host.probe import probe
 from nucleus.policy.modes import (
     ALLOWED,
     CHANGED,
     FATAL,
     INVARIANTS,
+    LANDLOCK_ABI,
     MODES,
     REFUSED,
     WARNED,
@@ -38,6 +42,9 @@ BREAKING: dict[str, tuple[str, ...]] = {
     "gvisor-host-egress": ("--network", "gvisor-host", "--allow-host-network", "--egress-allow", "10.0.0.0/8"),
     "bridge-dns": ("--network", "bridge"),
     "untrusted-native": ("--trust-level", "untrusted"),
+    "untrusted-host-network": (
+        "--trust-level", "untrusted", "--network", "host", "--allow-host-network",
+    ),
     "seccomp-trace": ("--seccomp-mode", "trace", "--seccomp-log", "trace.jsonl"),
     "seccomp-allow": ("--seccomp-allow", "setns"),
     "proc-rw": ("--proc-rw",),
@@ -116,7 +123,7 @@ def test_every_refusal_has_a_place_a_sentence_and_a_remedy() -> None:
     for row in INVARIANTS:
         assert len(row.cells) == len(MODES)
         assert set(row.cells) <= {REFUSED, FATAL, WARNED, ALLOWED, CHANGED}
-        if REFUSED in row.cells:
+        if REFUSED in row.cells and ALLOWED in row.cells:
             assert row.says, row.key
             assert row.remedy, row.key
         assert (CHANGED in row.cells) == bool(row.values), row.key
@@ -180,3 +187,69 @@ def test_a_mode_that_nobody_knows_is_refused() -> None:
 def test_a_fatal_row_has_an_error_exactly_where_the_table_says(row: Invariant, mode: str) -> None:
     error = fatal(row.key, mode, "because")
     assert (error is not None) == (row.cell(mode) == FATAL)
+
+
+def test_an_untrusted_program_is_refused_with_what_would_run_it() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_run(["--trust-level", "untrusted", "--", "true"])
+    (problem,) = caught.value.problems
+    assert problem.where == "--trust-level"
+    assert "--runtime gvisor" in problem.message
+    assert "virtual machine" in problem.remedy
+
+
+def test_a_runtime_of_a_later_release_is_refused_by_name() -> None:
+    with pytest.raises(SpecError, match="not in this release"):
+        parse_run(["--runtime", "gvisor", "--", "true"])
+    assert parse_run(["--runtime", "native", "--", "true"]).runtime == "native"
+
+
+@pytest.fixture
+def facts() -> HostFacts:
+    """Of this machine; what matters is replaced."""
+    return probe()
+
+
+LOCKDOWN = [
+    ("", "integrity", "not locked down"),
+    ("none", "integrity", "not locked down"),
+    ("integrity", "integrity", ""),
+    ("confidentiality", "integrity", ""),
+    ("integrity", "confidentiality", "for integrity only"),
+    ("confidentiality", "confidentiality", ""),
+]
+
+
+@pytest.mark.parametrize(("now", "wanted", "says"), LOCKDOWN)
+def test_a_kernel_is_locked_down_as_far_as_was_asked(
+    now: str, wanted: str, says: str, facts: HostFacts
+) -> None:
+    spec = parse_run(["--require-kernel-lockdown", wanted, "--", "true"])
+    facts = facts.replace(kernel=facts.kernel.replace(lockdown=now))
+    if not says:
+        assert held(spec, facts) == spec
+        return
+    with pytest.raises(HostUnsupported, match=says) as caught:
+        held(spec, facts)
+    assert caught.value.where == "--require-kernel-lockdown"
+    assert f"lockdown={wanted}" in caught.value.remedy
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("abi", range(1, 8))
+def test_an_old_landlock_stops_the_modes_that_say_so(abi: int, mode: str, facts: HostFacts) -> None:
+    facts = facts.replace(kernel=facts.kernel.replace(landlock_abi=abi))
+    spec = ContainerSpec(command=("true",), mode=mode, pids=512)
+    row = next(row for row in INVARIANTS if row.key == "landlock-partial")
+    if row.cell(mode) == FATAL and abi < LANDLOCK_ABI:
+        with pytest.raises(SpecError if mode == "production" else HostUnsupported):
+            held(spec, facts)
+    elif mode != "production":
+        assert held(spec, facts).mode == mode
+
+
+def test_production_names_the_abi_that_is_missing(facts: HostFacts) -> None:
+    facts = facts.replace(kernel=facts.kernel.replace(landlock_abi=2))
+    spec = parse_run(words_for("production"))
+    with pytest.raises(HostUnsupported, match="this kernel offers ABI 2"):
+        held(spec, facts)
