@@ -41,8 +41,11 @@ struct env {
 	int userns[MAX_USERNS];
 	u64 counters[COUNTERS];
 	const struct step *supervise, *start_record;
+	int records;         /* the directory of the init record, or -1 */
 	int host, host_root; /* where the monitor comes from, while it is in a prepared root */
 	bool two_phase;    /* the owner says when to go on, and is told how far it is */
+	int gate;          /* where that word comes from, or -1 */
+	bool built;        /* the child has said that nothing is left to do but what the owner's word lets go */
 	bool end_recorded; /* there is an exit record that somebody may be waiting for */
 
 	/* child and workload */
@@ -105,6 +108,9 @@ int start_ticks(int pid, u64 *ticks);
 void close_mounts(struct env *env);
 const struct exit_record *ended(struct env *env);
 int record_start(struct env *env);
+int record_built(const struct env *env);
+struct exit_record *the_exit(void);
+void take_counters(struct env *env, struct exit_record *exit);
 
 step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
 	run_remove_cgroup;
@@ -116,7 +122,7 @@ step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file
 step_handler run_make_namespace, run_set_file_owner, run_freeze_root, run_hand_over_root, run_spawn_in_root,
 	run_adopt_root, run_cover_file;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
-	run_await_host_mounts, run_announce_mounts, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
+	run_await_host_mounts, run_announce_mounts, run_announce_built, run_announce_locked, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
 	run_await_detached, run_join_network, run_await_root, run_become_init, run_spawn_inside, run_open_console;
 step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
 	run_report_failure;

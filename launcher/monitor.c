@@ -66,7 +66,8 @@ static int kill_workload(struct env *env, struct wait_state *state, u64 signal)
 	return kill_by(env->workload_pidfd, signal);
 }
 
-/* The child's socket brings the workload's pidfd, and later the workload's end. */
+/* The child's socket brings the workload's pidfd, where somebody waits at a gate the word that all is built, and later the
+ * workload's end. */
 static void read_child_socket(struct env *env, struct wait_state *state)
 {
 	int fd = -1;
@@ -77,6 +78,8 @@ static void read_child_socket(struct env *env, struct wait_state *state)
 		state->ended = true;
 	else if (got == 1 && count && env->workload_pidfd < 0)
 		env->workload_pidfd = fd;
+	else if (got == 1)
+		env->built = true;
 }
 
 static void stop_self(struct env *env)
@@ -263,34 +266,85 @@ int run_supervise(const struct step *step, struct env *env)
 	return 0;
 }
 
-/* Two-phase start, a network backend, hooks: the owner says when.  A child that fails meanwhile is not waited for. */
-int run_await_proceed(const struct step *step, struct env *env)
+static long poll_gate(int gate, const struct env *env, bool *word, bool *built, bool *over)
+{
+	struct pollfd fds[3] = { { gate, POLLIN, 0 }, { env->child_pidfd, POLLIN, 0 },
+				 { env->built ? -1 : env->child_socket, POLLIN, 0 } };
+	long result = K(__NR_ppoll, fds, 3, NULL, NULL, SIGNAL_SET_BYTES);
+
+	*word = fds[0].revents, *over = fds[1].revents, *built = fds[2].revents;
+	return result;
+}
+
+/* Until all is built and the owner has said the word, which may come first. */
+static int await_word(int gate, struct env *env)
 {
 	const struct message created = { .type = MESSAGE_CREATED, .pid = env->child_pid };
+	struct wait_state state = { .deadline_ns = NONE };
+	bool said = false, told = false, word, built, over;
 
-	tell_owner(env, &created, env->child_pidfd);
-	for (;;) {
-		struct pollfd fds[2] = { { slot(env, &step->field[0]), POLLIN, 0 }, { env->child_pidfd, POLLIN, 0 } };
-		long result = K(__NR_ppoll, fds, 2, NULL, NULL, SIGNAL_SET_BYTES);
-		char word;
+	while (!said || !told) {
+		long result;
+		char letter;
 
+		if (env->built && !told) {
+			result = record_built(env);
+			if (result)
+				return (int)result;
+			tell_owner(env, &created, env->child_pidfd);
+			told = true;
+			continue;
+		}
+		result = poll_gate(said ? -1 : gate, env, &word, &built, &over);
 		if (result == -EINTR)
 			continue;
 		if (result < 0)
 			return (int)result;
-		if (fds[1].revents) {
-			bool at_end = false;
-
-			(void)read_status(env, &at_end); /* what it failed at, not that nobody is left to wait for */
+		if (over) {
+			(void)read_status(env, &word); /* what it failed at, not that nobody is left to wait for */
 			return -ESRCH;
 		}
-		result = K(__NR_read, fds[0].fd, &word, 1);
-		if (result == 1 && word == 'k') /* not to be started at all: it ends as one that was killed */
+		if (built)
+			read_child_socket(env, &state);
+		if (!word)
+			continue;
+		result = K(__NR_read, gate, &letter, 1);
+		if (result != 1)
+			return result < 0 ? (int)result : -EOWNERDEAD;
+		said = true;
+		if (letter == 'k') { /* not to be started at all: it ends as one that was killed */
 			(void)kill_by(env->child_pidfd, SIGKILL);
-		if (result == 1)
 			return 0;
-		return result < 0 ? (int)result : -EOWNERDEAD;
+		}
 	}
+	return 0;
+}
+
+/* Two-phase start, a network backend, hooks: the owner says when.  A child that fails meanwhile is not waited for.  The
+ * gate is closed behind the word: whoever writes another one learns that nobody reads it. */
+int run_await_proceed(const struct step *step, struct env *env)
+{
+	int result;
+
+	(void)step; /* the gate was looked up before the child was born */
+	env->built = !env->plan->seen[STEP_ANNOUNCE_BUILT];
+	result = await_word(env->gate, env);
+	K(__NR_close, env->gate);
+	env->gate = -1;
+	return result;
+}
+
+/* The one descriptor of the monitor alone: what the child kept open would take words that nobody reads. */
+static void look_for_gate(struct env *env)
+{
+	struct step step;
+	u64 cursor = 0;
+
+	while (plan_next_of(env->plan, PHASE_RELEASE, &cursor, &step))
+		if (step.opcode == STEP_AWAIT_PROCEED) {
+			env->gate = slot(env, &step.field[0]);
+			env->slots[step.field[0].number] = -1;
+		}
 }
 
 /* Everything up to the moment in which the child can go on by itself. */
@@ -300,6 +354,7 @@ static int start(struct env *env)
 	int result = 0;
 
 	env->two_phase = env->plan->seen[STEP_AWAIT_PROCEED];
+	look_for_gate(env);
 	for (unsigned i = 0; !result && i < sizeof(phases) / sizeof(*phases); i++)
 		result = run_phase(env, phases[i]);
 	if (!result && env->plan->kind == KIND_JOIN)
@@ -368,48 +423,6 @@ static void conclude(struct env *env, const struct wait_state *state, struct exi
 	}
 	if (env->exit_flags & EXIT_TIMEOUT)
 		exit->exit_code = 124;
-}
-
-static struct exit_record *the_exit(void)
-{
-	static struct exit_record record = { .magic = "NUCEXIT", .version = 1 };
-
-	return &record;
-}
-
-static void take_counters(struct env *env, struct exit_record *exit)
-{
-	memcpy(exit->counters, env->counters, sizeof(exit->counters));
-	if (env->counters[COUNTER_OOM_KILLS])
-		env->exit_flags |= EXIT_OOM;
-	exit->flags |= env->exit_flags;
-}
-
-/* How it ended, as far as it is known by now. */
-const struct exit_record *ended(struct env *env)
-{
-	take_counters(env, the_exit());
-	return the_exit();
-}
-
-int run_write_exit_record(const struct step *step, struct env *env)
-{
-	struct exit_record *exit = the_exit();
-	int directory = slot(env, &step->field[0]), fd, result;
-
-	take_counters(env, exit);
-	/* The mode tells the sweep at a glance: 0400, nothing is left to do; 0600, something could not be removed. */
-	fd = (int)K(__NR_openat, directory, "exit.new", 01 | 0100 | 01000 | 02000000 | 0400000,
-		    env->exit_flags & EXIT_DIRTY ? 0600 : 0400);
-	if (fd < 0)
-		return fd;
-	result = write_all(fd, exit, sizeof(*exit));
-	K(__NR_close, fd);
-	/* Whole or not at all: a reader never sees half a record. */
-	if (!result)
-		result = (int)K(__NR_renameat, directory, "exit.new", directory, "exit");
-	env->end_recorded = !result;
-	return result;
 }
 
 /* What only a start needs: removing takes descriptors, and their being too few may be what failed. */

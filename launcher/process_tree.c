@@ -51,7 +51,7 @@ _Noreturn static void child(struct env *env)
 {
 	static const enum phase phases[] = { PHASE_SETUP, PHASE_ROOT, PHASE_MOUNTS, PHASE_HANDOVER };
 	const int not_mine[] = { env->child_socket, env->status_read, env->control, env->signals,
-				 env->host, env->host_root };
+				 env->host, env->host_root, env->gate };
 	int result = 0;
 
 	/* Only so does the end of the monitor show as end of file, to the child and to the owner. */
@@ -238,6 +238,21 @@ int run_await_host_mounts(const struct step *step, struct env *env)
 		result = receive_letter(env->parent_socket, 'H', env->mounts + at,
 					(u32)(count - at < MOST_RIGHTS ? count - at : MOST_RIGHTS));
 	return result;
+}
+
+/* Whatever a start could fail at but its program has been done, by both, when the monitor hears of it. */
+int run_announce_locked(const struct step *step, struct env *env)
+{
+	(void)step; /* the step has no fields */
+	return tell_peer(env, 'W', NULL, 0);
+}
+
+int run_announce_built(const struct step *step, struct env *env)
+{
+	int result = await_peer(env, 'W', NULL, 0);
+
+	(void)step; /* the step has no fields */
+	return result ? result : send_letter(env->parent_socket, 'B', NULL, 0);
 }
 
 int run_await_release(const struct step *step, struct env *env)

@@ -42,7 +42,7 @@ struct init_record {
 	char magic[8]; /* "NUCINIT" */
 	u32 version;
 	i32 monitor_pid, init_pid;
-	u32 reserved;
+	u32 building; /* 1 until all of a container that waits for its start is there */
 	u64 monitor_ticks, init_ticks; /* start times, clock ticks since boot */
 };
 

@@ -37,7 +37,7 @@ static void close_host_files(struct env *env)
 	u64 wanted = workload_slots(env->plan);
 
 	for (u32 i = 0; i < env->slot_count; i++)
-		if (i >= 64 || !(wanted >> i & 1)) {
+		if (env->slots[i] >= 0 && (i >= 64 || !(wanted >> i & 1))) {
 			K(__NR_close, env->slots[i]);
 			env->slots[i] = -1;
 		}

@@ -42,13 +42,31 @@ int run_write_init_record(const struct step *step, struct env *env)
 		result = start_ticks(record.init_pid, &record.init_ticks);
 	if (result)
 		return result;
-	fd = (int)K(__NR_openat, slot(env, &step->field[0]), "init",
+	record.building = env->plan->seen[STEP_ANNOUNCE_BUILT];
+	env->records = slot(env, &step->field[0]);
+	fd = (int)K(__NR_openat, env->records, "init",
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fd;
 	result = write_all(fd, &record, sizeof(record));
 	K(__NR_close, fd);
 	return result;
+}
+
+/* It is four bytes in place: a reader sees one or the other. */
+int record_built(const struct env *env)
+{
+	const u32 no = 0;
+	int fd, result;
+
+	if (env->records < 0 || !env->plan->seen[STEP_ANNOUNCE_BUILT])
+		return 0;
+	fd = (int)K(__NR_openat, env->records, "init", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	result = (int)K(__NR_pwrite64, fd, &no, sizeof(no), offsetof(struct init_record, building));
+	K(__NR_close, fd);
+	return result < 0 ? result : result == sizeof(no) ? 0 : -EIO;
 }
 
 /* What is told of a start can be told only later, when `watch` has seen it. */
@@ -74,6 +92,48 @@ int record_start(struct env *env)
 	result = write_all(fd, &record, sizeof(record));
 	K(__NR_close, fd);
 	return result ? result : (int)K(__NR_renameat, directory, "started.new", directory, "started");
+}
+
+struct exit_record *the_exit(void)
+{
+	static struct exit_record record = { .magic = "NUCEXIT", .version = 1 };
+
+	return &record;
+}
+
+void take_counters(struct env *env, struct exit_record *exit)
+{
+	memcpy(exit->counters, env->counters, sizeof(exit->counters));
+	if (env->counters[COUNTER_OOM_KILLS])
+		env->exit_flags |= EXIT_OOM;
+	exit->flags |= env->exit_flags;
+}
+
+/* How it ended, as far as it is known by now. */
+const struct exit_record *ended(struct env *env)
+{
+	take_counters(env, the_exit());
+	return the_exit();
+}
+
+int run_write_exit_record(const struct step *step, struct env *env)
+{
+	struct exit_record *exit = the_exit();
+	int directory = slot(env, &step->field[0]), fd, result;
+
+	take_counters(env, exit);
+	/* The mode tells the sweep at a glance: 0400, nothing is left to do; 0600, something could not be removed. */
+	fd = (int)K(__NR_openat, directory, "exit.new", 01 | 0100 | 01000 | 02000000 | 0400000,
+		    env->exit_flags & EXIT_DIRTY ? 0600 : 0400);
+	if (fd < 0)
+		return fd;
+	result = write_all(fd, exit, sizeof(*exit));
+	K(__NR_close, fd);
+	/* Whole or not at all: a reader never sees half a record. */
+	if (!result)
+		result = (int)K(__NR_renameat, directory, "exit.new", directory, "exit");
+	env->end_recorded = !result;
+	return result;
 }
 
 struct directory_entry {

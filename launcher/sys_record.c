@@ -73,7 +73,7 @@ static bool owned(const struct env *env, int fd)
 {
 	const int single[] = { env->control, env->plan_fd, env->child_pidfd, env->workload_pidfd, env->status_read,
 			       env->child_socket, env->signals, env->status_write, env->parent_socket, env->root,
-			       env->null, env->ruleset, env->peer, env->proc, env->host, env->host_root };
+			       env->null, env->ruleset, env->peer, env->proc, env->host, env->host_root, env->gate };
 
 	for (unsigned i = 0; i < MAX_CGROUPS; i++)
 		if (env->cgroups[i].directory == fd || env->cgroups[i].tasks == fd)
@@ -114,10 +114,15 @@ static long answer_receive(const struct recorded_message *message)
 	static const char letters[MAX_OPCODE] = {
 		[STEP_BECOME_MAPPED] = 'M', [STEP_AWAIT_HOST_MOUNTS] = 'H', [STEP_AWAIT_RELEASE] = 'G',
 		[STEP_AWAIT_DETACHED] = 'D', [STEP_JOIN_NETWORK] = 'N', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
+		[STEP_ANNOUNCE_BUILT] = 'W',
 	};
 	struct { u64 length; i32 level, type; i32 fds[MOST_RIGHTS]; } rights = { 16, 1, 1, { 0 } };
 	u64 count = message->control_length ? (message->control_length - 16) / 4 : 0;
 
+	if (world.opcode == STEP_AWAIT_PROCEED) { /* the monitor hears that all is built */
+		*(char *)message->parts->base = 'B';
+		return 1;
+	}
 	if (message->parts->length > sizeof(i32)) { /* the monitor reads the workload's end */
 		memset(message->parts->base, 0, message->parts->length);
 		return (long)message->parts->length;
@@ -135,8 +140,9 @@ static long answer_receive(const struct recorded_message *message)
 
 static long answer_poll(struct pollfd *fds, long count)
 {
-	/* The status pipe, for as long as anybody asks for it; else the first: the gate's word, the child's end. */
-	long which = count == 4 && fds[3].fd >= 0 ? 3 : 0;
+	/* The last, for as long as anybody asks for it: the status pipe, the child's word that all is built; else the first:
+	 * the gate's word, the child's end. */
+	long which = count > 2 && fds[count - 1].fd >= 0 ? count - 1 : 0;
 
 	if (count == 1 && fds->events == POLLOUT) { /* an event's file */
 		fds->revents = POLLOUT;
@@ -299,6 +305,8 @@ long record_answer(long number, const long *a)
 		return a[3] ? 0 : 4;
 	case __NR_write:
 		return answer_write((const void *)a[1], a[2]);
+	case __NR_pwrite64:
+		return a[2];
 	case __NR_sendmsg:
 		record_message((const struct recorded_message *)a[1]);
 		return 1;

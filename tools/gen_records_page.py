@@ -117,7 +117,7 @@ Fields that do not belong to a type, or are empty, are left out.
 ## init
 
 {report.INIT.size} bytes, little-endian: the word `NUCINIT` and a NUL, then, as
-`struct.unpack("{report.INIT.format}")` reads it, version, the two pids, a reserved number, the two start times.
+`struct.unpack("{report.INIT.format}")` reads it, version, the two pids, `building`, the two start times.
 
 {fields(report.InitRecord, meanings.INIT)}
 ## started

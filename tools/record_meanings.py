@@ -52,6 +52,7 @@ INIT = {
     "init_pid": "the container's pid 1, as its creator sees it",
     "monitor_ticks": "start time of that process, in clock ticks since boot: the pid may be another's by now",
     "init_ticks": "the same of pid 1",
+    "building": "1 until all of a container that waits for its start is there",
 }
 STARTED = {"started_ns": "when the command was executed, nanoseconds since the epoch"}
 EXIT = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -146,6 +147,47 @@ def test_what_waits_at_the_gate_can_be_stopped_killed_and_removed(boxes: Boxes) 
     three.remove(force=True)
     with pytest.raises(NotFound):
         three.inspect()
+
+
+@NOT_IN_GUESTS
+def test_a_kill_in_the_moment_of_the_start_is_never_lost(boxes: Boxes) -> None:
+    """Either it is heard at the gate, or it reaches the command: whoever killed has nothing to repeat."""
+
+    def start(container: Container) -> None:
+        with contextlib.suppress(Conflict, LaunchError):  # it may have been killed before
+            container.start()
+
+    for number in range(40):
+        container = created(boxes, "sleep", "600", rm=number % 2 == 1)
+        starter = threading.Thread(target=start, args=(container,))
+        starter.start()
+        time.sleep(number % 20 * 0.0004)
+        container.kill("TERM" if number % 3 else "KILL")
+        with contextlib.suppress(NotFound):  # with rm nothing is left of it
+            assert container.wait(timeout_s=PATIENCE_S).exit_code in (137, 143)
+        starter.join(PATIENCE_S)
+        assert not starter.is_alive()
+
+
+def test_what_fails_inside_is_told_by_create_and_leaves_nothing(boxes: Boxes) -> None:
+    refused = boxes.cli("create", "--name", "limited", "--ulimit", "nofile=4000000000", "--", "true")
+    assert refused.code == 125 and "--ulimit" in refused.err, refused.err
+    assert os.listdir(boxes.root / "containers") == os.listdir(boxes.root / "names") == []
+
+
+@ROOT_ALONE
+def test_a_created_container_is_built_but_for_its_command(boxes: Boxes) -> None:
+    workspace = boxes.directory("workspace")
+    for _ in range(5):
+        container = created(boxes, "true", workspace=str(workspace))
+        pid = init_pid(boxes, container)
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+        (root,) = [m for m in mounts if m.split()[4] == "/"]
+        assert "ro," in root.split()[5] and any(m.split()[4] == "/workspace" for m in mounts)
+        (workload,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        status = Path(f"/proc/{workload}/status").read_text()
+        assert "Seccomp:\t2\n" in status and "CapPrm:\t0000000000000000\n" in status
+        container.remove(force=True)
 
 
 def test_wait_tells_the_exit_code_of_a_container_that_is_removed_at_its_end(boxes: Boxes) -> None:

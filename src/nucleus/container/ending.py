@@ -61,8 +61,8 @@ def kill(handle: Handle, number: int) -> None:
         if number not in (signal.SIGKILL, signal.SIGTERM):
             handle.require("exec")
         mark_stopping(handle)
-        gate.tell(handle.fd, gate.KILL)
-        return
+        if _killed_at_the_gate(handle):
+            return
     if number == signal.SIGKILL:
         mark_stopping(handle)
     if not _signal_workload(handle, number):
@@ -234,8 +234,25 @@ def _kill_until_ended(handle: Handle) -> None:
         _await_end(handle, time.monotonic() + min(0.5 * tries, 2))
 
 
-def _tell_to_die(handle: Handle) -> None:
+def _tell_to_die(handle: Handle) -> bool:
     try:
         gate.tell(handle.fd, gate.KILL)
     except Conflict:
-        return  # it left the gate meanwhile: the next look finds it elsewhere
+        return False  # it left the gate meanwhile: the next look finds it elsewhere
+    return True
+
+
+def _killed_at_the_gate(handle: Handle) -> bool:
+    """Whether the word was heard: it may have come behind the one that let it go, in the moment before the gate closed."""
+    if not _tell_to_die(handle):
+        return False
+    deadline = time.monotonic() + _KILL_WAIT_S
+    try:
+        while is_locked(handle.fd) and time.monotonic() < deadline:
+            handle.refresh()
+            if handle.status in (lifecycle.RUNNING, lifecycle.PAUSED):
+                return False
+            _await_monitor(handle, _LOOK_S / 4)
+    except NotFound:
+        return True  # with --rm its directory went along
+    return not is_locked(handle.fd)

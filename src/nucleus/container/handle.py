@@ -92,7 +92,7 @@ class Handle:
                 recorded=record is not None,
                 owned=is_locked(self.fd) and (not here or self._monitor_lives()),
                 here=here,
-                init=self.init is not None,
+                init=self.init is not None and not self.init.building,
                 gated=record is not None and record.gated,
                 started=self.started is not None,
             )

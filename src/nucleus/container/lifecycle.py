@@ -3,7 +3,7 @@
     creating ──▶ created ──▶ running ◀──▶ paused
                     └───────────┴───────────┴──▶ stopped ──▶ (restart) created
 
-creating  its directory is being filled          created  it waits at the gate for `start`
+creating  it is being made                       created  it waits at the gate for `start`
 restarting  it has ended, and its supervisor pauses before it starts it again
 stopped   there is an exit record                dead     its owner was killed: the next sweep writes that record
 unknown   it belongs to another pid namespace: nothing here can reach its processes
@@ -64,6 +64,7 @@ class Look(Value):
     """What was seen of a container at one moment.
 
     owned     somebody holds its lock: the process that started it, or its monitor
+    init      its pid 1 is there, and all that was to be built
     gated     it was created to wait for `start`
     here      it was started in this boot and this pid namespace
     """

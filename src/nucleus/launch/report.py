@@ -74,12 +74,13 @@ class ExitRecord(Value):
 
 
 class InitRecord(Value):
-    """The monitor's and init's pids with their start times in clock ticks."""
+    """The monitor's and init's pids with their start times in clock ticks; `building`: all is not there yet."""
 
     monitor_pid: int
     init_pid: int
     monitor_ticks: int
     init_ticks: int
+    building: bool = False
 
 
 class StartedRecord(Value):
@@ -123,8 +124,11 @@ def read_init(data: bytes) -> InitRecord | None:
     """The init record, or None when the bytes are not a whole one."""
     if len(data) != INIT.size or not data.startswith(b"NUCINIT\0"):
         return None
-    _, _, monitor, init, _, monitor_ticks, init_ticks = INIT.unpack(data)
-    return InitRecord(monitor_pid=monitor, init_pid=init, monitor_ticks=monitor_ticks, init_ticks=init_ticks)
+    _, _, monitor, init, building, monitor_ticks, init_ticks = INIT.unpack(data)
+    return InitRecord(
+        monitor_pid=monitor, init_pid=init, monitor_ticks=monitor_ticks, init_ticks=init_ticks,
+        building=building != 0,
+    )  # fmt: skip
 
 
 def read_started(data: bytes) -> StartedRecord | None:

@@ -187,7 +187,7 @@ def _named(plan: LaunchPlan, actor: int) -> list[str]:
 
 
 def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
-    workload = _named(plan, schema.WORKLOAD)
+    workload = [name for name in _named(plan, schema.WORKLOAD) if name != "announce-locked"]
     if workload[-2:] != ["assert-locked", "exec"]:
         yield "reading the lockdown back and exec must be the workload's last steps"
     if "set-seccomp" in workload and workload[-3:-2] != ["set-seccomp"]:
@@ -295,6 +295,11 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
         early = gated.intersection(steps[: steps.index(gate)]) if gate in steps else ()
         if early:
             yield f"{min(early)} comes {when}"
+    if (
+        len({"announce-built" in child, "announce-locked" in workload, bool(plan.steps_of("await-proceed"))})
+        > 1
+    ):
+        yield "whoever waits for the word to proceed is told by child and workload that all is built"
     if ("join-network" in child) != ("unshare-network" in workload):
         yield "init and workload must be in the same network namespace"
 

@@ -147,5 +147,7 @@ def handover_steps(draft: Draft) -> None:
     draft.add("seal-root", "rootfs", attributes=RDONLY | NOSUID | NODEV)
     if draft.request.spec.network == "none":
         draft.add("join-network", "network")
+    if draft.request.gated:
+        draft.add("announce-built", "state")
     draft.add("await-release", "state")
     draft.add("become-init", "command")

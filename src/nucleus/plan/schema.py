@@ -136,7 +136,8 @@ STEPS: tuple[StepSpec, ...] = (
              "record init's pid and start time"),
     StepSpec(27, "hand-over-root", "release", NEVER, NEVER, (), "hand the mount namespace to the caller",
              prepare=REQUIRED),
-    StepSpec(12, "await-proceed", "release", OPTIONAL, OPTIONAL, (_f("channel"),), "wait for the word to proceed"),
+    StepSpec(12, "await-proceed", "release", OPTIONAL, OPTIONAL, (_f("channel"),),
+             "wait until all is built, tell so, and wait for the word to proceed"),
     StepSpec(20, "note-started", "release", ANY, ANY, _NOTE, "note the event {type} in {file}"),
     StepSpec(13, "supervise", "wait", REQUIRED, REQUIRED,
              (_n("timeout_ms"), _n("stop_signal", 64), _n("grace_ms"), _n("owner", 2)),
@@ -212,6 +213,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(84, "freeze-root", "mounts", NEVER, NEVER, (), "make the file system of / read-only for good",
              prepare=REQUIRED),
     StepSpec(58, "join-network", "handover", OPTIONAL, NEVER, (), "wait for the workload's network namespace, and enter it"),
+    StepSpec(79, "announce-built", "handover", OPTIONAL, NEVER, (),
+             "wait until the workload is locked down, and tell the monitor that all is built"),
     StepSpec(53, "await-release", "handover", OPTIONAL, NEVER, (), "wait for the monitor's release"),
     StepSpec(59, "become-init", "handover", REQUIRED, NEVER, (), "become init, which lets the workload execute"),
     StepSpec(80, "spawn-inside", "handover", NEVER, REQUIRED, (_n("own_group", 1),),
@@ -247,6 +250,7 @@ STEPS: tuple[StepSpec, ...] = (
              "install the seccomp filter ({program})"),
     StepSpec(75, "assert-locked", "seccomp", REQUIRED, REQUIRED, (_n("permitted"), _n("seccomp_mode", 2)),
              "read back: capabilities {permitted}, no_new_privs, seccomp mode {seccomp_mode}"),
+    StepSpec(78, "announce-locked", "exec", OPTIONAL, NEVER, (), "tell that nothing is left to do but to execute"),
     StepSpec(76, "exec", "exec", REQUIRED, REQUIRED,
              (_b("candidates", "list"), _b("arguments", "list"), _f("environment"), _s("directory", "absolute")),
              "execute {arguments} in {directory}"),
@@ -274,4 +278,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x485E5C44078FAA96
+SCHEMA_HASH = 0xB998FA940F1253DA

@@ -42,8 +42,10 @@ def candidates(command: str, path: str, directory: str) -> tuple[str, ...]:
 
 
 def exec_step(draft: Draft, directory: str) -> None:
-    """execve of the first candidate that exists."""
+    """execve of the first candidate that exists; who waits at a gate is told first that all before it is done."""
     request = draft.request
+    if request.gated:
+        draft.add("announce-locked", "state")
     draft.add(
         "exec", "command", environment=draft.slot("environment"), directory=directory,
         **exec_values(request.candidates, request.spec.command),

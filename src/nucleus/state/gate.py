@@ -26,6 +26,8 @@ GO, KILL = b"g", b"k"
 def make(directory: int, *, guarded: bool = False) -> int:
     """Make the gate; the descriptor reads what is written there, and never sees an end of file.
 
+    The monitor closes it behind the word that lets the workload go: later ones are refused.
+
     guarded   it does see one, when whoever has `keep`ed the gate is gone
     """
     try:
@@ -43,8 +45,11 @@ def make(directory: int, *, guarded: bool = False) -> int:
 
 
 def keep(directory: int) -> int:
-    """While this descriptor is open, whoever waits at a guarded gate goes on waiting."""
-    return os.open(FIFO, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    """While this descriptor is open, whoever waits at a guarded gate goes on waiting.
+
+    It writes only, or a word to nobody would be taken: somebody must have the gate open already.
+    """
+    return os.open(FIFO, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
 
 
 def tell(directory: int, word: bytes) -> None:
