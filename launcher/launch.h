@@ -45,6 +45,7 @@ struct env {
 	int host, host_root; /* where the monitor comes from, while it is in a prepared root */
 	bool two_phase;    /* the owner says when to go on, and is told how far it is */
 	int gate;          /* where that word comes from, or -1 */
+	bool called_off;   /* the owner's word was not to start it */
 	bool built;        /* the child has said that nothing is left to do but what the owner's word lets go */
 	bool end_recorded; /* there is an exit record that somebody may be waiting for */
 
@@ -110,6 +111,7 @@ const struct exit_record *ended(struct env *env);
 int record_start(struct env *env);
 int record_built(const struct env *env);
 struct exit_record *the_exit(void);
+int failure_code(const struct failure *failure);
 void take_counters(struct env *env, struct exit_record *exit);
 
 step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,

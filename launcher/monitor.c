@@ -211,7 +211,7 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 {
 	u64 timeout_ms = supervise->field[0].number;
 	/* Whoever starts in two phases is told when both have executed; nobody else is worth being woken up for that. */
-	bool status_open = env->two_phase || env->start_record;
+	bool status_open = (env->two_phase || env->start_record) && !env->called_off;
 
 	state->stop_signal = supervise->field[1].number;
 	state->grace_ns = supervise->field[2].number * 1000000U;
@@ -314,6 +314,7 @@ static int await_word(int gate, struct env *env)
 		said = true;
 		if (letter == 'k') { /* not to be started at all: it ends as one that was killed */
 			(void)kill_by(env->child_pidfd, SIGKILL);
+			env->called_off = true;
 			return 0;
 		}
 	}
@@ -390,14 +391,6 @@ static int block_signals(struct env *env)
 	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &blocked, NULL, SIGNAL_SET_BYTES);
 	env->signals = (int)K(__NR_signalfd4, -1, &mask, SIGNAL_SET_BYTES, 02000000 /* SFD_CLOEXEC */);
 	return env->signals < 0 ? env->signals : 0;
-}
-
-/* 126: found but not executable; 127: not found; 125: Nucleus itself failed. */
-static int failure_code(const struct failure *failure)
-{
-	if (failure->opcode != STEP_EXEC || failure->detail)
-		return 125;
-	return failure->error == ENOENT || failure->error == ENOTDIR ? 127 : 126;
 }
 
 static void conclude(struct env *env, const struct wait_state *state, struct exit_record *exit)

@@ -83,7 +83,8 @@ static void note(const struct step *step, const struct env *env, const char *typ
 
 int run_note(const struct step *step, struct env *env)
 {
-	note(step, env, step->field[3].bytes, NULL);
+	if (!env->called_off) /* what was killed at the gate has not started */
+		note(step, env, step->field[3].bytes, NULL);
 	return 0;
 }
 

@@ -94,6 +94,14 @@ int record_start(struct env *env)
 	return result ? result : (int)K(__NR_renameat, directory, "started.new", directory, "started");
 }
 
+/* 126: found but not executable; 127: not found; 125: Nucleus itself failed. */
+int failure_code(const struct failure *failure)
+{
+	if (failure->opcode != STEP_EXEC || failure->detail)
+		return 125;
+	return failure->error == ENOENT || failure->error == ENOTDIR ? 127 : 126;
+}
+
 struct exit_record *the_exit(void)
 {
 	static struct exit_record record = { .magic = "NUCEXIT", .version = 1 };

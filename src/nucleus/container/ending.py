@@ -248,11 +248,12 @@ def _killed_at_the_gate(handle: Handle) -> bool:
         return False
     deadline = time.monotonic() + _KILL_WAIT_S
     try:
-        while is_locked(handle.fd) and time.monotonic() < deadline:
-            handle.refresh()
-            if handle.status in (lifecycle.RUNNING, lifecycle.PAUSED):
+        while is_locked(handle.fd):  # by whoever only looks, too, when it has ended
+            if handle.refresh().ended is not None:
+                return True
+            if handle.status in (lifecycle.RUNNING, lifecycle.PAUSED) or time.monotonic() > deadline:
                 return False
             _await_monitor(handle, _LOOK_S / 4)
     except NotFound:
-        return True  # with --rm its directory went along
-    return not is_locked(handle.fd)
+        pass  # with --rm its directory went along
+    return True

@@ -13,7 +13,7 @@ import fcntl
 import os
 from stat import S_ISFIFO
 
-from ..base.errors import Conflict
+from ..base.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,9 +83,13 @@ class Lock:
         self._kind = fcntl.LOCK_SH if name == WATCH_LOCK else fcntl.LOCK_EX
 
     def __enter__(self) -> Self:
-        self._fd = os.open(
-            self._name, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._directory
-        )
+        flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._fd = os.open(self._name, flags, 0o600, dir_fd=self._directory)
+        except FileNotFoundError:  # its directory is still open here, and gone
+            raise NotFound(
+                "the container has just been removed", where=self._name, remedy="see `nucleus ps -a`"
+            ) from None
         fcntl.flock(self._fd, self._kind)
         return self
 
