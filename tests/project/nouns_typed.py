@@ -176,6 +176,16 @@ option --rootfs
 option --rootfs-mode
     kernel/test_chosen_isolation.py::test_an_overlay_takes_what_is_written_and_the_rootfs_stays
     kernel/test_chosen_isolation.py::test_an_overlay_is_bounded_runs_no_setuid_program_and_hides_its_layers
+option --agent-toolchain-rootfs
+    kernel/test_agent_files.py::test_a_toolchain_is_the_root_wherever_it_lies
+    unit/spec/test_agent_files.py::test_a_root_is_given_once
+option --provider-config-ro
+    kernel/test_agent_files.py::test_a_configuration_lies_in_the_home_directory_as_it_was_asked
+    unit/spec/test_agent_files.py::test_where_a_configuration_lies_inside
+    unit/container/test_agent_sources.py::test_no_whole_home_comes_in_as_a_configuration
+option --provider-config-rw
+    kernel/test_agent_files.py::test_a_configuration_lies_in_the_home_directory_as_it_was_asked
+    kernel/test_agent_files.py::test_nothing_in_a_configuration_is_executed
 option --toolchain
     kernel/test_files.py::test_a_toolchain_lies_at_its_own_path_and_runs
 option --workspace

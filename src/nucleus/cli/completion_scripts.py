@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ..spec.options import Option
 
 FILE, FOLDER, NOTHING, CHOICES, BARE = "file", "folder", "nothing", "choices", "bare"
-_FILES = frozenset(("config", "log", "env_file", "events_jsonl", "audit_log", "secret", "volume"))
+_FILES = frozenset((
+    "config", "log", "env_file", "events_jsonl", "audit_log", "provider_config_ro", "provider_config_rw", "secret", "volume",
+))  # fmt: skip
 _FOLDERS = frozenset(("path", "workspace"))
 # Verbs that take the options of `run` and then a command.
 RUN_LIKE = ("run", "explain", "create")

@@ -65,7 +65,8 @@ def _started(prepared: Prepared, record: ContainerRecord) -> AuditRecord:
 def _sources(record: ContainerRecord) -> tuple[str, ...]:
     """What of the host the container gets, SOURCE:TARGET."""
     spec = record.spec
-    volumes = [v if isinstance(v, dict) else v.as_dict() for v in spec["volumes"]]
+    rows = [v for key in ("volumes", "provider_config_ro", "provider_config_rw") for v in spec.get(key, ())]
+    volumes = [v if isinstance(v, dict) else v.as_dict() for v in rows]
     found = [f"{v['source']}:{v['target']}" for v in volumes]
     for key in ("workspace", "context"):
         found += [f"{spec[key]}:/{key}"] if spec[key] else []

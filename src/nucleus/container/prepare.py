@@ -254,6 +254,8 @@ def _held(spec: ContainerSpec, facts: HostFacts) -> ContainerSpec:
             remedy="boot with lsm=landlock,… (Linux 5.13 or newer), or give the layer up: "
             "--allow-degraded-security=landlock",
         )
+    if spec.toolchain_rootfs:
+        spec = spec.replace(rootfs=spec.toolchain_rootfs)
     if spec.mode == "agent" and not spec.require_lockdown:
         return spec
     from .mode import held

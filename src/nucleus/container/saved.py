@@ -166,6 +166,12 @@ def _spec(document: dict[str, Any]) -> ContainerSpec:
             where="$.workspace_mode",
             remedy="use workspace_mode bind-rw",
         )
+    if spec.mode == "production":
+        raise SpecError(
+            "production is judged at each start, not when a plan was saved",
+            where="$.service_mode",
+            remedy="use nucleus.run or nucleus.Container.run",
+        )
     if spec.supervised or spec.cidfile:
         from .supervised import refuse
 

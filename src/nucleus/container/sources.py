@@ -116,7 +116,8 @@ def _system(path: HostPath) -> Source:
 
 def root_entries(spec: ContainerSpec, facts: HostFacts, finder: SourceFinder) -> tuple[RootEntry, ...]:
     """What the root is made of: the host's /usr, links and chosen names of /etc; or the directories of --rootfs."""
-    entries = _rootfs_entries(spec.rootfs, finder) if spec.rootfs else _host_entries(facts)
+    where = "--agent-toolchain-rootfs" if spec.toolchain_rootfs else "--rootfs"
+    entries = _rootfs_entries(spec.rootfs, finder, where) if spec.rootfs else _host_entries(facts)
     for path in spec.toolchains:
         source = finder.find(path, "--toolchain", directory=True)
         judge(source.path, "--toolchain")
@@ -136,24 +137,24 @@ def _host_entries(facts: HostFacts) -> list[RootEntry]:
     return entries
 
 
-def _rootfs_entries(rootfs: str, finder: SourceFinder) -> list[RootEntry]:
-    top = finder.find(rootfs, "--rootfs", directory=True, whole=False)
-    judge(top.path, "--rootfs")
+def _rootfs_entries(rootfs: str, finder: SourceFinder, where: str) -> list[RootEntry]:
+    top = finder.find(rootfs, where, directory=True, whole=False)
+    judge(top.path, where)
     entries = []
     for name in _ROOT_NAMES:
         path = f"{top.path.rstrip('/')}/{name}"
         if os.path.islink(path):
             entries.append(RootEntry(target=f"/{name}", link=os.readlink(path)))
         elif os.path.isdir(path):
-            source = finder.find(path, "--rootfs", directory=True)
+            source = finder.find(path, where, directory=True)
             if source.path != path:  # it became a link after the look above: somebody writes there
                 raise SpecError(
-                    f"{path} changes", where="--rootfs", remedy="let nobody write to it, and try again"
+                    f"{path} changes", where=where, remedy="let nobody write to it, and try again"
                 )
             entries.append(RootEntry(target=f"/{name}", source=source))
     if not any(e.target == "/usr" or e.target == "/bin" for e in entries):
         raise SpecError(
-            f"{rootfs} has neither usr nor bin", where="--rootfs", remedy="name an unpacked root file system"
+            f"{rootfs} has neither usr nor bin", where=where, remedy="name an unpacked root file system"
         )
     return entries
 
@@ -173,9 +174,9 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
                 origin="workspace",
             )  # fmt: skip
         )
-    if not spec.volumes:
+    if not (spec.volumes or spec.provider_config_ro or spec.provider_config_rw):
         return tuple(found)
-    from ..spec.paths import foreign_home
+    from ..spec.paths import foreign_home, whole_home
 
     home = os.path.realpath(os.path.expanduser("~"))
     for volume in spec.volumes:
@@ -190,6 +191,20 @@ def volume_sources(spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSou
                 origin="volume",
             )  # fmt: skip
         )
+    for key in ("provider_config_ro", "provider_config_rw"):
+        flag = "--" + key.replace("_", "-")
+        for config in getattr(spec, key):
+            source = finder.find(config.source, flag)
+            judge(source.path, flag, whole_home(source.path, home))
+            found.append(
+                VolumeSource(
+                    source=source,
+                    target=config.target,
+                    read_only=config.read_only,
+                    executable=False,
+                    origin=key,
+                )
+            )
     return tuple(found)
 
 
@@ -216,7 +231,8 @@ def refuse_state_root(sources: tuple[VolumeSource, ...], root: str) -> None:
     for volume in sources:
         if is_below(root, volume.source.path) or is_below(volume.source.path, root):
             raise SpecError(
-                f"{volume.source.path} and the state directory {root} lie in each other", where=f"--{volume.origin}",
+                f"{volume.source.path} and the state directory {root} lie in each other",
+                where="--" + volume.origin.replace("_", "-"),
                 remedy="name a smaller directory, or choose another state directory with --root DIR",
             )  # fmt: skip
 

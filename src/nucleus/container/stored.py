@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 FILE = "spec.json"
 # Fields that hold a row of values, and of which kind those are.
 ROWS: dict[str, type[Value]] = {
-    "ulimits": Rlimit, "volumes": Volume, "tmpfs": Tmpfs, "secrets": Secret, "io_limits": IoLimit,
+    "ulimits": Rlimit, "volumes": Volume, "provider_config_ro": Volume,
+    "provider_config_rw": Volume, "tmpfs": Tmpfs, "secrets": Secret, "io_limits": IoLimit,
     "uidmap": IdMap, "gidmap": IdMap,
 }  # fmt: skip
 
@@ -87,6 +88,6 @@ def _anywhere(spec: ContainerSpec) -> ContainerSpec:
             changed[option.field] = tuple(os.path.abspath(path) for path in value)
         elif value:
             changed[option.field] = os.path.abspath(value)
-    for key in ("volumes", "secrets"):
+    for key in ("volumes", "secrets", "provider_config_ro", "provider_config_rw"):
         changed[key] = tuple(v.replace(source=os.path.abspath(v.source)) for v in getattr(spec, key))
     return spec.replace(**changed)

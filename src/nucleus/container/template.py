@@ -203,7 +203,7 @@ def two_parts(plan: LaunchPlan, spec: ContainerSpec, host_name: str) -> tuple[La
 
     host_name: where it comes from the id, and differs.
     """
-    if spec.rootfs:  # who may write to it could change what the next container finds
+    if spec.rootfs or spec.toolchain_rootfs:  # who may write to it could change what the next container finds
         return None
     name = host_name.encode()
     own = [str(s["path"]) for s in plan.steps_of("write-file") if name and name in bytes(s["content"])]  # type: ignore[arg-type]

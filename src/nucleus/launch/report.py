@@ -241,6 +241,7 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
 _OPTION_WORDS = frozenset((
     "workspace", "volume", "toolchain", "context", "secret", "tmpfs", "memory", "cpus", "pids", "io_limit", "ulimit",
     "memlock", "memory_high", "memory_swap", "cpu_weight", "rootfs", "shm_size", "userns", "seccomp_profile",
+    "provider_config_ro", "provider_config_rw",
 ))  # fmt: skip
 
 

@@ -148,7 +148,6 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         key="agent-toolchain", title="`--agent-toolchain-rootfs`", cells=_PRODUCTION_REFUSED,
         option="agent_toolchain_rootfs", says="takes no toolchain for a root", remedy="use --rootfs DIR",
-        waits="agent_toolchain_rootfs",
     ),
     Invariant(
         key="toolchain", title="`--toolchain`: programs beside the root", cells=_PRODUCTION_REFUSED,
@@ -298,8 +297,8 @@ _BREAKS: dict[str, Callable[[ContainerSpec], bool]] = {
     "some-limit": lambda spec: not (spec.pids or spec.memory_bytes or spec.cpu_quota_us or spec.cpu_weight),
     "memory": lambda spec: spec.memory_bytes is None,
     "cpus": lambda spec: spec.cpu_quota_us is None,
-    "rootfs": lambda spec: not spec.rootfs,
-    "agent-toolchain": lambda spec: spec.wrote("agent_toolchain_rootfs"),
+    "rootfs": lambda spec: not (spec.rootfs or spec.toolchain_rootfs),
+    "agent-toolchain": lambda spec: bool(spec.toolchain_rootfs),
     "toolchain": lambda spec: bool(spec.toolchains),
     "overlay": lambda spec: spec.rootfs_mode == "overlay",
     "attestation": lambda spec: not _value(spec, "verify_rootfs_attestation"),

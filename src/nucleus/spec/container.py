@@ -54,6 +54,7 @@ class ContainerSpec(Value):
 
     rootfs: str = ""
     rootfs_mode: str = "bind"
+    toolchain_rootfs: str = ""  # instead of rootfs; a launch has it there
     toolchains: tuple[str, ...] = ()
     workspace: str = ""
     workspace_mode: str = "bind-rw"
@@ -64,6 +65,8 @@ class ContainerSpec(Value):
     verify_context: bool = False
     volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
+    provider_config_ro: tuple[Volume, ...] = ()
+    provider_config_rw: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
     shm_size_bytes: int = 64 << 20
 

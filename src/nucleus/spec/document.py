@@ -56,6 +56,10 @@ def _volume(value: Volume) -> str:
     return f"{value.source}:{value.target}" + (":ro" if value.read_only else "")
 
 
+def _provider(value: Volume) -> str:
+    return f"{value.source}:{value.target}"
+
+
 def _tmpfs(value: Tmpfs) -> str:
     return f"{value.target}:{format_bytes(value.size_bytes)}" + (":ro" if value.read_only else "")
 
@@ -90,6 +94,7 @@ def _io(value: IoLimit) -> str:
 
 
 _TEXTS: dict[str, Callable[[Any], Any]] = {
+    "provider": _provider,
     "volume": _volume,
     "tmpfs": _tmpfs,
     "secret": _secret,

@@ -281,6 +281,21 @@ def _volume(text: str, option: Option) -> Volume:
     return Volume(source=_path(source, option), target=inside_path(target), read_only=mode == "ro")
 
 
+def _provider(text: str, option: Option) -> Volume:
+    from .filesystem import Volume
+    from .paths import HOME, is_below
+
+    source, _, target = text.rpartition(":")
+    if not source or not target:
+        raise SpecError(f"'{text}' is not SRC:DEST", remedy=f"such as {option.flag} {option.example}")
+    path = inside_path(target if target.startswith("/") else f"{HOME}/{target}")
+    if path == HOME or not is_below(path, HOME):
+        raise SpecError(
+            f"'{target}' is not below {HOME}", remedy="name a file or directory of the home directory"
+        )
+    return Volume(source=_path(source, option), target=path, read_only=option.key.endswith("_ro"))
+
+
 def _tmpfs(text: str, option: Option) -> Tmpfs:
     from ..base.units import parse_bytes
     from .filesystem import DEFAULT_TMPFS_BYTES, Tmpfs
@@ -415,7 +430,7 @@ PARSERS: dict[str, Callable[[str, Option], object]] = {
     "account": _account, "argument": _argument, "choice": _choice, "command": _command, "count": _count, "cpus": _cpus,
     "descriptor": _descriptor, "duration": _duration, "env": _env, "flag": _flag, "hostname": _hostname,
     "idmap": _idmap, "inside": _inside, "interval": _interval, "io": _io, "label": _label, "layers": _layers, "name": _name,
-    "path": _path, "port": _port, "profile": _profile, "restart": _restart, "retries": _retries,
+    "path": _path, "port": _port, "profile": _profile, "provider": _provider, "restart": _restart, "retries": _retries,
     "secret": _secret, "signal": _signal, "size": _size, "swap": _swap,
     "syscall": _syscall, "tmpfs": _tmpfs, "ulimit": _ulimit, "user": _user, "volume": _volume,
     "weight": _weight, "workspace": _workspace,

@@ -18,7 +18,7 @@ LATER = frozenset({
     "gpu_visible_devices", "gvisor_platform",
     "home",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "policy",
-    "preset", "provider_config_ro", "provider_config_rw", "publish",
+    "preset", "publish",
     "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
     "systemd_credential", "terminal",
     "verify_rootfs_attestation",
@@ -27,7 +27,6 @@ LATER_SHORT = {"-p": "--publish"}
 
 # Words of other tools → what says it here.
 ELSEWHERE = {
-    "agent_toolchain_rootfs": "use --toolchain DIR",
     "allow_chroot_fallback": "the root is changed by pivot_root alone; leave it away",
     "cap_add": "the workload holds no capability; leave it away",
     "cap_drop": "every capability is dropped already; leave it away",

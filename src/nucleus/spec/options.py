@@ -192,6 +192,12 @@ OPTIONS: tuple[Option, ...] = (
         "the container",
     ),
     Option(
+        key="agent_toolchain_rootfs", field="toolchain_rootfs", kind="path", group="files", metavar="DIR",
+        example="/srv/toolchains/agent",
+        help="a root file system of tools for an agent, instead of --rootfs; it may lie anywhere, and production "
+        "does not take it",
+    ),
+    Option(
         key="toolchain", field="toolchains", kind="path", group="files", metavar="DIR",
         example="/opt/toolchains/node", repeat=True,
         help="a directory of programs, read-only at the same path inside",
@@ -242,6 +248,17 @@ OPTIONS: tuple[Option, ...] = (
         key="tmpfs", field="tmpfs", kind="tmpfs", group="files", metavar="DEST[:SIZE][:ro|rw]",
         example="/scratch:128M", repeat=True,
         help="an empty file system in memory; 64M when no size is given",
+    ),
+    Option(
+        key="provider_config_ro", field="provider_config_ro", kind="provider", group="files",
+        metavar="SRC:DEST", example="./gitconfig:.gitconfig", repeat=True,
+        help="a tool's configuration, a file or directory, read-only in the home directory inside; DEST is "
+        "relative to that, or a path below it",
+    ),
+    Option(
+        key="provider_config_rw", field="provider_config_rw", kind="provider", group="files",
+        metavar="SRC:DEST", example="./agent:.config/agent", repeat=True,
+        help="the same, writable; nothing in it is executed",
     ),
     Option(
         key="secret", field="secrets", kind="secret", group="files", metavar="NAME=FILE|SRC:DEST",

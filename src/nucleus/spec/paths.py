@@ -58,6 +58,14 @@ def foreign_home(path: str, own: str) -> str:
     return ""
 
 
+def whole_home(path: str, own: str) -> str:
+    """Why a tool's configuration may not come from there, or ''."""
+    path = normalise(path)
+    if path in HOMES or path.rpartition("/")[0] == "/home" or (own and path == normalise(own)):
+        return "a whole home directory"
+    return ""
+
+
 def reserved_target(path: str) -> str:
     """Why nothing may be mounted there inside, or ''."""
     for directory in RESERVED_TARGETS:

@@ -108,7 +108,12 @@ def needs_a_context(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
 
 def overlay_needs_a_rootfs(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """The host's own /usr is never made writable, not even as a copy in memory."""
-    if spec.wrote("rootfs_mode") and not spec.rootfs and where.nowhere("rootfs"):
+    if spec.rootfs and spec.toolchain_rootfs:
+        yield _problem(
+            where["agent_toolchain_rootfs"], "--rootfs gives the root already", "use one of the two"
+        )
+    none = not (spec.rootfs or spec.toolchain_rootfs)
+    if spec.wrote("rootfs_mode") and none and where.nowhere("rootfs"):
         yield _problem(
             where["rootfs_mode"], "has no effect without --rootfs", "add --rootfs DIR, or leave it away"
         )
@@ -207,9 +212,11 @@ def sources_may_come_in(spec: ContainerSpec, where: _Where) -> Iterator[Problem]
     """Parts of the host that no option brings in, judged as written; as found, at the launch."""
     sources = [(where.item("volume", n), v.source) for n, v in enumerate(spec.volumes)]
     sources += [(where.item("toolchain", n), path) for n, path in enumerate(spec.toolchains)]
+    for key in ("provider_config_ro", "provider_config_rw"):
+        sources += [(where.item(key, n), v.source) for n, v in enumerate(getattr(spec, key))]
     sources += [(where["workspace"], spec.workspace)] if spec.workspace else []
     sources += [(where["context"], spec.context)] if spec.context else []
-    if not sources and not spec.rootfs:
+    if not sources and not spec.rootfs and not spec.toolchain_rootfs:
         return
     from .paths import forbidden_source, normalise
 
@@ -219,16 +226,19 @@ def sources_may_come_in(spec: ContainerSpec, where: _Where) -> Iterator[Problem]
             yield _problem(
                 place, f"'{path}' is never let in: {reason}", "copy what is needed to another directory"
             )
-    if spec.rootfs.startswith("/") and normalise(spec.rootfs) == "/":
-        yield _problem(
-            where["rootfs"], "'/' would show the whole host", "leave it away: /usr of the host is the default"
-        )
+    for key, path in (("rootfs", spec.rootfs), ("agent_toolchain_rootfs", spec.toolchain_rootfs)):
+        if path.startswith("/") and normalise(path) == "/":
+            yield _problem(
+                where[key], "'/' would show the whole host", "leave it away: /usr of the host is the default"
+            )
 
 
 def targets_are_free(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Nothing covers a part of the sandbox itself, and no two things stand at one path."""
     mounts = [(where.item("volume", n), v.target) for n, v in enumerate(spec.volumes)]
     mounts += [(where.item("tmpfs", n), t.target) for n, t in enumerate(spec.tmpfs)]
+    for key in ("provider_config_ro", "provider_config_rw"):
+        mounts += [(where.item(key, n), v.target) for n, v in enumerate(getattr(spec, key))]
     secrets = [(where.item("secret", n), s.target) for n, s in enumerate(spec.secrets)]
     if not mounts and not secrets:
         return

@@ -126,6 +126,9 @@ specs = st.fixed_dictionaries(
             st.builds(Volume, source=source, target=inside, read_only=st.booleans()),
             max_size=2, unique_by=lambda v: v.target,
         ).map(tuple),
+        "provider_config_ro": st.builds(
+            Volume, source=source, target=name.map(lambda n: f"/home/agent/{n}"), read_only=st.just(True)
+        ).map(lambda v: (v,)),
         "tmpfs": st.builds(Tmpfs, target=st.just("/scratch"), size_bytes=size, read_only=st.booleans()).map(
             lambda t: (t,)
         ),
