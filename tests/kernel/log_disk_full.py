@@ -20,7 +20,7 @@ def main(folder: str) -> None:
     filler = Path(folder, "filler")
     filler.write_bytes(bytes(160 << 10))
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    out, err = log_writer.start(directory)
+    out, err = log_writer.start(directory, max_bytes=8 << 20, files=3)
     longest, written = 0.0, 0
     for number in range(2000):
         began = time.monotonic()

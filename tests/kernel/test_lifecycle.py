@@ -138,8 +138,8 @@ def test_what_waits_at_the_gate_can_be_stopped_killed_and_removed(boxes: Boxes) 
     one.stop()
     two.kill()
     assert {one.wait().reason, two.wait().reason} == {"host-kill"}
-    with pytest.raises(Conflict):
-        one.start()
+    one.start()
+    assert one.wait().exit_code == 0, "what never ran may still be started"
     with pytest.raises(Conflict):
         three.kill("USR1")
     with pytest.raises(Conflict):
@@ -257,8 +257,25 @@ def test_a_restart_that_cannot_be_is_refused_before_anything_ends(boxes: Boxes) 
     with pytest.raises(Conflict):
         gone.restart()
     gone.remove(force=True)
-    boxes.cli("run", "--name", "before", "--", "true")
-    assert "foreground" in boxes.cli("restart", "before").err
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_what_ran_in_the_foreground_runs_once_more_by_itself(boxes: Boxes, verb: str) -> None:
+    work = boxes.directory("work")
+    script = "echo $WORD >>out; exit 3"
+    ran = subprocess.run(
+        [COMMAND, "run", "--root", str(boxes.root), "--name", "job", "-e", "WORD=kept", "--workspace", work.name,
+         "--", "sh", "-c", script],
+        cwd=work.parent, env=boxes.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 3, ran.stderr
+    before = boxes.inspect("job")
+    again = boxes.cli(verb, "job")
+    assert (again.code, again.out.strip()) == (0, before["id"]), again.err
+    assert boxes.cli("wait", "job").out == "3\n"
+    assert (work / "out").read_text() == "kept\nkept\n"
+    after = boxes.inspect("job")
+    assert (after["created_ns"], after["name"]) == (before["created_ns"], "job") and after["detached"]
 
 
 @ROOT_ALONE

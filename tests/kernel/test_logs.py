@@ -78,6 +78,17 @@ def test_more_than_is_kept_makes_nobody_wait_and_leaves_the_end(boxes: Boxes) ->
     assert 8 << 20 < sum(sizes) <= 3 * (8 << 20)
 
 
+def test_size_and_number_of_its_files_are_chosen(boxes: Boxes) -> None:
+    wish = ("--log-max-size", "64K", "--log-max-files", "2")
+    script = "yes 'a line of forty characters, more or less' | head -c 1000000; echo END"
+    assert boxes.cli("run", "-d", *wish, "--name", "job", "--", "sh", "-c", script).code == 0
+    assert boxes.cli("wait", "job").out == "0\n"
+    wait_until(lambda: boxes.cli("logs", "-n", "1", "job").out.endswith("END\n"))
+    (record,) = (boxes.root / "containers").iterdir()
+    sizes = {p.name: p.stat().st_size for p in record.iterdir() if p.name in ("log", "log.1", "log.2")}
+    assert set(sizes) == {"log", "log.1"} and max(sizes.values()) <= 64 << 10
+
+
 def test_a_log_writer_that_was_killed_leaves_what_it_had(boxes: Boxes) -> None:
     assert boxes.cli(*FILES, "sh", "-c", "echo before; sleep 60").code == 0
     wait_until(lambda: boxes.cli("logs", "job").out == "before\n")

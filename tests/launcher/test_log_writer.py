@@ -254,7 +254,7 @@ def test_there_is_one_writer(directory: int, monkeypatch: pytest.MonkeyPatch) ->
     writer = Writer(directory)
     monkeypatch.setattr(log_writer, "_TRIES", 2)
     with pytest.raises(Conflict, match="another process"):
-        log_writer.start(directory)
+        log_writer.start(directory, max_bytes=8 << 20, files=3)
     writer.end()
 
 

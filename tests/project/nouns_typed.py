@@ -16,6 +16,7 @@ verb create
     kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
     kernel/test_lifecycle.py::test_what_cannot_be_created_leaves_nothing
 verb start
+    kernel/test_lifecycle.py::test_what_ran_in_the_foreground_runs_once_more_by_itself
     kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
     kernel/test_lifecycle.py::test_a_start_that_fails_says_why_with_the_code_of_run
 verb stop
@@ -148,6 +149,10 @@ option --detach-with
     kernel/test_service_manager.py::test_ends_of_their_own_leave_no_unit_and_the_record_that_was_asked_for
     kernel/test_service_manager.py::test_limits_of_a_unit_change_it_freezes_and_its_oom_has_a_name
     kernel/test_service_manager.py::test_without_the_manager_the_log_is_in_files_and_the_cgroup_in_the_callers
+option --log-max-size
+    kernel/test_logs.py::test_size_and_number_of_its_files_are_chosen
+option --log-max-files
+    kernel/test_logs.py::test_size_and_number_of_its_files_are_chosen
 option --timeout
     kernel/test_life.py::test_a_timeout_then_kills
 option --stop-signal

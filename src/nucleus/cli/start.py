@@ -1,4 +1,4 @@
-"""`nucleus start CONTAINER…`: let created containers run.  ✗ how (`container/detach.py`)."""
+"""`nucleus start CONTAINER…`: let created and ended containers run.  ✗ how (`container/detach.py`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus start [--root DIR] CONTAINER...
 
-Let created containers run; returns when their commands have been executed.
-A container that has ended is started once more by `nucleus restart`.
+Let created containers run, and those that have ended once more; returns when their commands have been executed.
+What ran in the foreground goes on by itself then: `nucleus logs` shows what it prints.
 
   --root DIR  the state root
 """
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
 
 
 def _started(handle: Handle) -> str:
-    from ..container.detach import start
+    from ..container.detach import start_or_restart
 
-    start(handle)
+    start_or_restart(handle)
     return handle.id

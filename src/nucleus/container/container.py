@@ -91,8 +91,8 @@ class Container:
         return self._with(inventory.describe)
 
     def start(self) -> None:
-        """Let it run; returns when the command has been executed.  Raises LaunchError with what failed."""
-        self._with(detach.start)
+        """Let it run, also once more; returns when the command has been executed.  Raises LaunchError with what failed."""
+        self._with(lambda handle: detach.start_or_restart(handle, warm=WARM))
 
     def stop(self, *, grace_s: float | None = None, signal: str = "") -> None:
         """Ask it to end, kill it after the grace (0: at once); returns when it has ended."""

@@ -17,7 +17,7 @@ from ..launch import launcher, log_writer, report, supervise
 from ..plan.encode import decode
 from ..state import gate
 from ..state.store import StateDirectory, owner_is_gone, read_file, write_file
-from . import stored
+from . import lifecycle, stored
 from .audited import note_start
 from .events import note
 from .handle import Handle
@@ -112,7 +112,7 @@ def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.
             source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             handed.callback(os.close, source)
             note_start(prepared)
-            streams = log_writer.start(state.fd)
+            streams = log_writer.start(state.fd, max_bytes=spec.log_max_bytes, files=spec.log_max_files)
             for stream in streams:
                 handed.callback(os.close, stream)
             launcher.spawn(
@@ -254,13 +254,25 @@ def _failure(directory: int, ended: ExitRecord) -> LaunchError | None:
     return report.launch_error(failure, step, origin, ended.exit_code)
 
 
+def start_or_restart(handle: Handle, *, warm: Warm | None = None) -> None:
+    """Let it run: what is created, and what has run and ended.  Raises what `start` and `restart` raise."""
+    ended = handle.refresh().status in (lifecycle.STOPPED, lifecycle.DEAD)
+    gated = handle.record is not None and handle.record.gated
+    # Of one that failed while it waited at the gate, `start` says why.
+    if ended and not (gated and handle.started is None and failure_of(handle) is not None):
+        restart(handle, warm=warm)
+    else:
+        start(handle)
+
+
 def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     """Start an ended container once more, with its id, its name and what it was asked to be.
 
     Raises Conflict where that is not kept, or where it has not ended.
     """
     spec, record = require_restartable(handle)
-    wanted = spec.replace(name=record.name, state_root=handle.store.path)
+    # What ran in the foreground is not in anybody's foreground now.
+    wanted = spec.replace(name=record.name, state_root=handle.store.path, detach=True)
     if spec.supervised:
         from . import supervised
 

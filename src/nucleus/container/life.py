@@ -172,12 +172,16 @@ def begin(
     prepared = prepare(spec, owner=OWNER_KILLS, gate=gated)
     try:
         assert prepared.state is not None
+        if streams is None or (again is None and not spec.rm):
+            stored.keep(prepared.state.fd, spec)
         if streams is None:
             from ..launch import log_writer
 
             source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            streams = (source, *log_writer.start(prepared.state.fd))
-            stored.keep(prepared.state.fd, spec)
+            streams = (
+                source,
+                *log_writer.start(prepared.state.fd, max_bytes=spec.log_max_bytes, files=spec.log_max_files),
+            )
         if spec.cidfile and not detached:
             from .idfiles import write_id
 

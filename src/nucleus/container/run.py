@@ -7,7 +7,9 @@ import sys
 from stat import S_ISDIR
 
 from ..base.errors import SpecError
+from ..base.jsontext import dumps
 from ..launch import launcher
+from ..state.store import write_file
 from .prepare import prepare
 
 TYPE_CHECKING = False
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ..spec.container import ContainerSpec
+    from .prepare import Prepared
 
 
 def run_in_place(spec: ContainerSpec) -> NoReturn:
@@ -33,10 +36,22 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
             from .audited import note_start
 
             note_start(prepared)
+        if not spec.rm:
+            _keep(prepared, spec)
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)
     except BaseException:
         prepared.discard()
         raise
+
+
+def _keep(prepared: Prepared, spec: ContainerSpec) -> None:
+    """What `start` and `restart` read; paths are resolved then, so that no run pays for it (`stored.py`)."""
+    assert prepared.state is not None
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        here = "/"  # it was removed: no relative path led anywhere from it
+    write_file(prepared.state.fd, "spec.json", dumps({**spec.as_dict(), "cwd": here}).encode() + b"\n")
 
 
 def _console(spec: ContainerSpec) -> int:

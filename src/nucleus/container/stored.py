@@ -39,7 +39,7 @@ def keep(directory: int, spec: ContainerSpec) -> None:
 
 def fields(spec: ContainerSpec) -> dict[str, Any]:
     """All of the spec, as JSON can say it; it means the same in any working directory."""
-    return _anywhere(spec).as_dict()
+    return _anywhere(spec, "").as_dict()
 
 
 def spec_of(fields: dict[str, Any]) -> ContainerSpec:
@@ -55,10 +55,11 @@ def load(directory: int, name: str) -> ContainerSpec:
         fields: dict[str, Any] = json.loads(read_file(directory, FILE) or b"")
     except ValueError:
         raise Conflict(
-            f"container {name} was started in the foreground: what it was asked to be is not kept",
+            f"container {name} was started by a call that waited for it: what it was asked to be is not kept",
             where="nucleus restart",
-            remedy="use nucleus run with its options again",
+            remedy="make that call again",
         ) from None
+    directory_of_then = fields.pop("cwd", "")
     for option in OPTIONS:
         if option.kind == "descriptor" and fields.get(option.field) is not None:
             flag = option.flag
@@ -67,7 +68,7 @@ def load(directory: int, name: str) -> ContainerSpec:
                 where=flag,
                 remedy="create it anew with the same options",
             )
-    return spec_of(fields)
+    return _anywhere(spec_of(fields), directory_of_then)
 
 
 def _value(key: str, value: Any) -> Any:
@@ -79,15 +80,19 @@ def _value(key: str, value: Any) -> Any:
     return tuple(tuple(item) if isinstance(item, list) else item for item in value)
 
 
-def _anywhere(spec: ContainerSpec) -> ContainerSpec:
-    """The same, whatever the working directory is: paths were meant from that of the first start."""
+def _anywhere(spec: ContainerSpec, directory: str) -> ContainerSpec:
+    """The same, whatever the working directory is: paths were meant from that of the first start, or "": from this one."""
     changed: dict[str, Any] = {}
+
+    def absolute(path: str) -> str:
+        return os.path.abspath(os.path.join(directory, path))
+
     for option in OPTIONS:
         value = getattr(spec, option.field) if option.field and option.kind in ("path", "workspace") else ""
         if isinstance(value, tuple):
-            changed[option.field] = tuple(os.path.abspath(path) for path in value)
+            changed[option.field] = tuple(map(absolute, value))
         elif value:
-            changed[option.field] = os.path.abspath(value)
+            changed[option.field] = absolute(value)
     for key in ("volumes", "secrets", "provider_config_ro", "provider_config_rw"):
-        changed[key] = tuple(v.replace(source=os.path.abspath(v.source)) for v in getattr(spec, key))
+        changed[key] = tuple(v.replace(source=absolute(v.source)) for v in getattr(spec, key))
     return spec.replace(**changed)

@@ -47,8 +47,8 @@ def manager(spec: ContainerSpec, facts: HostFacts) -> str:
 
     Raises HostUnsupported or SpecError where a manager was demanded and cannot do it.
     """
-    if spec.detach_with == "none":
-        return ""
+    if spec.detach_with == "none" or spec.wrote("log_max_size") or spec.wrote("log_max_files"):
+        return ""  # the journal has limits of its own
     demanded = spec.detach_with == "systemd"
     found = ""
     if facts.identity.in_user_namespace:

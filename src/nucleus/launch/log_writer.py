@@ -15,15 +15,16 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-log")
 # Held by the writer for as long as it lives: while it is, more may come.
 LOCK = "log.lock"
-# The state root may lie in memory (/run), so a container that prints without end must stay small.
-MAX_BYTES, MAX_FILES = 8 << 20, 3
 _TRIES = 100
 
 
-def start(directory: int, *, max_bytes: int = MAX_BYTES, files: int = MAX_FILES) -> tuple[int, int]:
+def start(directory: int, *, max_bytes: int, files: int) -> tuple[int, int]:
     """The writing ends for stdout and stderr, which the caller closes; the writer ends when nobody holds them.
 
-    directory: a container's, by descriptor; its lock is not handed on.  The writer is nobody's child afterwards.
+    directory   a container's, by descriptor; its lock is not handed on
+    max_bytes, files   of one file, and how many there are: the state root may lie in memory (/run), so that a container
+                which prints without end must stay small
+    The writer is nobody's child afterwards.
     Raises Conflict where one writes already, HostUnsupported where it cannot be started.
     """
     kept: list[int] = []

@@ -36,6 +36,8 @@ class ContainerSpec(Value):
     rm: bool = False
     detach: bool = False
     detach_with: str = "auto"
+    log_max_bytes: int = 8 << 20
+    log_max_files: int = 3
     timeout_ms: int | None = None
     stop_signal: int = 15
     stop_timeout_ms: int = 10_000

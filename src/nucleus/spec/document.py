@@ -134,6 +134,7 @@ _SCHEMA_TYPES: dict[str, Any] = {
     "account": {"type": ["string", "integer"], "minimum": 0},
     "duration": {"type": ["string", "number"], "minimum": 0},
     "interval": {"type": ["string", "number"], "minimum": 0.001},
+    "files": {"type": "integer", "minimum": 1, "maximum": 1000},
     "retries": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
     "port": {"type": "integer", "minimum": 1, "maximum": 65_535},
     "cpus": {"type": ["string", "number"], "minimum": 0.01},

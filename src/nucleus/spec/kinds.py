@@ -143,6 +143,15 @@ def _retries(text: str, option: Option) -> int:
     return value
 
 
+def _files(text: str, option: Option) -> int:
+    from ..base.units import parse_integer
+
+    value = parse_integer(text)
+    if not 1 <= value <= 1000:
+        raise SpecError(f"'{text}' is no number of files", remedy="from 1 to 1000")
+    return value
+
+
 def _port(text: str, option: Option) -> int:
     from ..base.units import parse_integer
 
@@ -429,8 +438,9 @@ def _layers(text: str, option: Option) -> tuple[str, ...]:
 PARSERS: dict[str, Callable[[str, Option], object]] = {
     "account": _account, "argument": _argument, "choice": _choice, "command": _command, "count": _count, "cpus": _cpus,
     "descriptor": _descriptor, "duration": _duration, "env": _env, "flag": _flag, "hostname": _hostname,
-    "idmap": _idmap, "inside": _inside, "interval": _interval, "io": _io, "label": _label, "layers": _layers, "name": _name,
-    "path": _path, "port": _port, "profile": _profile, "provider": _provider, "restart": _restart, "retries": _retries,
+    "files": _files, "idmap": _idmap, "inside": _inside, "interval": _interval, "io": _io,
+    "label": _label, "layers": _layers, "name": _name, "path": _path, "port": _port,
+    "profile": _profile, "provider": _provider, "restart": _restart, "retries": _retries,
     "secret": _secret, "signal": _signal, "size": _size, "swap": _swap,
     "syscall": _syscall, "tmpfs": _tmpfs, "ulimit": _ulimit, "user": _user, "volume": _volume,
     "weight": _weight, "workspace": _workspace,

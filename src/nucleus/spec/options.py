@@ -107,6 +107,17 @@ OPTIONS: tuple[Option, ...] = (
         "what it prints; auto, systemd where it runs and its journal can be read",
     ),
     Option(
+        key="log_max_size", field="log_max_bytes", kind="size", group="container", metavar="SIZE",
+        unit="bytes", default="8M", example="1M",
+        help="a file of what a detached container prints becomes the older one at this size, at least 4K; of "
+        "containers under systemd the journal decides",
+    ),
+    Option(
+        key="log_max_files", field="log_max_files", kind="files", group="container", metavar="N", default="3",
+        example="5",
+        help="as many of those files are kept, the newest included; the oldest is removed for the next one",
+    ),
+    Option(
         key="timeout", field="timeout_ms", kind="duration", group="container", metavar="TIME", unit="seconds",
         example="10m",
         help="end the container after this time, with exit code 124",

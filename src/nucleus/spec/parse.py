@@ -38,6 +38,7 @@ TYPES: dict[str, tuple[Any, str]] = {
     "layers": (list[str] | bool, "a list of layers, or true for all"),
     "signal": _STRING_OR_NUMBER,
     "port": _NUMBER,
+    "files": _NUMBER,
     "retries": _NUMBER,
     "size": _STRING_OR_NUMBER,
     "swap": _STRING_OR_NUMBER,

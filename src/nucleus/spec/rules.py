@@ -76,6 +76,29 @@ def needs_to_be_detached(spec: ContainerSpec, where: _Where) -> Iterator[Problem
         )
 
 
+_LOG_LEAST = 4096  # a frame of it holds at least what one read of a busy stream gives
+
+
+def log_files_belong_to_the_detached(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """Who runs in the foreground prints to the caller, who runs under systemd to the journal: neither has files."""
+    for key in ("log_max_size", "log_max_files"):
+        if not spec.wrote(key):
+            continue
+        if not spec.detach and where.nowhere("detach"):
+            yield _problem(where[key], "has no effect without --detach", "add --detach, or leave it away")
+        elif spec.detach_with == "systemd":
+            yield _problem(
+                where[key], "has no effect with --detach-with systemd: the journal keeps what it prints",
+                "set SystemMaxUse= in journald.conf(5), or use --detach-with none",
+            )  # fmt: skip
+        elif spec.tty:
+            yield _problem(
+                where[key], "has no effect with --tty: a terminal is kept, not a log", "leave it away"
+            )
+    if spec.log_max_bytes < _LOG_LEAST:
+        yield _problem(where["log_max_size"], "is too small for a log", "use at least 4K")
+
+
 def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Options of the workspace say nothing without one."""
     for key in ("workspace_mode", "workspace_exec", "allow_workspace_config"):
@@ -341,6 +364,7 @@ def what_restarts_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]
 RULES = (
     needs_a_command,
     needs_to_be_detached,
+    log_files_belong_to_the_detached,
     needs_a_workspace,
     needs_a_context,
     overlay_needs_a_rootfs,

@@ -60,6 +60,15 @@ def test_paths_are_kept_as_they_were_meant(
     assert known.volumes[0].source == f"{tmp_path}/data" and known.secrets[0].source == f"{tmp_path}/t"
 
 
+def test_paths_of_a_run_are_meant_from_where_it_was_started(directory: int, tmp_path: Path) -> None:
+    spec = from_mapping({"command": ["true"], "workspace": "w", "volume": ["../data:/data"]})
+    (tmp_path / "spec.json").write_text(
+        json.dumps({**spec.as_dict(), "cwd": "/srv/project"}, default=Value.as_dict)
+    )
+    known = stored.load(directory, "web")
+    assert (known.workspace, known.volumes[0].source) == ("/srv/project/w", "/srv/data")
+
+
 def test_values_by_descriptor_are_not_kept_and_the_option_is_named(directory: int, tmp_path: Path) -> None:
     stored.keep(directory, ContainerSpec(command=("true",), env_fd=4))
     assert json.loads((tmp_path / "spec.json").read_text())["env_fd"] == 4
@@ -76,4 +85,4 @@ def test_without_a_spec_there_is_nothing_to_start_again(
         (tmp_path / "spec.json").write_text(text)
     with pytest.raises(Conflict) as caught:
         stored.load(directory, "web")
-    assert "foreground" in caught.value.message
+    assert "not kept" in caught.value.message
