@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fault_launcher import FaultLauncher
-from sandboxes import COMMAND, Boxes
+from sandboxes import COMMAND, PROJECT, Boxes
 from test_faults import run_here
 
 from nucleus.cli.parser import parse_run
@@ -217,3 +217,16 @@ def test_production_takes_no_root_that_others_can_change(boxes: Boxes, closure: 
     done = boxes.cli("run", "--rm", *words, "--", "true")
     assert done.code == 125
     assert "trusts a root file system only where nobody but root can change it" in done.err
+
+
+@root_on_a_new_kernel
+def test_the_example_of_each_mode_runs(boxes: Boxes, mode: str, words: list[str]) -> None:
+    workspace = boxes.directory("workspace", (1000, 1000))
+    (workspace / "Makefile").write_text("all:\n\techo made\n")
+    test = "import unittest\nclass T(unittest.TestCase):\n    def test(self): print('made')\n"
+    (workspace / "test_it.py").write_text(test)
+    given = words[2:] if mode == "production" else ["--workspace", str(workspace)]
+    document = ["--config", str(PROJECT / "examples" / f"{mode}.toml"), *given]
+    done = boxes.cli("run", *document)
+    assert done.code == 0, done.err
+    assert done.out.split()[-1] == ("ready" if mode == "production" else "made")

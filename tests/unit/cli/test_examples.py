@@ -26,4 +26,5 @@ def test_the_commands_in_the_comments_are_valid() -> None:
     root = EXAMPLES[0].parent.parent
     assert lines
     for words in lines:
-        assert parse_run([w.replace("examples/", f"{root}/examples/") for w in words], {}).workspace
+        spec = parse_run([w.replace("examples/", f"{root}/examples/") for w in words], {})
+        assert spec.workspace or spec.rootfs
