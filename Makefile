@@ -39,6 +39,7 @@ fuzz: build ## mutate launch plans under sanitizers
 soak: build ## many containers, for long, with kills: nothing may be left over
 	@$(PYTHON) tools/soak.py
 	@$(PYTHON) tools/cycles.py
+	@$(PYTHON) tools/kills.py
 
 test-unit: build ## only the tests that need no privilege and no kernel feature
 	@$(PYTHON) tools/run_tests.py --only unit

@@ -131,7 +131,9 @@ def _cgroups() -> frozenset[str]:
         for name in controllers.split(","):
             if name in points:
                 tops.add(Path(points[name] + path))
-    return frozenset(str(child) for top in tops for child in top.rglob("*/") if _is_empty(child))
+    # Others' folders come and go meanwhile: os.walk passes over what has just gone.
+    folders = (Path(at, name) for top in tops for at, names, _ in os.walk(top) for name in names)
+    return frozenset(str(folder) for folder in folders if _is_empty(folder))
 
 
 def _is_empty(folder: Path) -> bool:

@@ -50,6 +50,7 @@ make bench
 make fuzz
     launcher/test_decoder.py::test_five_million_guided_mutations_find_nothing_and_reach_the_branches
 make soak
+    kernel/test_kills.py::test_after_any_kill_the_next_command_tells_the_truth_and_nothing_is_left
     project/test_nouns.py::test_a_short_soak_leaves_nothing_over
 continuous integration
     project/test_nouns.py::test_continuous_integration_runs_check_and_test

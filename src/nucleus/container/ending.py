@@ -134,6 +134,10 @@ def _remove(handle: Handle, *, force: bool) -> None:
     handle.refresh()
     if not force:
         refuse_pending(handle)
+    elif handle.record is not None and handle.record.spec.get("workspace_mode") == "copy-in-out":
+        from . import workspace_outcome
+
+        workspace_outcome.forget(handle)
     if not settled(read_file(handle.fd, "exit") or b""):
         bury(handle.store, handle.id, handle.fd, handle.record)
     remove_directory(handle.store, handle.id, handle.record)

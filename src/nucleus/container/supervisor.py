@@ -185,6 +185,7 @@ class Supervisor:
 
     def _over(self, ended: ExitRecord | None) -> End:
         """Write down how this life ended."""
+        self._clear()
         self._run_hooks("poststop", "stopped")
         reason = self.reason or (ended.reason if ended else "host-kill")
         failure = self.life.failure()
@@ -201,6 +202,15 @@ class Supervisor:
             failed=bool(self.reason),
             forced=reason == "health" and self.spec.health_on_failure == "restart",
         )
+
+    def _clear(self) -> None:
+        """What a monitor that was killed has left would stand in the way of the next life."""
+        from .sweep import clear
+
+        try:
+            clear(self.life.id, self.life.directory, self.life.record)
+        except OSError:
+            pass  # a cgroup is still busy: the next life says so, or the next sweep does it
 
     def _follows(self, end: End) -> bool:
         """Whether another life follows; the first must have begun."""
@@ -399,14 +409,17 @@ class Supervisor:
 
     def _remove(self) -> None:
         """What did not come to be leaves nothing; whoever waits to read why reads it first."""
-        from .sweep import remove_directory
+        from .sweep import bury
 
         deadline = time.monotonic() + _WATCHED_S
         while gate.is_watched(self.life.directory) and time.monotonic() < deadline:
             time.sleep(0.01)
         store = self._store()
         try:
-            remove_directory(store, self.life.id, self.life.record)
+            # A monitor that was killed has left more than its directory.
+            bury(store, self.life.id, self.life.directory, self.life.record.replace(remove=True))
+        except OSError:
+            pass  # a cgroup is still busy: the next sweep does it
         finally:
             store.close()
 

@@ -88,11 +88,7 @@ def settled(exit_record: bytes) -> bool:
 
 def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | None) -> None:
     """Clean up behind an owner that was killed, or could not do it; the caller holds the container's lock."""
-    kill_left_over(fd, record)
-    for directory in record.cgroups if record is not None else ():
-        # Only what the launcher names so: a damaged record must not lead to another directory.
-        if directory.endswith(f"/nucleus-{container_id}"):
-            remove_cgroup(directory)
+    clear(container_id, fd, record)
     written = files.read_file(fd, "exit") or b""
     final = _final_exit_record(written, record.created_ns if record else 0)
     if record is None or record.remove:
@@ -105,6 +101,15 @@ def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | Non
         from .events import note_end
 
         note_end(store, record, ended)  # its monitor was killed before it could
+
+
+def clear(container_id: str, fd: int, record: ContainerRecord | None) -> None:
+    """End what is left of a life whose monitor was killed.  Raises OSError where a cgroup stays busy."""
+    kill_left_over(fd, record)
+    for directory in record.cgroups if record is not None else ():
+        # Only what the launcher names so: a damaged record must not lead to another directory.
+        if directory.endswith(f"/nucleus-{container_id}"):
+            remove_cgroup(directory)
 
 
 def _final_exit_record(written: bytes, created_ns: int) -> bytes:

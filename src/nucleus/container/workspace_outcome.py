@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import Conflict, HostUnsupported, NotFound
+from ..base.errors import Conflict, HostUnsupported, NotFound, NucleusError
 from ..base.jsontext import dumps
 from ..state import gate
 from ..state.store import read_file, write_file
@@ -176,6 +176,15 @@ def discard(handle: Handle) -> None:
         except (Conflict, OSError):
             pass  # the workspace is gone or another one: nothing of ours can lie in it
         settling.settle(DISCARDED, Outcome())
+
+
+def forget(handle: Handle) -> None:
+    """The container is removed with its changes: nothing of an attempt to apply them stays in the workspace."""
+    try:
+        with Settling(handle, "discard") as settling:
+            settling.merge().clean()
+    except (NucleusError, OSError):
+        return  # nothing is pending, or the workspace is gone
 
 
 def difference(handle: Handle) -> tuple[Action, ...]:
