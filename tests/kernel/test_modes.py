@@ -230,3 +230,47 @@ def test_the_example_of_each_mode_runs(boxes: Boxes, mode: str, words: list[str]
     done = boxes.cli("run", *document)
     assert done.code == 0, done.err
     assert done.out.split()[-1] == ("ready" if mode == "production" else "made")
+
+
+@pytest.mark.identity("root", "user")
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("run",),
+        ("run", "-d"),
+        ("create",),
+        ("run", "-d", "--restart", "always"),
+        ("run", "--restart", "always"),
+    ],
+)
+def test_a_refusal_is_told_whole_whatever_would_start_it(boxes: Boxes, way: tuple[str, ...]) -> None:
+    detached = ["--detach-with", "none"] if "-d" in way or way == ("create",) else []
+    done = boxes.cli(*way, *detached, "--service-mode", "production", "--proc-rw", "--", "true")
+    assert done.code == 125
+    said = [line.split(": ")[1] for line in done.err.splitlines() if line.startswith("nucleus: ")]
+    assert {"--proc-rw", "--memory", "--cpus", "--rootfs"} <= set(said)
+
+
+@root_on_a_new_kernel
+def test_who_enters_a_strict_container_is_held_to_the_same(boxes: Boxes) -> None:
+    words = ["--detach-with", "none", "--name", "strict", "--strict-agent", "--", "sleep", "100"]
+    assert boxes.cli("run", "-d", *words).code == 0
+    done = boxes.cli("exec", "strict", "--", "sh", "-c", "cp /bin/true /tmp/x; /tmp/x; echo $?")
+    assert done.out == "126\n", done.err
+    assert boxes.inspect("strict")["mode"] == "strict-agent"
+    done = boxes.cli("update", "--pids", "0", "strict")
+    assert "mode strict-agent needs at least one limit" in done.err
+    assert boxes.cli("update", "--pids", "50", "strict").code == 0
+    assert boxes.cli("restart", "strict").code == 0
+    assert boxes.inspect("strict")["spec"]["seccomp_profile"] == "strict"
+    assert boxes.cli("rm", "-f", "strict").code == 0
+
+
+@root_on_a_new_kernel
+@pytest.mark.parametrize("call", ["setns", "nosuchcall", "mount"])
+def test_a_call_that_is_never_to_be_had_is_refused_in_every_mode(
+    boxes: Boxes, mode: str, words: list[str], call: str
+) -> None:
+    done = boxes.cli("run", *words, "--seccomp-allow", call, "--", "true")
+    assert done.code == 125
+    assert "--seccomp-allow" in done.err

@@ -56,6 +56,10 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
             where="--tty",
             remedy="use `nucleus run -d -t`, which keeps one until `nucleus attach`",
         )
+    if spec.mode != "agent":
+        from .mode import refuse
+
+        refuse(spec)  # here, where all of it can be told, before a unit or a supervisor is made
     spec = spec.replace(detach=True)
     if not spec.cidfile and not spec.pid_file:
         return _create(spec, warm)

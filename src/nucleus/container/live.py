@@ -104,6 +104,11 @@ def update(handle: Handle, wanted: dict[str, object]) -> Held:
         handle.refresh()
         handle.require("update")
         record = _alive(handle, "update")
+        if record.mode != "agent":
+            from .mode import refuse
+            from .stored import spec_of
+
+            refuse(spec_of(record.spec | wanted))
         unlimited = wanted.get("pids") == 0
         limits = Limits(**{FIELDS[k]: v or None if k == "pids" else v for k, v in wanted.items()})  # type: ignore[arg-type]
         groups = Cgroups(record.cgroups)

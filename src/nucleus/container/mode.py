@@ -25,15 +25,21 @@ _OTHERS_WRITE = 0o022
 def held(spec: ContainerSpec, facts: HostFacts) -> ContainerSpec:
     """The spec with its mode's defaults, once everything that the mode and the assertions demand is there."""
     if spec.mode != "agent":
-        spec = modes.settled(spec)
-        found = modes.problems(spec)
-        if found:
-            raise SpecError(problems=found)
+        spec = refuse(spec)
         _landlock(spec, facts)
         if spec.rootfs:
             _rootfs(spec)
     if spec.require_lockdown:
         _lockdown(spec, facts)
+    return spec
+
+
+def refuse(spec: ContainerSpec) -> ContainerSpec:
+    """The spec with its mode's defaults.  Raises SpecError with all that the mode refuses."""
+    spec = modes.settled(spec)
+    found = modes.problems(spec)
+    if found:
+        raise SpecError(problems=found)
     return spec
 
 
