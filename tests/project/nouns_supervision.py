@@ -12,6 +12,11 @@ signals to a supervisor
     kernel/test_supervision.py::test_signals_to_the_foreground_reach_the_command_and_end_its_restarts
 a library call refuses what nobody would do
     kernel/test_supervision.py::test_a_call_that_waits_itself_refuses_what_nobody_would_do
+copy-in-out of a container that goes on by itself
+    kernel/test_workspace_detached.py::test_changes_of_a_detached_container_arrive_when_it_has_ended
+    kernel/test_workspace_detached.py::test_when_the_supervisor_is_killed_the_changes_are_pending_and_workspace_goes_on
+    kernel/test_workspace_detached.py::test_restarts_go_on_with_one_copy_which_is_applied_at_the_last_end
+    kernel/test_workspace_detached.py::test_rm_with_force_throws_the_changes_away
 option --cidfile
     kernel/test_supervision.py::test_pid_and_id_are_in_the_files_that_were_named
 option --pid-file

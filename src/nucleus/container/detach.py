@@ -44,12 +44,6 @@ _LOCK_WAIT_S = 1.0
 
 def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
     """Make a container that waits for `start`; returns its id.  Raises NucleusError; nothing is left behind then."""
-    if spec.copies_workspace:
-        raise SpecError(
-            "a copy of the workspace needs somebody who stays and applies it",
-            where="--workspace-mode copy-in-out",
-            remedy="use nucleus run without -d, or --workspace-mode bind-rw",
-        )
     if spec.tty:
         raise SpecError(
             "a container that waits for `start` has no terminal",
@@ -263,6 +257,10 @@ def start_or_restart(handle: Handle, *, warm: Warm | None = None) -> None:
     ended = handle.refresh().status in (lifecycle.STOPPED, lifecycle.DEAD)
     gated = handle.record is not None and handle.record.gated
     # Of one that failed while it waited at the gate, `start` says why.
+    if ended and handle.record is not None and handle.record.copies:
+        from .ending import wait
+
+        wait(handle)  # its changes may still be on their way into the workspace
     if ended and not (gated and handle.started is None and failure_of(handle) is not None):
         restart(handle, warm=warm)
     else:
@@ -275,6 +273,10 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     Raises Conflict where that is not kept, or where it has not ended.
     """
     spec, record = require_restartable(handle)
+    if record.copies:
+        from .workspace_outcome import refuse_pending
+
+        refuse_pending(handle, "restart")
     # What ran in the foreground is not in anybody's foreground now.
     wanted = spec.replace(name=record.name, state_root=handle.store.path, detach=True)
     if spec.supervised:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .handle import Handle
 
 STOPPING = "stopping"  # a file: somebody asked for the end, so no restart policy applies to it
+THROWN_AWAY = "thrown-away"  # a file: whoever would apply the changes of a copied workspace discards them
 _KILL_WAIT_S = 10.0
 _LOOK_S = 0.01
 
@@ -101,7 +102,7 @@ def _lost() -> ExitRecord:
 
 def refuse_pending(handle: Handle) -> None:
     """Removing a container must not throw away what its run made in a copy of the workspace.  Raises Conflict."""
-    if handle.record is not None and handle.record.spec.get("workspace_mode") == "copy-in-out":
+    if handle.record is not None and handle.record.copies:
         from .workspace_outcome import refuse_pending as refuse
 
         refuse(handle)
@@ -122,6 +123,8 @@ def remove(handle: Handle, *, force: bool) -> None:
 def _remove(handle: Handle, *, force: bool) -> None:
     if force:
         with gate.Lock(handle.fd, gate.WATCH_LOCK):
+            if handle.record is not None and handle.record.copies:
+                _mark(handle, THROWN_AWAY)
             mark_stopping(handle)
             _kill_until_ended(handle)
     deadline = time.monotonic() + _KILL_WAIT_S
@@ -134,7 +137,7 @@ def _remove(handle: Handle, *, force: bool) -> None:
     handle.refresh()
     if not force:
         refuse_pending(handle)
-    elif handle.record is not None and handle.record.spec.get("workspace_mode") == "copy-in-out":
+    elif handle.record is not None and handle.record.copies:
         from . import workspace_outcome
 
         workspace_outcome.forget(handle)
@@ -162,8 +165,12 @@ def signal_of(text: str) -> int:
 
 def mark_stopping(handle: Handle) -> None:
     """Say beforehand that the end which comes now was asked for."""
+    _mark(handle, STOPPING)
+
+
+def _mark(handle: Handle, name: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(STOPPING, flags, 0o600, dir_fd=handle.fd))
+    os.close(os.open(name, flags, 0o600, dir_fd=handle.fd))
 
 
 def _signal_workload(handle: Handle, number: int) -> bool:
@@ -225,6 +232,9 @@ def _kill_until_ended(handle: Handle) -> None:
         state = handle.status
         if state == lifecycle.UNKNOWN:
             handle.require("stop")
+        if state == lifecycle.STOPPED and handle.record is not None and handle.record.copies:
+            _await_end(handle, None)  # its changes are being applied, and that may take as long as it takes
+            continue
         if state == lifecycle.CREATED:
             _tell_to_die(handle)
         elif tries or not _signal_workload(handle, signal.SIGKILL):

@@ -422,11 +422,12 @@ def _staged(
     """With copy-in-out the workspace is copied, and the copy takes its place."""
     if not spec.copies_workspace:
         return volumes
-    from .workspace_copy import FOLDER, STAGE, copy_in
+    from .workspace_copy import FOLDER, STAGE
+    from .workspace_outcome import copy_once
 
     assert prepared.state is not None
     (workspace,) = [v for v in volumes if v.origin == "workspace"]
-    copy_in(prepared.state.fd, workspace.source)
+    copy_once(prepared.state.fd, workspace.source)
     root = os.path.realpath(prepared.store.path)
     place = f"{root}/containers/{prepared.id}/{FOLDER}/{STAGE}"
     copied = workspace.replace(source=finder.find(place, "--workspace", directory=True))

@@ -105,6 +105,8 @@ def await_ready(handle: Handle) -> None:
     while True:
         alive = is_locked(handle.fd)
         known = supervision.read(handle.fd)
+        if known is not None and known.phase == supervision.ENDED:
+            alive = False  # no other life follows, whatever the supervisor still has to do
         if known is not None and known.ready_error:
             raise not_ready(known.ready_error)
         if known is not None and known.ready:

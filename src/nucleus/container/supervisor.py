@@ -103,7 +103,22 @@ class Supervisor:
         if self.told.ready_error and not self.told.restarts:
             self._remove()
             raise not_ready(self.told.ready_error)
+        if self.spec.copies_workspace:
+            self._settle(ended)
         return ended
+
+    def _settle(self, ended: ExitRecord | None) -> None:
+        """What it changed in its copy of the workspace goes into the workspace.  Raises NucleusError."""
+        from .workspace_outcome import at_the_end, told
+
+        store = self._store()
+        try:
+            with Handle(store, self.life.id) as handle:
+                outcome = at_the_end(handle, ended, ran=bool(self.told.restarts))
+        finally:
+            store.close()
+        if outcome is not None and outcome.conflicts:
+            raise told(outcome)
 
     def unwell(self) -> LaunchError:
         """The sentence for a container whose last life was ended here, or ended without a word."""

@@ -9,9 +9,11 @@ import os
 
 from ..base.errors import Conflict, HostUnsupported, NotFound, NucleusError
 from ..base.jsontext import dumps
+from ..launch.report import FAILED
 from ..state import gate
 from ..state.store import read_file, write_file
 from . import workspace_copy
+from .ending import THROWN_AWAY
 from .lifecycle import DEAD, STOPPED
 from .sweep import remove_directory, remove_tree
 from .tree_scan import OPEN_DIRECTORY
@@ -22,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..launch.report import ExitRecord
+    from ..plan.request import Source
     from .handle import Handle
     from .merge import Action
     from .workspace_copy import Snapshot
@@ -52,13 +56,22 @@ def state(directory: int) -> dict[str, Any] | None:
         os.close(folder)
 
 
-def refuse_pending(handle: Handle) -> None:
-    """Raises Conflict where removing the container would throw away what its run made."""
+def copy_once(directory: int, source: Source) -> None:
+    """Copy the workspace in, unless changes of an earlier life are pending: then the container goes on with those."""
+    known = state(directory)
+    if known is not None and known["state"] == PENDING:
+        return
+    remove_tree(directory, FOLDER)
+    workspace_copy.copy_in(directory, source)
+
+
+def refuse_pending(handle: Handle, verb: str = "rm") -> None:
+    """Raises Conflict where the verb would throw away what the container's run made, or take it for another's."""
     known = state(handle.fd)
     if known is not None and known["state"] == PENDING:
         raise Conflict(
             f"container {handle.name} holds changes of its workspace that were not applied",
-            where="nucleus rm",
+            where=f"nucleus {verb}",
             remedy=f"nucleus workspace apply {handle.name}, or discard; rm -f throws them away",
         )
 
@@ -149,7 +162,10 @@ class Settling:
         remove_tree(self.folder, STAGE)
         record = self.handle.record
         if record is not None and record.spec.get("rm"):
-            remove_directory(self.handle.store, self.handle.id, record)
+            # Whoever waits for its end still has to read how that was, and removes it then.
+            write_file(self.handle.fd, "state.json", record.replace(remove=True).to_json())
+            if not gate.is_watched(self.handle.fd):
+                remove_directory(self.handle.store, self.handle.id, record)
 
 
 def apply(handle: Handle) -> Outcome:
@@ -185,6 +201,22 @@ def forget(handle: Handle) -> None:
             settling.merge().clean()
     except (NucleusError, OSError):
         return  # nothing is pending, or the workspace is gone
+
+
+def at_the_end(handle: Handle, ended: ExitRecord | None, *, ran: bool) -> Outcome | None:
+    """What becomes of the changes when a supervised container has ended for good; None where they stay pending.
+
+    ended   how the last life did; None: its monitor was killed, and nobody can say that the run was at an end
+    ran     a life has begun before that one
+    Raises NotFound, Conflict, HostUnsupported; they are pending then.
+    """
+    if ended is None:
+        return None
+    never = bool(ended.flags & FAILED) and not ran  # of a sandbox that could not be had nothing is applied
+    if never or read_file(handle.fd, THROWN_AWAY) is not None:
+        discard(handle)
+        return Outcome()
+    return apply(handle)
 
 
 def difference(handle: Handle) -> tuple[Action, ...]:

@@ -124,6 +124,7 @@ class ContainerSpec(Value):
             or self.readiness_tcp
             or self.notifies
             or self.hooks
+            or (self.copies_workspace and self.detach)
             or (self.pid_file and not self.detach)
         )
         return bool(asked) or self.restart != "no"

@@ -143,12 +143,12 @@ def overlay_needs_a_rootfs(spec: ContainerSpec, where: _Where) -> Iterator[Probl
 
 
 def a_copy_is_applied_by_who_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """copy-in-out needs the command itself at the end, with plain streams."""
-    for key, wanted in (("detach", spec.detach), ("tty", spec.tty), ("console_socket", spec.console_socket)):
+    """copy-in-out needs somebody at the end: the command itself, or a supervisor; a terminal's window may be left."""
+    for key, wanted in (("tty", spec.tty), ("console_socket", spec.console_socket)):
         if spec.copies_workspace and wanted:
             yield _problem(
                 where[key],
-                "does not go with --workspace-mode copy-in-out: the command itself applies the changes",
+                "does not go with --workspace-mode copy-in-out: a window may be left, and applies no changes",
                 "leave it away, or use --workspace-mode bind-rw",
             )
 
@@ -325,10 +325,9 @@ def readiness_is_asked_once(spec: ContainerSpec, where: _Where) -> Iterator[Prob
 
 
 def one_process_stays_beside_it(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """The window of a terminal, and who applies a copy, end with one life of one command."""
-    if not spec.supervised or not (spec.tty or spec.copies_workspace):
+    """The window of a terminal ends with one life of one command."""
+    if not spec.supervised or not spec.tty:
         return
-    other = "--tty" if spec.tty else "--workspace-mode copy-in-out"
     for key in (
         "restart",
         "health_cmd",
@@ -340,14 +339,14 @@ def one_process_stays_beside_it(spec: ContainerSpec, where: _Where) -> Iterator[
         "pid_file",
     ):
         if spec.wrote(key):
-            yield _problem(where[key], f"cannot be had with {other}", "leave one of the two away")
+            yield _problem(where[key], "cannot be had with --tty", "leave one of the two away")
 
 
 def a_supervisor_is_no_unit(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """What has a supervisor of its own is detached with it."""
     if spec.supervised and spec.detach_with == "systemd":
         yield _problem(
-            where["detach_with"], "health checks, readiness and restarts have a supervisor of their own",
+            where["detach_with"], "health checks, readiness, restarts and copies have a supervisor of their own",
             "use --detach-with none, or let the unit's own Restart= do it",
         )  # fmt: skip
 

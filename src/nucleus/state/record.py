@@ -50,12 +50,18 @@ class ContainerRecord(Value):
             self.restarts
             or self.awaited
             or bool(self.spec.get("health_cmd") or self.spec.get("sd_notify") or self.spec.get("hooks"))
+            or self.copies
         )
 
     @property
     def awaited(self) -> bool:
         """Whether it has run only when its readiness probe has succeeded."""
         return any(self.spec.get(f"readiness_{kind}") for kind in ("exec", "tcp", "sd_notify"))
+
+    @property
+    def copies(self) -> bool:
+        """Whether it works on a copy of its workspace, whose changes are applied at its end."""
+        return bool(self.spec.get("workspace_mode") == "copy-in-out")
 
     @property
     def restarts(self) -> bool:
