@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 from fault_launcher import FaultLauncher
-from sandboxes import COMMAND, PROJECT, Boxes
+from sandboxes import COMMAND, PROJECT, Boxes, wait_until
 from test_faults import run_here
 
+from nucleus import sandbox
+from nucleus.base.errors import SpecError
 from nucleus.cli.parser import parse_run
 from nucleus.container.prepare import prepare
+from nucleus.container.saved import SavedPlan
 from nucleus.host.probe import probe
 from nucleus.launch import launcher as installed
 from nucleus.plan.steps import LaunchPlan
-from nucleus.policy.modes import FATAL, INVARIANTS, MODES, Invariant
+from nucleus.policy.modes import FATAL, INVARIANTS, LANDLOCK_ABI, MODES, Invariant
 from nucleus.spec.options import BY_KEY
 
 STEPS = [row for row in INVARIANTS if row.step]
@@ -274,3 +277,55 @@ def test_a_call_that_is_never_to_be_had_is_refused_in_every_mode(
     done = boxes.cli("run", *words, "--seccomp-allow", call, "--", "true")
     assert done.code == 125
     assert "--seccomp-allow" in done.err
+
+
+@root_on_a_new_kernel
+def test_a_program_that_starts_many_gets_the_mode_each_time(boxes: Boxes) -> None:
+    """Also where the launch is a repetition, in a root that was prepared."""
+    box = sandbox.Sandbox(root=str(boxes.root), service_mode="strict-agent")
+    for _ in range(4):
+        result = box.run(["sh", "-c", "cp /bin/true /tmp/x; /tmp/x; echo $?"])
+        assert result.out == "126\n", result.err
+    lenient = sandbox.Sandbox(root=str(boxes.root))
+    assert lenient.run(["sh", "-c", "cp /bin/true /tmp/x; /tmp/x; echo $?"]).out == "0\n"
+
+
+def test_modes_other_than_agent_need_the_whole_landlock(boxes: Boxes) -> None:
+    abi = probe().kernel.landlock_abi
+    done = boxes.cli("run", "--rm", "--strict-agent", "--", "true")
+    if 1 <= abi < LANDLOCK_ABI:
+        assert done.code == 125
+        assert f"this kernel offers ABI {abi}" in done.err
+    else:
+        assert "offers ABI" not in done.err
+
+
+def test_a_saved_plan_is_never_of_mode_production() -> None:
+    with pytest.raises(SpecError, match="judged at each start"):
+        SavedPlan.compile(command=["true"], service_mode="production", rootfs="/usr", memory="1G", cpus=1)
+
+
+@root_on_a_new_kernel
+def test_a_service_of_mode_production_lives_with_secrets_and_health(boxes: Boxes, closure: Path) -> None:
+    token = boxes.directory("given") / "token"
+    token.write_text("hush\n")
+    script = "trap 'exit 9' TERM; cat /run/secrets/token >/tmp/seen; while :; do sleep 0.05; done"
+    words = [*words_of("production", closure), "--detach-with", "none", "--name", "service", "--pids", "20"]
+    words += [
+        "--secret",
+        f"token={token}",
+        "--readiness-exec",
+        "cat /tmp/seen",
+        "--health-cmd",
+        "cat /tmp/seen",
+        "--health-interval",
+        "200ms",
+    ]
+    done = boxes.cli("run", "-d", *words, "--", "sh", "-c", script)
+    assert done.code == 0, done.err
+    wait_until(lambda: boxes.inspect("service")["health"] == "healthy")
+    seen = boxes.cli("exec", "service", "--", "sh", "-c", "cat /tmp/seen; cat /proc/1/status || echo hidden")
+    assert seen.out.split() == ["hush", "hidden"]
+    assert boxes.cli("stop", "service").code == 0
+    assert boxes.cli("wait", "service").out == "9\n"
+    assert boxes.cli("rm", "service").code == 0
