@@ -65,6 +65,23 @@ need_packages() {
     install_packages $need_missing || die "apt-get could not install:$need_missing"
 }
 
+# Files of packages without installing them: no service is started, and the machine stays as it is.
+unpack_of_this_release() { # FOLDER PACKAGE...
+    release_into=$1
+    shift
+    rm -rf "$release_into.tmp"
+    mkdir -p "$release_into.tmp/.deb"
+    package_known "$1" || as_root apt-get update -qq
+    (
+        cd "$release_into.tmp/.deb" || exit 1
+        apt-get -o APT::Sandbox::User=root download -qq "$@" ||
+            { as_root apt-get update -qq && apt-get -o APT::Sandbox::User=root download -qq "$@"; }
+    ) || die "apt-get could not download: $*"
+    for release_deb in "$release_into.tmp"/.deb/*.deb; do dpkg-deb -x "$release_deb" "$release_into.tmp"; done
+    rm -rf "$release_into.tmp/.deb" "$release_into"
+    mv "$release_into.tmp" "$release_into"
+}
+
 apt_keyring() {
     apt_file=/usr/share/keyrings/debian-archive-keyring.gpg
     [ -e "$apt_file" ] || die "no $apt_file: apt-get install debian-archive-keyring"

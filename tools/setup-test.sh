@@ -31,4 +31,12 @@ need_packages "${packages[@]}"
 # Sanitizers and libFuzzer come apart from clang, under the name of its version.
 need_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 
+# A web server to be reloaded from inside; installed, it would be a service of this machine.
+if [ ! -x .cache/nginx/usr/sbin/nginx ]; then
+    mkdir -p .cache
+    unpack_of_this_release .cache/nginx nginx
+    # Ubuntu has the program in a package of its own.
+    [ -x .cache/nginx/usr/sbin/nginx ] || unpack_of_this_release .cache/nginx nginx-core
+fi
+
 tools/setup-test-users.sh
