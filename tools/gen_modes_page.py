@@ -31,7 +31,7 @@ What the words say:
 
 - **refused**: the launch is refused with exit code 125 before anything is made; all refusals are told at once
 - **fatal**: the launch ends with exit code 125 before the workload's program is executed
-- **warned**: it goes on, and the summary, `explain` and `inspect` show what holds instead
+- **warned**: it goes on with less: `nucleus explain` shows what holds, `nucleus doctor` why
 - **allowed**: it may be had
 
 """

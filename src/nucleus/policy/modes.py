@@ -25,7 +25,7 @@ LANDLOCK_ABI = 6
 class Invariant(Value):
     """One row.
 
-    cells    one word for each mode: refused before anything is made; fatal to the launch; warned of, and shown;
+    cells    one word for each mode: refused before anything is made; fatal to the launch; warned: goes on with less;
              allowed; default-changed
     option   the key of the option that the row is about: where its errors point to
     says     goes on after "mode NAME"; none where all modes refuse the same: that is said by spec/rules.py
