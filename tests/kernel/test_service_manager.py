@@ -6,6 +6,7 @@ asked for is in `test_systemd_units.py`.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -196,3 +197,31 @@ def test_a_service_has_started_when_what_runs_in_its_container_says_so(boxes: Bo
     systemctl("stop", unit)
     ended = boxes.inspect("web")
     assert (ended["status"], ended["exit_code"], ended["reason"]) == ("stopped", 143, "signal")
+
+
+def test_a_supervised_container_is_a_unit_whose_main_process_is_its_supervisor(boxes: Boxes) -> None:
+    work = boxes.directory("work")
+    os.chmod(work, 0o777)
+    script = 'echo life | tee -a /workspace/out; test $(wc -l </workspace/out) -ge 2 || exit 7; exec "$@"'
+    unit = Unit(
+        boxes, ("sh", "-c", script, "sh", *ENDLESS), workspace=str(work), restart="on-failure", memory="64M"
+    )  # fmt: skip
+    # Of a user who has printed nothing yet there is no journal, and none that he may read.
+    wait_until(lambda: unit.box.inspect()["restarts"] == 1 and unit.box.status == "running")
+    unit.await_ready()
+    assert unit.log().count(b"life\n") == 2
+    known, told = unit.box.inspect(), properties(unit.name)
+    supervisor = json.loads((boxes.root / "containers" / unit.box.id / "supervisor.json").read_bytes())
+    assert (int(told["MainPID"]), told["Restart"]) == (supervisor["pid"], "no")
+    assert unit.held("memory.max") == [str(64 * MIB)] and known["status"] == "running"
+    systemctl("stop", unit.name)
+    ended = unit.box.inspect()
+    assert (ended["status"], ended["exit_code"], ended["restarts"]) == ("stopped", 9, 1)
+    unit.await_gone()
+    unit.box.start()
+    unit.await_ready()
+    systemctl("kill", "--signal=KILL", "--kill-who=main", unit.name)
+    wait_until(lambda: unit.box.status == "stopped")
+    # The monitor tells of it, unless the manager, which kills the whole unit then, was faster.
+    assert unit.box.inspect()["reason"] in ("owner-lost", "host-kill")
+    unit.await_gone()

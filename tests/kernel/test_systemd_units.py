@@ -82,3 +82,51 @@ def test_without_a_unit_whoever_did_not_demand_one_goes_on(boxes: Boxes, manager
         Container.create(["true"], root=str(boxes.root), name="web", detach_with="systemd")
     assert "bus" in caught.value.message and caught.value.where == "--detach-with"
     assert os.listdir(boxes.root / "containers") == os.listdir(boxes.root / "names") == []
+
+
+def test_a_supervisor_is_what_its_unit_executes(boxes: Boxes, manager: Path) -> None:
+    work = boxes.directory("work")
+    os.chmod(work, 0o777)
+    script = (
+        "echo life >>/workspace/out; test $(wc -l </workspace/out) -ge 3 || exit 7;"
+        "trap 'exit 3' TERM; while :; do sleep 0.02; done"
+    )
+    box = Container.create(
+        ["sh", "-c", script], root=str(boxes.root), workspace=str(work), detach_with="systemd",
+        restart="on-failure",
+    )  # fmt: skip
+    assert (box.status, box.inspect()["detached"]) == ("created", f"nucleus-{box.id[:12]}.service")
+    box.start()
+    wait_until(lambda: (work / "out").read_text() == "life\n" * 3 and box.status == "running")
+    assert box.inspect()["restarts"] == 2
+    box.stop()
+    assert (box.wait().exit_code, box.status) == (3, "stopped")
+    box.start()
+    wait_until(lambda: (work / "out").read_text() == "life\n" * 4 and box.status == "running")
+    assert box.inspect()["detached"] == f"nucleus-{box.id[:12]}.service"
+    box.remove(force=True)
+    with pytest.raises(LaunchError) as failed:
+        Container.run(
+            ["no-such-program"], root=str(boxes.root), detach_with="systemd", restart="always", name="none"
+        )
+    assert failed.value.exit_code == 127 and "no-such-program" in failed.value.message
+    with pytest.raises(SpecError, match="/no/such/path"):
+        Container.run(
+            ["true"],
+            root=str(boxes.root),
+            detach_with="systemd",
+            restart="always",
+            volume=["/no/such/path:/d"],
+        )
+    reap_orphans()
+
+
+def test_a_unit_applies_the_changes_of_a_copied_workspace(boxes: Boxes, manager: Path) -> None:
+    work = boxes.directory("work")
+    box = Container.run(
+        ["sh", "-c", "echo new >n; exit 3"], root=str(boxes.root), workspace=str(work),
+        workspace_mode="copy-in-out", detach_with="systemd",
+    )  # fmt: skip
+    assert box.wait().exit_code == 3
+    assert (work / "n").read_text() == "new\n"
+    reap_orphans()

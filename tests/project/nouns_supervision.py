@@ -12,6 +12,10 @@ signals to a supervisor
     kernel/test_supervision.py::test_signals_to_the_foreground_reach_the_command_and_end_its_restarts
 a library call refuses what nobody would do
     kernel/test_supervision.py::test_a_call_that_waits_itself_refuses_what_nobody_would_do
+a supervisor as the main process of its unit
+    kernel/test_systemd_units.py::test_a_supervisor_is_what_its_unit_executes
+    kernel/test_systemd_units.py::test_a_unit_applies_the_changes_of_a_copied_workspace
+    kernel/test_service_manager.py::test_a_supervised_container_is_a_unit_whose_main_process_is_its_supervisor
 copy-in-out of a container that goes on by itself
     kernel/test_workspace_detached.py::test_changes_of_a_detached_container_arrive_when_it_has_ended
     kernel/test_workspace_detached.py::test_when_the_supervisor_is_killed_the_changes_are_pending_and_workspace_goes_on

@@ -66,7 +66,7 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
 
 
 def _create(spec: ContainerSpec, warm: Warm | None) -> str:
-    if spec.supervised:
+    if spec.supervised and spec.detach_with != "systemd":
         from . import supervised
 
         return supervised.create(spec)
@@ -279,17 +279,17 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
         refuse_pending(handle, "restart")
     # What ran in the foreground is not in anybody's foreground now.
     wanted = spec.replace(name=record.name, state_root=handle.store.path, detach=True)
-    if spec.supervised:
-        from . import supervised
-
-        supervised.create(wanted, handle)
-    elif record.detached not in ("", "none"):
+    if record.detached not in ("", "none"):
         from . import systemd
 
         systemd.restart(handle, wanted)
+    elif wanted.supervised:
+        from . import supervised
+
+        supervised.create(wanted, handle)
     else:
         _create_again(handle, wanted, record, warm)
-    if spec.pid_file and not spec.supervised:
+    if spec.pid_file and not wanted.supervised:
         from . import idfiles
 
         idfiles.tell(wanted.replace(cidfile=""), handle.id)

@@ -161,9 +161,11 @@ def begin(
     created_ns: int,
     *,
     detached: str,
+    explained: bool,
 ) -> tuple[Life, Streams]:
     """Prepare and launch.  Raises NucleusError; of a new container nothing is left behind then.
 
+    explained another process will have to say why it could not start
     streams   the workload's; None: this starts the log writer, once the container has a directory
     """
     from . import stored
@@ -186,7 +188,7 @@ def begin(
             from .idfiles import write_id
 
             write_id(spec.cidfile, prepared.id)
-        life = Life(prepared, streams, explained=bool(detached) and again is None)
+        life = Life(prepared, streams, explained=explained)
     except BaseException:
         prepared.discard()
         raise

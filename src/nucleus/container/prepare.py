@@ -175,7 +175,7 @@ def _fill(
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     identity.refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
-    in_unit = prepared.gate is not None and prepared.gate.detached != "none"
+    in_unit = prepared.gate is not None and prepared.gate.detached not in ("", "none")
     limit_plan, parents = _limits(spec, facts, in_unit=in_unit)
     prepared.held += [fd for _, fd in parents]
     prepared.parents = tuple([d for d, _ in parents])

@@ -69,7 +69,9 @@ class Supervisor:
 
     def create(self, again: StateDirectory | None = None, created_ns: int = 0) -> str:
         """Begin the first life, up to the gate; returns the container's id.  Raises NucleusError."""
-        self.life, self._streams = begin(self.spec, self._streams, again, created_ns, detached=self._detached)
+        self.life, self._streams = begin(
+            self.spec, self._streams, again, created_ns, detached=self._detached, explained=bool(self._detached)
+        )  # fmt: skip
         self._forget_stop()
         self._tell(phase=supervision.CREATED)
         while not self.life.created_pid and not self.life.gone:
@@ -281,6 +283,7 @@ class Supervisor:
                 again,
                 last.record.created_ns,
                 detached=self._detached,
+                explained=False,
             )
         except NucleusError as error:
             return error
@@ -385,6 +388,9 @@ class Supervisor:
             self._tell_manager({"STOPPING": "1"})
         if by_process and not self.life.gone:
             self.life.signal(number)
+            if number in _ENDING and self._detached not in ("", "none") and not self._kill_ns:
+                # The manager waits for this process, and knows nothing of the container's own grace.
+                self._kill_ns = time.monotonic_ns() + self.spec.stop_timeout_ms * 1_000_000
 
     def _patience_ms(self) -> int | None:
         """How long nothing has to be done."""

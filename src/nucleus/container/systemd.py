@@ -28,6 +28,7 @@ from .sweep import remove_directory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from ..host.facts import HostFacts
     from ..spec.container import ContainerSpec
@@ -39,6 +40,7 @@ _ERROR = "unit-error"  # what the unit could not do, for the caller to tell
 _LOOK_S = 0.003
 # Signals that the monitor hands on; any other stop signal is sent by `nucleus stop` alone.
 _HANDED_ON = (1, 2, 3, 10, 12, 15)
+_ENDING = (1, 2, 3, 15)
 _TERM = 15
 
 
@@ -94,11 +96,15 @@ def command(who: str, container_id: str, spec: ContainerSpec, root: str) -> tupl
     from ..observe.journal import identifier
 
     unit = unit_name(container_id)
-    number = spec.stop_signal if spec.stop_signal in _HANDED_ON else _TERM
+    # A supervisor takes the signals that ask for an end as such, and hands the others on.
+    asking = _ENDING if spec.supervised else _HANDED_ON
+    number = spec.stop_signal if spec.stop_signal in asking else _TERM
+    # What is left after the container's own grace, and after its monitor has cleaned up, is killed; changes of a copied
+    # workspace take as long as they take.
+    patience = "infinity" if spec.copies_workspace else str(spec.stop_timeout_ms // 1000 + 10)
     properties = (
         "Delegate=yes", "KillMode=mixed", f"KillSignal={number}", "NotifyAccess=main",
-        # What is left after the container's own grace, and after its monitor has cleaned up, is killed.
-        f"TimeoutStopSec={spec.stop_timeout_ms // 1000 + 10}", "TimeoutStartSec=infinity",
+        f"TimeoutStopSec={patience}", "TimeoutStartSec=infinity",
         f"SyslogIdentifier={identifier(unit)}",
     )  # fmt: skip
     return (
@@ -183,20 +189,26 @@ def _no_unit(why: str) -> NoUnit:
 
 
 def run_in_unit(root: str, container_id: str) -> int:
-    """What the unit executes: prepare, say that all is ready, become the launcher.  Returns 125 when that fails."""
+    """What the unit executes: prepare, say that all is ready, become the launcher, or stay as the supervisor.
+
+    Returns 125 when that fails, else the exit code of what was supervised.
+    """
     from ..state.store import Store
 
     store = Store(root)
     directory = store.open(container_id)
     try:
-        _become_launcher(store, container_id)
+        spec, again = _wanted(store, container_id)
+        if not spec.supervised:
+            _become_launcher(spec, again)
+        return _supervise(spec, again)
     except NucleusError as error:
         write_file(directory, _ERROR, _as_json(error))
         return error.exit_code
-    return 125
 
 
-def _become_launcher(store: Store, container_id: str) -> None:
+def _wanted(store: Store, container_id: str) -> tuple[ContainerSpec, Gate]:
+    """What the container was asked to be, and its directory, locked."""
     with Handle(store, container_id) as handle:
         spec = stored.load(handle.fd, container_id[:12])
         name = handle.record.name if handle.record else spec.name  # it may have been renamed since
@@ -206,8 +218,31 @@ def _become_launcher(store: Store, container_id: str) -> None:
     again = Gate(
         detached=unit_name(container_id), again=StateDirectory(id=container_id, fd=fd), created_ns=created_ns
     )
+    return spec.replace(name=name, state_root=store.path), again
+
+
+def _supervise(spec: ContainerSpec, gated: Gate) -> int:
+    """Stay beside the container as the unit's main process, until no life follows.  Raises NucleusError before the first."""
+    import gc
+
+    from ..launch.signals import Signals
+    from .supervisor import Supervisor
+
+    gc.enable()  # unlike other commands this one stays
+    with Signals() as signals:
+        supervisor = Supervisor(spec, signals, streams=(0, 1, 2), detached=gated.detached)
+        supervisor.create(gated.again, gated.created_ns)
+        tell_manager("READY=1")
+        try:
+            ended = supervisor.run()
+        except NucleusError as error:
+            return error.exit_code  # `start` and `inspect` tell it, from what the supervisor has written down
+    return ended.exit_code if ended is not None else 137
+
+
+def _become_launcher(spec: ContainerSpec, again: Gate) -> NoReturn:
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
-    prepared = prepare(spec.replace(name=name, state_root=store.path), gate=again, reporter=reporter)
+    prepared = prepare(spec, gate=again, reporter=reporter)
     try:
         detach.keep_plan(prepared)
         note_start(prepared)

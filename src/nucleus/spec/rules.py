@@ -342,15 +342,6 @@ def one_process_stays_beside_it(spec: ContainerSpec, where: _Where) -> Iterator[
             yield _problem(where[key], "cannot be had with --tty", "leave one of the two away")
 
 
-def a_supervisor_is_no_unit(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """What has a supervisor of its own is detached with it."""
-    if spec.supervised and spec.detach_with == "systemd":
-        yield _problem(
-            where["detach_with"], "health checks, readiness, restarts and copies have a supervisor of their own",
-            "use --detach-with none, or let the unit's own Restart= do it",
-        )  # fmt: skip
-
-
 def what_restarts_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """A container that is removed at its end cannot start again."""
     again = "restart" if spec.restart != "no" else "health_on_failure"
@@ -381,5 +372,4 @@ RULES = (
     readiness_is_asked_once,
     what_restarts_stays,
     one_process_stays_beside_it,
-    a_supervisor_is_no_unit,
 )
