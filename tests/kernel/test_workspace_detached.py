@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from sandboxes import Boxes, own_identity, wait_until
+from sandboxes import Boxes, descendants, own_identity, reap_orphans, wait_until
+from test_terminal import Window
 
 from nucleus import Container
 from nucleus.base.errors import Conflict
@@ -148,3 +149,54 @@ def test_a_container_that_ends_before_it_is_ready_says_so(boxes: Boxes, work: Pa
     with pytest.raises(Conflict, match="before it was ready"):
         started(boxes, work, "echo more >>a; sleep 1.5", readiness_exec="test -e /none")
     wait_until(lambda: (work / "a").read_text() == "one\nmore\n")
+
+
+# ---- with a terminal ----
+
+COPY = ("--workspace-mode", "copy-in-out")
+
+
+def test_with_a_terminal_the_changes_are_applied_at_the_end(boxes: Boxes, work: Path) -> None:
+    window = Window(boxes, "run", "-t", "--name", "job", "--workspace", str(work), *COPY, "--", "sh", "-c",
+                    "echo more >>a; echo begun; sleep 1; exit 3")  # fmt: skip
+    window.expect("begun")
+    assert (work / "a").read_text() == "one\n"
+    assert window.end() == 3
+    assert (work / "a").read_text() == "one\nmore\n"
+    assert boxes.inspect("job")["workspace"]["state"] == "applied"
+
+
+def kept(boxes: Boxes, work: Path, script: str) -> None:
+    words = ("-d", "-t", "--name", "job", "--workspace", str(work), *COPY)
+    ran = boxes.cli("run", *words, "--", "sh", "-c", script)
+    assert ran.code == 0, ran.err
+    wait_until(lambda: boxes.inspect("job")["status"] == "running")
+
+
+def test_who_keeps_a_terminal_that_was_left_applies_the_changes(boxes: Boxes, work: Path) -> None:
+    kept(boxes, work, "echo more >>a; sleep 300")
+    wait_until(lambda: "more" in stage(boxes, "a"))
+    assert (work / "a").read_text() == "one\n"
+    assert boxes.cli("stop", "-t", "0", "job").code == 0
+    assert (work / "a").read_text() == "one\nmore\n", "`stop` returns when they were applied"
+    reap_orphans()
+
+
+def stage(boxes: Boxes, name: str) -> str:
+    (container,) = (boxes.root / "containers").iterdir()
+    return (container / "workspace" / "stage" / name).read_text()
+
+
+def test_when_who_keeps_the_terminal_is_killed_the_changes_are_pending(boxes: Boxes, work: Path) -> None:
+    before = set(descendants())
+    kept(boxes, work, "echo more >>a; sleep 300")
+    wait_until(lambda: "more" in stage(boxes, "a"))
+    (keeper,) = [
+        pid for pid, name in descendants().items() if pid not in before and name.startswith("python")
+    ]
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: boxes.inspect("job")["status"] == "stopped")
+    assert boxes.inspect("job")["workspace"] == {"state": "pending"} and (work / "a").read_text() == "one\n"
+    assert boxes.cli("workspace", "apply", "job").code == 0
+    assert (work / "a").read_text() == "one\nmore\n"
+    reap_orphans()

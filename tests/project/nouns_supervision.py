@@ -21,6 +21,10 @@ copy-in-out of a container that goes on by itself
     kernel/test_workspace_detached.py::test_when_the_supervisor_is_killed_the_changes_are_pending_and_workspace_goes_on
     kernel/test_workspace_detached.py::test_restarts_go_on_with_one_copy_which_is_applied_at_the_last_end
     kernel/test_workspace_detached.py::test_rm_with_force_throws_the_changes_away
+copy-in-out of a container with a terminal
+    kernel/test_workspace_detached.py::test_with_a_terminal_the_changes_are_applied_at_the_end
+    kernel/test_workspace_detached.py::test_who_keeps_a_terminal_that_was_left_applies_the_changes
+    kernel/test_workspace_detached.py::test_when_who_keeps_the_terminal_is_killed_the_changes_are_pending
 option --cidfile
     kernel/test_supervision.py::test_pid_and_id_are_in_the_files_that_were_named
 option --pid-file

@@ -52,7 +52,10 @@ def run_with_terminal(spec: ContainerSpec) -> Ended | None:
     """A new container whose command has a terminal; None when its window was left.  Raises NucleusError."""
     size = require_terminal(keyboard=spec.interactive)
     with _Start(spec, size, (0, 1, 2)) as start:
-        return _window(start, keyboard=spec.interactive)
+        ended = _window(start, keyboard=spec.interactive)
+        if ended is not None and spec.copies_workspace:
+            start.settle()
+        return ended
 
 
 def run_kept(spec: ContainerSpec) -> str:
@@ -104,6 +107,7 @@ class _Start:
     ) -> None:
         self._kept = ExitStack()
         self._directory = -1
+        self._store_path = ""  # of a container with a copy of its workspace
         with ExitStack() as undo:
             undo.enter_context(self._kept)
             ours, theirs = console.channel()
@@ -135,9 +139,13 @@ class _Start:
         prepared = prepare(what, owner=OWNER_KILLS, console=(channel, size))
         assert prepared.plan is not None and prepared.state is not None
         self.plan = prepared.plan
-        # Opened anew: a copy of the descriptor would hold the container's lock.
-        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-        self._directory = os.open(".", flags, dir_fd=prepared.state.fd)
+        if what.copies_workspace:
+            # It holds the container's lock: whoever waits for the end waits until the changes were applied.
+            self._directory, self._store_path = os.dup(prepared.state.fd), prepared.store.path
+        else:
+            # Opened anew: a copy of the descriptor would hold the lock.
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+            self._directory = os.open(".", flags, dir_fd=prepared.state.fd)
         self._kept.callback(os.close, self._directory)
         return prepared
 
@@ -166,6 +174,22 @@ class _Start:
             )  # fmt: skip
         return self.ended
 
+    def settle(self) -> None:
+        """The changes of the copied workspace are applied, once the monitor has gone.  Raises NucleusError."""
+        from ..state.store import Store
+        from .handle import Handle
+        from .workspace_outcome import at_the_end, told
+
+        _end(self.control)
+        store = Store(self._store_path)
+        try:
+            with Handle(store, self.id) as handle:
+                outcome = at_the_end(handle, handle.ended, ran=False)
+        finally:
+            store.close()
+        if outcome is not None and outcome.conflicts:
+            raise told(outcome)
+
     def leave(self) -> None:
         """What was started goes on, its terminal kept by a process of its own."""
         from ..launch.console_keeper import keep
@@ -185,6 +209,8 @@ class _Start:
             for stream in range(3):
                 os.dup2(null, stream)
             keep(self.master, self.control, self._directory)
+            if self._store_path:
+                self.settle()
         finally:
             os._exit(0)
 

@@ -143,14 +143,14 @@ def overlay_needs_a_rootfs(spec: ContainerSpec, where: _Where) -> Iterator[Probl
 
 
 def a_copy_is_applied_by_who_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
-    """copy-in-out needs somebody at the end: the command itself, or a supervisor; a terminal's window may be left."""
-    for key, wanted in (("tty", spec.tty), ("console_socket", spec.console_socket)):
-        if spec.copies_workspace and wanted:
-            yield _problem(
-                where[key],
-                "does not go with --workspace-mode copy-in-out: a window may be left, and applies no changes",
-                "leave it away, or use --workspace-mode bind-rw",
-            )
+    """copy-in-out needs somebody at the end: the command itself, a supervisor, or who keeps the terminal."""
+    if spec.copies_workspace and spec.console_socket:
+        yield _problem(
+            where["console_socket"],
+            "does not go with --workspace-mode copy-in-out: who has the terminal then is another program, "
+            "and nobody would apply the changes",
+            "leave it away and use `nucleus attach`, or use --workspace-mode bind-rw",
+        )
 
 
 def host_network_is_agreed(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:

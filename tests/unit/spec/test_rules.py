@@ -30,7 +30,11 @@ from nucleus.spec.rules import check
             "may change at any time",
         ),
         ({"rootfs_mode": "overlay"}, "rootfs_mode", "without --rootfs"),
-        ({"workspace": "w", "workspace_mode": "copy-in-out", "tty": True}, "tty", "applies no changes"),
+        (
+            {"workspace": "w", "workspace_mode": "copy-in-out", "tty": True, "console_socket": "s"},
+            "console_socket",
+            "nobody would apply the changes",
+        ),
         ({"log_max_size": "1M"}, "log_max_size", "without --detach"),
         ({"log_max_files": 2}, "log_max_files", "without --detach"),
         ({"log_max_files": 2, "detach": True, "tty": True}, "log_max_files", "a terminal is kept"),
