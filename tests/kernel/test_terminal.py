@@ -16,7 +16,7 @@ import time
 from hashlib import sha256
 
 import pytest
-from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
+from sandboxes import COMMAND, PATIENCE_S, Boxes, reap_orphans, wait_until
 
 from nucleus.launch.report import read_init
 
@@ -185,7 +185,7 @@ def test_the_terminal_is_sent_to_whoever_listens(boxes: Boxes) -> None:
     listener.bind(path)
     listener.listen(1)
     process = boxes.start(
-        "--rm", "-t", "--console-socket", path, "--", "sh", "-c", "tty; stty size; read x; exit $x"
+        "--name", "sent", "-t", "--console-socket", path, "--", "sh", "-c", "tty; stty size; read x; exit $x"
     )
     connection, _ = listener.accept()
     fds = array.array("i")
@@ -205,6 +205,8 @@ def test_the_terminal_is_sent_to_whoever_listens(boxes: Boxes) -> None:
     os.close(fds[0])
     connection.close()
     listener.close()
+    again = boxes.cli("restart", "sent")
+    assert again.code == 1 and "--console-socket" in again.err, "nobody may listen there any more"
     refused = boxes.cli("run", "-t", "--console-socket", path, "--", "true")
     assert (refused.code, "takes no connection" in refused.err) == (125, True)
     alone = boxes.cli("run", "--console-socket", path, "--", "true")
@@ -253,6 +255,23 @@ def test_a_detached_container_keeps_a_terminal_for_whoever_attaches(boxes: Boxes
     assert failed.code in (0, 127)  # it may fail before or after its terminal was opened
     refused = boxes.cli("create", "-t", "--", "true")
     assert (refused.code, "remedy:" in refused.err) == (125, True)
+
+
+def test_a_container_with_a_terminal_is_started_again_and_keeps_a_new_one(boxes: Boxes) -> None:
+    window = Window(boxes, "run", "-t", "--name", "job", "--", "sh", "-c", "tty; echo begun; read x; exit 4")
+    window.expect("begun")
+    assert boxes.cli("stop", "-t", "0", "job").code == 0
+    assert window.end() == 137
+    before = boxes.inspect("job")["id"]
+    assert boxes.cli("start", "job").out.strip() == before
+    again = Window(boxes, "attach", "job")
+    assert "/dev/pts/0" in again.expect("begun")
+    again.send("x\r")
+    assert again.end() == 4
+    assert boxes.cli("restart", "job").code == 0
+    assert boxes.inspect("job")["status"] == "running"
+    assert boxes.cli("rm", "-f", "job").code == 0
+    reap_orphans()
 
 
 def test_a_process_that_entered_goes_on_when_its_window_is_left(boxes: Boxes) -> None:

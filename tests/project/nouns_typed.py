@@ -16,6 +16,7 @@ verb create
     kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
     kernel/test_lifecycle.py::test_what_cannot_be_created_leaves_nothing
 verb start
+    kernel/test_terminal.py::test_a_container_with_a_terminal_is_started_again_and_keeps_a_new_one
     kernel/test_lifecycle.py::test_what_ran_in_the_foreground_runs_once_more_by_itself
     kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
     kernel/test_lifecycle.py::test_a_start_that_fails_says_why_with_the_code_of_run

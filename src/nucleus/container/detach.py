@@ -287,6 +287,10 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
         from . import supervised
 
         supervised.create(wanted, handle)
+    elif wanted.tty:
+        from .terminal import run_kept
+
+        run_kept(wanted, _once_more(handle, record))
     else:
         _create_again(handle, wanted, record, warm)
     if spec.pid_file and not wanted.supervised:
@@ -294,14 +298,17 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
 
         idfiles.tell(wanted.replace(cidfile=""), handle.id)
     reason = handle.ended.reason if handle.ended else "host-kill"
-    start(handle.refresh())
+    if not wanted.tty:  # which has waited at no gate
+        start(handle.refresh())
     note(handle.store, handle.record, "restarted", reason=reason)
 
 
+def _once_more(handle: Handle, record: ContainerRecord) -> Gate:
+    return Gate(again=StateDirectory(id=handle.id, fd=locked(handle)), created_ns=record.created_ns)
+
+
 def _create_again(handle: Handle, wanted: ContainerSpec, record: ContainerRecord, warm: Warm | None) -> None:
-    fd = locked(handle)
-    again = Gate(again=StateDirectory(id=handle.id, fd=fd), created_ns=record.created_ns)
-    prepared = prepare(wanted, owner=OWNER_IGNORED, gate=again, warm=warm)
+    prepared = prepare(wanted, owner=OWNER_IGNORED, gate=_once_more(handle, record), warm=warm)
     with ExitStack() as kept:
         ours = _launch(prepared, wanted, kept)
         try:
@@ -336,6 +343,11 @@ def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]
         raise Conflict(
             f"container {handle.name} is removed at its end",
             where="nucleus restart", remedy="create it without --rm",
+        )  # fmt: skip
+    if spec.console_socket:
+        raise Conflict(
+            f"the terminal of container {handle.name} went to the program at {spec.console_socket}",
+            where="--console-socket", remedy="use nucleus run with its options again",
         )  # fmt: skip
     return spec, record
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..spec.container import ContainerSpec
     from .enter import Entry, Wish
     from .handle import Handle
-    from .prepare import Prepared
+    from .prepare import Gate, Prepared
 
 
 class Ended(Value):
@@ -58,11 +58,14 @@ def run_with_terminal(spec: ContainerSpec) -> Ended | None:
         return ended
 
 
-def run_kept(spec: ContainerSpec) -> str:
-    """A new container whose terminal has no window yet; returns its id.  Raises NucleusError."""
+def run_kept(spec: ContainerSpec, again: Gate | None = None) -> str:
+    """A new container, or `again` one that has ended, whose terminal has no window yet; returns its id.
+
+    Raises NucleusError.
+    """
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        with _Start(spec, (24, 80), (null, null, null)) as start:
+        with _Start(spec, (24, 80), (null, null, null), again) as start:
             if start.master >= 0:
                 start.leave()
                 return start.id
@@ -104,8 +107,10 @@ class _Start:
         what: ContainerSpec | tuple[Handle, Wish],
         size: tuple[int, int],
         streams: tuple[int, int, int],
+        again: Gate | None = None,
     ) -> None:
         self._kept = ExitStack()
+        self._again = again
         self._directory = -1
         self._store_path = ""  # of a container with a copy of its workspace
         with ExitStack() as undo:
@@ -136,8 +141,14 @@ class _Start:
             entry = prepare_entry(handle, wish.replace(console=size), owner=OWNER_KILLS, console=channel)
             self.plan = entry.plan
             return entry
-        prepared = prepare(what, owner=OWNER_KILLS, console=(channel, size))
+        prepared = prepare(what, owner=OWNER_KILLS, console=(channel, size), gate=self._again)
         assert prepared.plan is not None and prepared.state is not None
+        if self._again is not None:
+            _clear_the_way(prepared.state.fd)
+        elif not what.rm:
+            from . import stored
+
+            stored.keep(prepared.state.fd, what)
         self.plan = prepared.plan
         if what.copies_workspace:
             # It holds the container's lock: whoever waits for the end waits until the changes were applied.
@@ -213,6 +224,16 @@ class _Start:
                 self.settle()
         finally:
             os._exit(0)
+
+
+def _clear_the_way(directory: int) -> None:
+    """What is left of the last life goes, and the word that lets this one go is there before anybody waits for it."""
+    from ..state import gate
+    from .detach import OF_ONE_LIFE, forget
+
+    for name in OF_ONE_LIFE:
+        forget(directory, name)
+    gate.tell(directory, gate.GO)
 
 
 def _end(control: socket) -> None:
