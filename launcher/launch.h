@@ -57,6 +57,7 @@ struct env {
 	bool foreign;      /* mounts that others have filled may stand below the new root */
 	int ruleset;       /* Landlock */
 	bool terminal;     /* the caller has one */
+	bool init_ready;   /* init has taken over */
 	int peer;          /* child ↔ workload, until init has taken over */
 	int mounts[MAX_MOUNTS];
 };
@@ -97,6 +98,8 @@ void look_for_terminal(struct env *env);
 _Noreturn void workload(struct env *env);
 /* step_join.c: what the monitor does when the child of a join has started the process inside */
 int adopt_joined(struct env *env);
+/* step_exec.c: until init is in place, and closed to the workload */
+int await_init(struct env *env);
 /* step_console.c */
 void set_apart(struct env *env);
 int become_init(struct env *env);
@@ -104,6 +107,8 @@ int drop_all_capabilities(void);
 /* monitor.c */
 const struct exit_record *monitor(struct env *env);
 int kill_child(struct env *env);
+void tell_owner(struct env *env, const struct message *message, int pidfd);
+bool read_status(struct env *env, bool *at_end);
 int start_ticks(int pid, u64 *ticks);
 /* step_mounts.c */
 void close_mounts(struct env *env);
@@ -126,6 +131,7 @@ step_handler run_make_namespace, run_set_file_owner, run_freeze_root, run_hand_o
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
 	run_await_host_mounts, run_announce_mounts, run_announce_built, run_announce_locked, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
 	run_await_detached, run_join_network, run_await_root, run_become_init, run_spawn_inside, run_open_console;
+step_handler run_let_hooks_run, run_await_hooks, run_run_hook, run_run_hook_inside;
 step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
 	run_report_failure;
 step_handler run_note, run_note_ended;

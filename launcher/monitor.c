@@ -30,14 +30,14 @@ struct wait_state {
 
 enum watched { CHILD, SIGNALS, CONTROL, STATUS, WATCHED };
 
-static void tell_owner(struct env *env, const struct message *message, int pidfd)
+void tell_owner(struct env *env, const struct message *message, int pidfd)
 {
 	if (env->control >= 0) /* an owner that is gone is noticed by the end of file, not here */
 		(void)send_record(env->control, message, sizeof(*message), &pidfd, pidfd >= 0);
 }
 
 /* The failure record of child or workload, if one is waiting; at the end of file both have executed. */
-static bool read_status(struct env *env, bool *at_end)
+bool read_status(struct env *env, bool *at_end)
 {
 	struct failure record;
 	long got = K(__NR_read, env->status_read, &record, sizeof(record));

@@ -268,6 +268,7 @@ int run_await_release(const struct step *step, struct env *env)
  * falls idle later does not come for it.  Until it executes, the two tell each other by letters how far they are. */
 int run_spawn_workload(const struct step *step, struct env *env)
 {
+	static const i32 workloads_pid = 2;
 	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
 	int pair[2], pidfd = -1, result;
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
@@ -276,6 +277,10 @@ int run_spawn_workload(const struct step *step, struct env *env)
 		return (int)pid;
 	env->peer = pair[0];
 	args.pidfd = (u64)(uintptr_t)&pidfd;
+	if (env->plan->seen[STEP_RUN_HOOK]) { /* hooks have had numbers of this namespace */
+		args.set_tid = (u64)(uintptr_t)&workloads_pid;
+		args.set_tid_size = 1;
+	}
 	/* From here on nobody inside may look into init, whose /proc/1/exe is still the host's file. */
 	pid = K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!pid)

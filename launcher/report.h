@@ -53,11 +53,11 @@ struct start_record {
 };
 
 /* Messages on the control socket (SOCK_SEQPACKET), launcher → owner. */
-enum message_type { MESSAGE_CREATED = 1, MESSAGE_READY = 2, MESSAGE_EXITED = 3, MESSAGE_ROOT = 4 };
+enum message_type { MESSAGE_CREATED = 1, MESSAGE_READY = 2, MESSAGE_EXITED = 3, MESSAGE_ROOT = 4, MESSAGE_HOOKS = 5 };
 
 struct message {
 	u32 type;
-	i32 pid; /* created, it waits at the gate: init's pid in the owner's pid namespace; its pidfd travels beside it; root: the namespace */
+	i32 pid; /* hooks: init's pid, its namespaces are there; created, it waits at the gate: init's pid in the owner's pid namespace; its pidfd travels beside it; root: the namespace */
 	struct exit_record exit;
 };
 

@@ -45,6 +45,14 @@ static int read_environment(int fd)
 	return split(environment, size, variables);
 }
 
+int await_init(struct env *env)
+{
+	int result = env->init_ready || env->peer < 0 ? 0 : await_peer(env, 'i', NULL, 0);
+
+	env->init_ready = !result;
+	return result;
+}
+
 int run_exec(const struct step *step, struct env *env)
 {
 	const char *candidates = step->field[0].bytes;
@@ -53,7 +61,7 @@ int run_exec(const struct step *step, struct env *env)
 	if (!result)
 		result = read_environment(slot(env, &step->field[2]));
 	if (!result)
-		result = env->peer < 0 ? 0 : await_peer(env, 'i', NULL, 0); /* init is in place, and closed to the workload */
+		result = await_init(env);
 	if (result < 0)
 		return result;
 	result = (int)K(__NR_chdir, step->field[3].bytes);

@@ -114,7 +114,7 @@ static long answer_receive(const struct recorded_message *message)
 	static const char letters[MAX_OPCODE] = {
 		[STEP_BECOME_MAPPED] = 'M', [STEP_AWAIT_HOST_MOUNTS] = 'H', [STEP_AWAIT_RELEASE] = 'G',
 		[STEP_AWAIT_DETACHED] = 'D', [STEP_JOIN_NETWORK] = 'N', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
-		[STEP_ANNOUNCE_BUILT] = 'W',
+		[STEP_ANNOUNCE_BUILT] = 'W', [STEP_RUN_HOOK_INSIDE] = 'i', [STEP_AWAIT_HOOKS] = 'C',
 	};
 	struct { u64 length; i32 level, type; i32 fds[MOST_RIGHTS]; } rights = { 16, 1, 1, { 0 } };
 	u64 count = message->control_length ? (message->control_length - 16) / 4 : 0;
@@ -297,6 +297,8 @@ long record_answer(long number, const long *a)
 	case __NR_clone3:
 		return answer_clone((struct clone_args *)a[0]);
 	case __NR_clone:
+		if (a[0] & CLONE_PIDFD)
+			*(int *)a[2] = new_fd(FIRST_SLOT, "pidfd", false);
 		return CHILD_PID + 1;
 	case __NR_read:
 		return answer_read((int)a[0], (char *)a[1]);

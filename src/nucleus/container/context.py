@@ -35,6 +35,19 @@ def excluded(name: str) -> bool:
     )
 
 
+def keep_copy(state: int, source: str, inode: int, *, verify: bool) -> None:
+    """The copy in a container's state directory."""
+    os.mkdir("context", 0o755, dir_fd=state)
+    destination = os.open(
+        "context", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state
+    )
+    try:
+        copy_context(source, destination, inode, verify=verify)
+        os.fchmod(destination, 0o755)
+    finally:
+        os.close(destination)
+
+
 def copy_context(source: str, destination: int, inode: int = 0, *, verify: bool = False) -> int:
     """Copy into the directory behind the descriptor; links and special files are left out.  Returns the bytes.
 

@@ -1,4 +1,5 @@
-"""OCI hooks that run on the host: the file that lists them, whom it is trusted for, one run.  ✗ when: `supervisor.py`.
+"""OCI hooks: the file that lists them, whom it is trusted for, one run on the host.
+✗ when: `supervisor.py`.  ✗ those inside the container, which the launcher runs: `hooks_inside.py`.
 
 The file and each program are opened once, by descriptors, and what was judged is what runs.  A hook runs with the rights of
 whoever runs nucleus, in the host's namespaces, with the state of the container on its standard input.
@@ -19,12 +20,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-POINTS = ("createRuntime", "poststart", "poststop")
-_INSIDE = ("createContainer", "startContainer")
+# In the order in which they come.
+POINTS = ("createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+_IN_CONTAINER = "startContainer"  # its path is the container's: nobody here can judge it
 _ALIASES = {"prestart": "createRuntime"}
 _OCI_VERSION = "1.0.2"
 _DEFAULT_TIMEOUT_S = 30
-_MOST_FILE, _MOST_TEXT = 1 << 20, 400
+_MOST_FILE, MOST_TEXT = 1 << 20, 400
+_MOST_WORDS = 500  # the launcher's own bound
 _FIELDS = {"path", "args", "env", "timeout"}
 
 
@@ -53,15 +56,11 @@ def load(path: str) -> tuple[Hook, ...]:
         raise _wrong(path, "is not an object of hooks")
     found: list[Hook] = []
     for point, entries in document.items():
-        if point in _INSIDE:
-            raise SpecError(
-                f"{point} hooks are not in this release", where="--hooks", remedy="use createRuntime, poststart, poststop"
-            )  # fmt: skip
         name = _ALIASES.get(point) or str(point)
         if name not in POINTS or not isinstance(entries, list):
             raise _wrong(path, f"has an unknown point {point!r}")
         found += [_hook(path, name, entry) for entry in entries]
-    for hook in found:
+    for hook in [hook for hook in found if hook.point != _IN_CONTAINER]:
         os.close(open_trusted(hook.path, program=True))
     return tuple(found)
 
@@ -77,10 +76,13 @@ def _hook(path: str, point: str, entry: Any) -> Hook:
     texts = isinstance(args, list) and isinstance(env, list) and all(
         isinstance(t, str) and "\0" not in t for t in [*args, *env, entry["path"]]
     )  # fmt: skip
-    if not texts or not isinstance(timeout, int) or isinstance(timeout, bool) or not 1 <= timeout <= 3600:
+    if not texts or not args or len(args) > _MOST_WORDS or len(env) > _MOST_WORDS:
         raise _wrong(path, f"has a {point} hook with a wrong value")
-    if not entry["path"].startswith("/"):
-        raise _wrong(path, f"has a {point} hook whose path is not absolute")
+    if not isinstance(timeout, int) or isinstance(timeout, bool) or not 1 <= timeout <= 3600:
+        raise _wrong(path, f"has a {point} hook with a wrong value")
+    parts = entry["path"].split("/")
+    if parts[0] or not all(part not in ("", ".", "..") for part in parts[1:]):
+        raise _wrong(path, f"has a {point} hook whose path is not absolute, or not plain")
     pairs = [variable.partition("=") for variable in env]
     if not all(key and equals for key, equals, _ in pairs):
         raise _wrong(path, f"has a {point} hook whose env is not KEY=VALUE")
@@ -167,7 +169,7 @@ def run(hook: Hook, state: bytes) -> None:
         )
         code = _wait(pid, hook.timeout_s)
         text = " ".join(
-            os.pread(said, _MOST_TEXT, max(os.fstat(said).st_size - _MOST_TEXT, 0))
+            os.pread(said, MOST_TEXT, max(os.fstat(said).st_size - MOST_TEXT, 0))
             .decode("utf-8", "replace")
             .split()
         )

@@ -34,6 +34,7 @@ class Life:
     """A launch that has begun.
 
     directory    the container's, by a descriptor of our own, which holds its lock
+    hooks_pid    init's, once its namespaces are there and wait for the host's hooks; 0 where nobody waits for them
     created_pid  init's, once it waits at the gate; 0 before
     executed     the command runs
     ended        how it ended; `gone`: the monitor has let go of the control socket, with or without having said so
@@ -48,7 +49,9 @@ class Life:
         "ended",
         "executed",
         "gone",
+        "hooks_pid",
         "id",
+        "inside",
         "notify",
         "plan",
         "record",
@@ -61,10 +64,12 @@ class Life:
         self.id, self.record, self.store_path = prepared.id, prepared.record, prepared.store.path
         self.plan: LaunchPlan = prepared.plan
         self.created_pid, self.executed, self.gone = 0, False, False
+        self.hooks_pid = 0
         self.ended: ExitRecord | None = None
         self.directory = os.dup(prepared.state.fd)
         self._gate = gate.keep(self.directory)
         self.notify, prepared.notify = prepared.notify, None
+        self.inside, prepared.hooks = prepared.hooks, None
         try:
             for name in OF_ONE_LIFE:
                 forget(self.directory, name)
@@ -100,6 +105,8 @@ class Life:
         kind, pid, record = report.MESSAGE.unpack(data)
         if kind == report.CREATED:
             self.created_pid = pid
+        elif kind == report.HOOKS:
+            self.hooks_pid = pid
         elif kind == report.READY:
             self.executed = True
         elif kind == report.EXITED:
@@ -109,6 +116,17 @@ class Life:
         self.gone = True
         self._control.close()
         self._process.wait()
+
+    def hooked(self) -> None:
+        """The host's hooks have run: those inside have their turn."""
+        assert self.inside is not None
+        self.inside.proceed(self.id, self.hooks_pid, self.bundle)
+        self.hooks_pid = 0
+
+    @property
+    def bundle(self) -> str:
+        """What the states name as the container's directory."""
+        return f"{os.path.realpath(self.store_path)}/containers/{self.id}"
 
     def proceed(self) -> None:
         """Open the gate."""
@@ -134,6 +152,8 @@ class Life:
         if not self.gone:
             self.signal(9)  # at the gate nobody listens to the socket
             self._control.shutdown(socket.SHUT_WR)
+            if self.inside is not None:
+                self.inside.let_go()
             while not self.gone:
                 self.receive()
 
@@ -152,6 +172,8 @@ class Life:
         os.close(self._gate)
         if self.notify is not None:
             self.notify.close()
+        if self.inside is not None:
+            self.inside.close()
 
 
 def begin(

@@ -25,7 +25,15 @@ from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
 from . import identity, ranges
 from .slots import open_slots
-from .sources import SourceFinder, judge, protected_paths, refuse_state_root, root_entries, volume_sources
+from .sources import (
+    SourceFinder,
+    hook_calls,
+    judge,
+    protected_paths,
+    refuse_state_root,
+    root_entries,
+    volume_sources,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
     from ..state.store import StateDirectory
+    from .hooks_inside import Inside
     from .warm import Warm
 
 HOME = "/home/agent"
@@ -66,6 +75,7 @@ class Prepared:
         "encoded",
         "gate",
         "held",
+        "hooks",
         "notify",
         "id",
         "parents",
@@ -93,12 +103,16 @@ class Prepared:
         self.slots: list[int] = []
         self.held: list[int] = []
         self.notify: socket | None = None  # what the workload tells its state to
+        self.hooks: Inside | None = None  # our ends of what its hooks inside are told by
 
     def close(self) -> None:
         """Let go of every descriptor: the launcher has its own."""
         if self.notify is not None:
             self.notify.close()
             self.notify = None
+        if self.hooks is not None:
+            self.hooks.close()
+            self.hooks = None
         for fd in {*self.slots, *self.held, *([self.state.fd] if self.state else [])}:
             os.close(fd)
         self.slots, self.held, self.state = [], [], None
@@ -210,6 +224,7 @@ def _fill(
         keep_record=not spec.rm or spec.copies_workspace,
         gated=prepared.gate is not None,
         degraded=spec.degraded,
+        **hook_calls(spec),
     )  # fmt: skip
     if warm:
         done = warm.compiled(prepared.request)
@@ -455,16 +470,9 @@ def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> t
     source = finder.find(spec.context, "--context", directory=True)
     judge(source.path, "--context")
     if spec.context_mode == "copy":
-        from .context import copy_context
+        from .context import keep_copy
 
-        os.mkdir("context", 0o755, dir_fd=prepared.state.fd)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        destination = os.open("context", flags, dir_fd=prepared.state.fd)
-        try:
-            copy_context(source.path, destination, source.inode, verify=spec.verify_context)
-            os.fchmod(destination, 0o755)
-        finally:
-            os.close(destination)
+        keep_copy(prepared.state.fd, source.path, source.inode, verify=spec.verify_context)
         root = os.path.realpath(prepared.store.path)
         source = finder.find(f"{root}/containers/{prepared.id}/context", "--context", directory=True)
     return (

@@ -41,6 +41,8 @@ def open_slots(
             fd = prepared.root
         elif kind == "events":
             fd = _open_events(prepared.store.path)
+        elif kind.startswith("hook"):
+            fd = _open_hook(name, prepared)
         elif kind in _SINKS:
             fd = _open_sink(kind, spec)
         else:
@@ -48,6 +50,14 @@ def open_slots(
         prepared.slots.append(fd)
     # The directory's lock is held by whoever has the descriptor, also where no step uses it.
     prepared.held = [fd for fd in [*prepared.held, prepared.state.fd] if fd not in prepared.slots]
+
+
+def _open_hook(name: str, prepared: Prepared) -> int:
+    from .hooks_inside import Inside
+
+    assert prepared.request is not None
+    prepared.hooks = prepared.hooks or Inside()
+    return prepared.hooks.open_slot(name, prepared.request.hooks)
 
 
 def _origins(spec: ContainerSpec, plan: LaunchPlan) -> int:

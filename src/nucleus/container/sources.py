@@ -15,6 +15,8 @@ from ..plan.request import RootEntry, Source, VolumeSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..host.facts import HostFacts, HostPath
     from ..spec.container import ContainerSpec
 
@@ -248,3 +250,12 @@ def protected_paths(spec: ContainerSpec, volumes: tuple[VolumeSource, ...]) -> t
         f"/workspace/{name}" for name in PROTECTED
         if os.path.lexists(f"{root}/{name}") and os.path.realpath(f"{root}/{name}") == f"{root}/{name}"
     ])  # fmt: skip
+
+
+def hook_calls(spec: ContainerSpec) -> dict[str, Any]:
+    """What a request says of the hooks that --hooks lists.  Raises SpecError."""
+    if not spec.hooks:
+        return {}
+    from .hooks_inside import requested
+
+    return requested(spec.hooks)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _ENDING = (1, 2, 3, 15)  # signals that ask for the end: HUP, INT, QUIT, TERM
 _LOOK_MS = 100
+# The steps that are hooks, and their points.
+_STEPS = {"run-hook": "createContainer", "run-hook-inside": "startContainer"}
 _WATCHED_S = 5.0
 
 
@@ -74,15 +76,11 @@ class Supervisor:
         )  # fmt: skip
         self._forget_stop()
         self._tell(phase=supervision.CREATED)
-        while not self.life.created_pid and not self.life.gone:
-            self._wait(None)
-        if self.life.gone:
-            error = self.life.failure() or _silent(self.life.id)
-            if again is None:
-                self._remove()
-            raise error
         try:
-            self._run_hooks("createRuntime", "creating")
+            self._build()
+            if self.life.gone:
+                self._note_failed_hook()
+                raise self.life.failure() or _silent(self.life.id)
             self._write_pid()
         except NucleusError:
             self.life.abandon()
@@ -90,6 +88,14 @@ class Supervisor:
                 self._remove()
             raise
         return self.life.id
+
+    def _build(self) -> None:
+        """Until it waits at the gate, or has ended; the host's hooks have their turn.  Raises NucleusError where one fails."""
+        while not self.life.created_pid and not self.life.gone:
+            if self.life.hooks_pid:
+                self._run_hooks("createRuntime", "creating")
+                self.life.hooked()
+            self._wait(None)
 
     def run(self) -> ExitRecord | None:
         """All lives; how the last one ended.  Raises LaunchError where the first did not become ready."""
@@ -203,6 +209,7 @@ class Supervisor:
     def _over(self, ended: ExitRecord | None) -> End:
         """Write down how this life ended."""
         self._clear()
+        self._note_failed_hook()
         self._run_hooks("poststop", "stopped")
         reason = self.reason or (ended.reason if ended else "host-kill")
         failure = self.life.failure()
@@ -288,8 +295,11 @@ class Supervisor:
         except NucleusError as error:
             return error
         last.close()
-        while not self.life.created_pid and not self.life.gone:
-            self._wait(None)
+        try:
+            self._build()
+        except NucleusError as error:
+            self.reason, self._error = "hook", error.message
+            self.life.abandon()
         if self.life.created_pid and not self.life.gone:
             if self._is_stopped():
                 self.life.signal(9)
@@ -299,7 +309,6 @@ class Supervisor:
 
     def _proceed_again(self) -> None:
         try:
-            self._run_hooks("createRuntime", "creating")
             self._write_pid()
         except NucleusError as error:
             self.reason, self._error = "hook", error.message
@@ -311,15 +320,22 @@ class Supervisor:
         """Raises NucleusError at the first that fails before the start; after it the others run nevertheless."""
         from . import hooks
 
-        pid = self.life.created_pid if status != "stopped" else 0
-        bundle = f"{os.path.realpath(self.life.store_path)}/containers/{self.life.id}"
+        pid = self.life.created_pid or self.life.hooks_pid if status != "stopped" else 0
         for hook in [hook for hook in self._hooks if hook.point == point]:
             try:
-                hooks.run(hook, hooks.state_of(self.life.id, status, pid, bundle))
+                hooks.run(hook, hooks.state_of(self.life.id, status, pid, self.life.bundle))
             except NucleusError as error:
                 self._note("hook-failed", hook=point, error=error.message)
                 if point == "createRuntime":
                     raise
+
+    def _note_failed_hook(self) -> None:
+        """Of a hook inside, which the launcher has run; the sentence has no room for what it printed."""
+        failure, inside = self.life.failure(), self.life.inside
+        point = _STEPS.get(failure.opcode) if failure is not None else None
+        if failure is not None and inside is not None and point is not None:
+            words = [failure.message, inside.said()]
+            self._note("hook-failed", hook=point, error=": ".join([word for word in words if word]))
 
     def _store(self) -> Store:
         return Store(self.life.store_path)

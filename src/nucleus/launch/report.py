@@ -19,7 +19,7 @@ EXIT = Struct("<8sIIiiQQ4Q3Q32s")
 INIT = Struct("<8sIiiIQQ")
 STARTED = Struct("<8sIIQ")
 MESSAGE = Struct(f"<Ii{EXIT.size}s")
-CREATED, READY, EXITED, ROOT = 1, 2, 3, 4
+CREATED, READY, EXITED, ROOT, HOOKS = 1, 2, 3, 4, 5
 
 OOM, TIMEOUT, OWNER_LOST, FAILED, DIRTY, INIT_KILLED = 1, 2, 4, 8, 16, 32
 
@@ -169,6 +169,11 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
         "newuidmap or newgidmap refused the id map",
         "check this user's lines in /etc/subuid and /etc/subgid, or use --userns nomap",
     ),
+    **{
+        (step, error): (f"the {point} hook {{arguments}} {what}", "mend the hook")
+        for step, point in (("run-hook", "createContainer"), ("run-hook-inside", "startContainer"))
+        for error, what in (("ECHILD", "failed: {status}"), ("ETIMEDOUT", "took longer than its timeout"))
+    },
     ("write-id-map", ""): ("the kernel refuses the id map", _USERNS),
     ("open-tree", "ESTALE"): ("{path} was replaced while the container was being prepared", "run it again"),
     ("open-tree-inside", "ESTALE"): ("{path} was replaced while the container was being prepared", "run it again"),
@@ -218,10 +223,11 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         values = {k: _text(v) for k, v in zip(step.spec.names, step.values, strict=True)}
         values["command"] = values.get("arguments", "").split(" ")[0]
         described = sentence(step)
+    values["status"] = _status(failure.detail)
     text = meaning[0].format_map(_Named(values)) if meaning[0] else f"cannot {described}"
     if len(text) > _MAX_TEXT:
         text = text[: _MAX_TEXT - 3] + "..."
-    if word != "ENOENT" or name != "exec":
+    if (word != "ENOENT" or name != "exec") and not name.startswith("run-hook"):
         text += f" ({strerror(failure.errno).lower()})"
     if name == "exec":
         where = "--workdir" if failure.detail else "command"
@@ -241,7 +247,7 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
 _OPTION_WORDS = frozenset((
     "workspace", "volume", "toolchain", "context", "secret", "tmpfs", "memory", "cpus", "pids", "io_limit", "ulimit",
     "memlock", "memory_high", "memory_swap", "cpu_weight", "rootfs", "shm_size", "userns", "seccomp_profile",
-    "provider_config_ro", "provider_config_rw",
+    "provider_config_ro", "provider_config_rw", "hooks",
 ))  # fmt: skip
 
 
@@ -251,6 +257,11 @@ _MAX_TEXT = 400  # an argument or a path may be far longer
 class _Named(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return key
+
+
+def _status(detail: int) -> str:
+    """A status of wait(2) in words."""
+    return f"signal {detail & 0x7F}" if detail & 0x7F else f"exit code {detail >> 8 & 0xFF}"
 
 
 def _text(value: int | str | bytes) -> str:

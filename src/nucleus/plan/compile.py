@@ -23,6 +23,10 @@ def compile_plan(request: Request) -> LaunchPlan:
     namespaces.created_steps(draft)
     namespaces.cgroup_steps(draft)
     namespaces.spawn_steps(draft)
+    if request.host_hooks:
+        from .hooks import monitor_step
+
+        monitor_step(draft)
     if privileged:
         taken = mounts.take_all(host) + rootfs.take_nodes(host)
         host.map_steps()

@@ -28,6 +28,9 @@ WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home", 
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
 _BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
+_HOOKS = ("await-hooks", "run-hook", "pivot-root")
+# Between the read-back and the program, under the whole lockdown.
+_BEFORE_EXEC = frozenset({"announce-locked", "run-hook-inside"})
 _MOUNTING = frozenset({"attach-mount", "mount-filesystem", "mount-proc", "cover-file"})
 # What follows a path, of the workload's steps.
 _FOLLOWING_PATHS = frozenset({"open-console", "landlock-path", "exec"})
@@ -187,7 +190,7 @@ def _named(plan: LaunchPlan, actor: int) -> list[str]:
 
 
 def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
-    workload = [name for name in _named(plan, schema.WORKLOAD) if name != "announce-locked"]
+    workload = [name for name in _named(plan, schema.WORKLOAD) if name not in _BEFORE_EXEC]
     if workload[-2:] != ["assert-locked", "exec"]:
         yield "reading the lockdown back and exec must be the workload's last steps"
     if "set-seccomp" in workload and workload[-3:-2] != ["set-seccomp"]:
@@ -300,6 +303,11 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
         > 1
     ):
         yield "whoever waits for the word to proceed is told by child and workload that all is built"
+    order = [n for n in child if n in _HOOKS]
+    if order != sorted(order, key=_HOOKS.index):
+        yield "createContainer hooks run after the host's, and before the root is switched"
+    if ("await-hooks" in child) != bool(plan.steps_of("let-hooks-run")):
+        yield "the child waits for the host's hooks if, and only if, the monitor lets them run"
     if ("join-network" in child) != ("unshare-network" in workload):
         yield "init and workload must be in the same network namespace"
 

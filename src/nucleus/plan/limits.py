@@ -24,7 +24,8 @@ def network_steps(draft: Draft) -> None:
     """The workload's process detaches the host's root and makes the network namespace, beside the child's mounts."""
     draft.add("detach-host", "rootfs")
     if draft.request.spec.network == "none":
-        draft.add("unshare-network", "network")
+        if not draft.request.host_hooks:
+            draft.add("unshare-network", "network")
         draft.add("loopback-up", "network")
 
 

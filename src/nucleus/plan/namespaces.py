@@ -73,6 +73,8 @@ def spawn_steps(draft: Draft) -> None:
         1 not in versions and not draft.request.spec.disable_cgroup_namespace
     ):  # on v1 the child enters its cgroups first and unshares then
         flags |= CLONE_NEWCGROUP
+    if draft.request.host_hooks and draft.request.spec.network == "none":
+        flags |= CLONE_NEWNET  # the hooks may want to set it up
     into = versions.index(2) if 2 in versions else schema.NO_CGROUP
     draft.add("spawn", "namespaces", namespaces=flags, cgroup=into)
     id_map_steps(draft)

@@ -21,7 +21,7 @@ _FILLS = frozenset(("make-directory", "make-symlink", "write-file"))
 # They make, enter and leave a root that is the container's alone.
 _OWN_ROOT = frozenset(("make-root", "pivot-root", "await-detached", "detach-host"))
 # Only where the launcher makes every mount as host root, and only for a root that is the host's own.
-_UNFIT = frozenset(("open-tree-inside", "run-helper"))
+_UNFIT = frozenset(("open-tree-inside", "run-helper", "let-hooks-run", "run-hook-inside"))
 _NOBODY = schema.NOBODY
 _TEMPORARY = "/tmp"
 

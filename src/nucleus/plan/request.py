@@ -84,6 +84,16 @@ class RootEntry(Value):
     origin: str = "rootfs"
 
 
+class HookCall(Value):
+    """A program that is run while the container is made or started: the host's by a slot, the container's by its path."""
+
+    slot: str = ""  # of its program; "": `path` is the container's
+    path: str
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    timeout_s: int
+
+
 class Request(Value):
     """Everything that `compile_plan` needs; two equal requests give two equal plans."""
 
@@ -104,3 +114,7 @@ class Request(Value):
     keep_record: bool = True  # False: --rm, the state directory goes with the container
     gated: bool = False  # it waits for the word to proceed, and records when the command was executed
     degraded: tuple[str, ...] = ()
+    hooks: tuple[HookCall, ...] = ()
+    host_hooks: bool = (
+        False  # somebody runs hooks of the host when the namespaces are there, and before the root is
+    )

@@ -36,6 +36,10 @@ def make_root_steps(draft: Draft) -> None:
     # hidepid=2: what a process may not trace is not listed, neither init nor what was entered from outside.
     options = b"hidepid=2\0" if draft.request.spec.mode == "production" else b""
     draft.add("mount-proc", "proc", target="/proc", attributes=NOSUID | NODEV | NOEXEC, options=options)
+    if draft.request.host_hooks:
+        from .hooks import create_steps
+
+        create_steps(draft)
     draft.add("pivot-root", "rootfs")
 
 
@@ -145,7 +149,7 @@ def proc_steps(draft: Draft) -> None:
 def handover_steps(draft: Draft) -> None:
     """Seal the root, wait for the release, and leave the rest to the workload's process."""
     draft.add("seal-root", "rootfs", attributes=RDONLY | NOSUID | NODEV)
-    if draft.request.spec.network == "none":
+    if draft.request.spec.network == "none" and not draft.request.host_hooks:
         draft.add("join-network", "network")
     if draft.request.gated:
         draft.add("announce-built", "state")

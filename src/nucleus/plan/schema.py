@@ -124,6 +124,8 @@ STEPS: tuple[StepSpec, ...] = (
              "run {arguments} for the child", start=NEVER),
     StepSpec(8, "write-id-map", "id-map", OPTIONAL, NEVER,
              (_s("uid_map"), _s("gid_map"), _n("deny_setgroups", 1)), "map uids {uid_map} and gids {gid_map}"),
+    StepSpec(28, "let-hooks-run", "host-mounts", OPTIONAL, NEVER, (_f("channel"),),
+             "tell that the namespaces are there, and wait until the host's hooks have run", start=NEVER),
     StepSpec(3, "open-tree", "host-mounts", ANY, NEVER, _TREE,
              "take {path} from the host as mount {mount}, {attributes}", prepare=ANY),
     StepSpec(9, "make-userns", "host-mounts", ANY, NEVER, (_n("userns", MAX_USERNS), _s("uid_map"), _s("gid_map")),
@@ -176,6 +178,11 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(56, "mount-proc", "root", REQUIRED, NEVER,
              (_s("target", "absolute"), _m("attributes", MOUNT_ATTRS), _b("options", "list?")),
              "mount proc at {target}, {attributes} {options}"),
+    StepSpec(86, "await-hooks", "root", OPTIONAL, NEVER, (), "wait until the host's hooks have run", start=NEVER),
+    StepSpec(87, "run-hook", "root", ANY, NEVER,
+             (_f("program"), _b("arguments", "list"), _b("environment", "list?"), _f("state"), _f("output"),
+              _n("timeout_ms", U32)),
+             "run the createContainer hook {arguments} (timeout {timeout_ms})", start=NEVER),
     StepSpec(51, "pivot-root", "root", REQUIRED, NEVER, (), "switch to the private root", start=NEVER),
     StepSpec(42, "mount-filesystem", "mounts", ANY, NEVER,
              (_s("type"), _s("target", "absolute"), _m("attributes", MOUNT_ATTRS), _b("options", "list?")),
@@ -251,6 +258,10 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(75, "assert-locked", "seccomp", REQUIRED, REQUIRED, (_n("permitted"), _n("seccomp_mode", 2)),
              "read back: capabilities {permitted}, no_new_privs, seccomp mode {seccomp_mode}"),
     StepSpec(78, "announce-locked", "exec", OPTIONAL, NEVER, (), "tell that nothing is left to do but to execute"),
+    StepSpec(88, "run-hook-inside", "exec", ANY, NEVER,
+             (_s("path", "absolute"), _b("arguments", "list"), _b("environment", "list?"), _f("state"), _f("output"),
+              _n("timeout_ms", U32)),
+             "run the startContainer hook {path} {arguments} (timeout {timeout_ms})", start=NEVER),
     StepSpec(76, "exec", "exec", REQUIRED, REQUIRED,
              (_b("candidates", "list"), _b("arguments", "list"), _f("environment"), _s("directory", "absolute")),
              "execute {arguments} in {directory}"),
@@ -278,4 +289,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0xB998FA940F1253DA
+SCHEMA_HASH = 0x57B661A09DBA2FFD

@@ -46,6 +46,10 @@ def exec_step(draft: Draft, directory: str) -> None:
     request = draft.request
     if request.gated:
         draft.add("announce-locked", "state")
+    if request.hooks:
+        from .hooks import start_steps
+
+        start_steps(draft)
     draft.add(
         "exec", "command", environment=draft.slot("environment"), directory=directory,
         **exec_values(request.candidates, request.spec.command),
