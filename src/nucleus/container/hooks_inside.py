@@ -16,8 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..spec.container import ContainerSpec
-
 _EARLY = ("createRuntime", *STATES)
 _PROGRAM = "hook"
 _STATUSES = {"createContainer": "creating", "startContainer": "created"}

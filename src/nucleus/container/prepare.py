@@ -23,17 +23,9 @@ from ..plan.workload import PATH, candidates
 from ..policy import environment as policy_environment
 from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
-from . import identity, ranges
+from . import identity, ranges, sources
 from .slots import open_slots
-from .sources import (
-    SourceFinder,
-    hook_calls,
-    judge,
-    protected_paths,
-    refuse_state_root,
-    root_entries,
-    volume_sources,
-)
+from .sources import SourceFinder, judge, protected_paths, refuse_state_root, root_entries, volume_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,7 +216,7 @@ def _fill(
         keep_record=not spec.rm or spec.copies_workspace,
         gated=prepared.gate is not None,
         degraded=spec.degraded,
-        **hook_calls(spec),
+        **sources.hook_calls(spec),
     )  # fmt: skip
     if warm:
         done = warm.compiled(prepared.request)

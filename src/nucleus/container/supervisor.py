@@ -90,7 +90,7 @@ class Supervisor:
         return self.life.id
 
     def _build(self) -> None:
-        """Until it waits at the gate, or has ended; the host's hooks have their turn.  Raises NucleusError where one fails."""
+        """Until it waits at the gate, or has ended.  Raises NucleusError where a hook of the host fails."""
         while not self.life.created_pid and not self.life.gone:
             if self.life.hooks_pid:
                 self._run_hooks("createRuntime", "creating")
