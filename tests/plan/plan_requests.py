@@ -7,7 +7,16 @@ from nucleus.host.facts import Identity as HostIdentity
 from nucleus.plan.compile import compile_plan
 from nucleus.plan.join import JoinRequest, compile_join
 from nucleus.plan.prepared import split
-from nucleus.plan.request import CgroupParent, Identity, MapLine, Request, RootEntry, Source, VolumeSource
+from nucleus.plan.request import (
+    CgroupParent,
+    HookCall,
+    Identity,
+    MapLine,
+    Request,
+    RootEntry,
+    Source,
+    VolumeSource,
+)
 from nucleus.plan.steps import LaunchPlan
 from nucleus.spec.container import ContainerSpec
 from nucleus.spec.filesystem import Tmpfs
@@ -60,6 +69,13 @@ V1 = tuple(
 
 JOIN = JoinRequest(command=("id", "-u"), candidates=("/usr/bin/id",), rlimits=((3, 1 << 23, 1 << 23),))
 
+HOOKS = (
+    HookCall(
+        slot="hook:0", path="/opt/setup", arguments=("setup", "net"), environment=(("A", "b"),), timeout_s=5
+    ),
+    HookCall(path="/usr/bin/warm", arguments=("warm",), timeout_s=30),
+)
+
 
 def request(identity: Identity, cgroups: tuple[CgroupParent, ...], **changes: object) -> Request:
     """A run of `python3 -c pass` with a workspace, a volume, a tmpfs and a secret."""
@@ -105,6 +121,7 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "user": compile_plan(request(USER, ())),
         "user-alone": compile_plan(request(NO_SUBORDINATE, (), keep_record=False)),
         "gated": compile_plan(request(ROOT, (V2,), gated=True, keep_record=False)),
+        "hooks": compile_plan(request(ROOT, (V2,), gated=True, host_hooks=True, hooks=HOOKS)),
         "console": compile_plan(request(ROOT, (V2,), console=(24, 80))),
         "join": compile_join(compile_plan(request(ROOT, (V2,))), JOIN),
         "join-v1": compile_join(

@@ -54,6 +54,9 @@ option --readiness-sd-notify
     kernel/test_sd_notify.py::test_a_detached_container_is_ready_when_it_says_so
     kernel/test_sd_notify.py::test_a_stranger_who_speaks_to_the_socket_is_not_heard
 option --hooks
+    kernel/test_hooks.py::test_each_point_runs_where_and_when_it_has_to_with_the_state
+    kernel/test_hooks.py::test_a_hook_before_the_command_that_does_not_succeed_ends_the_start
+    kernel/test_hooks.py::test_whoever_is_killed_while_a_hook_runs_nothing_is_left
     kernel/test_supervision.py::test_hooks_run_at_their_points_with_the_state
     unit/container/test_hooks.py::test_a_hook_reads_the_state_and_has_the_environment_that_is_written
     unit/container/test_hooks.py::test_what_others_could_have_changed_is_not_run

@@ -120,7 +120,10 @@ class Life:
     def hooked(self) -> None:
         """The host's hooks have run: those inside have their turn."""
         assert self.inside is not None
-        self.inside.proceed(self.id, self.hooks_pid, self.bundle)
+        try:
+            self.inside.proceed(self.id, self.hooks_pid, self.bundle)
+        except BrokenPipeError:
+            pass  # the monitor has ended: the next message says so
         self.hooks_pid = 0
 
     @property

@@ -96,6 +96,8 @@ class Supervisor:
                 self._run_hooks("createRuntime", "creating")
                 self.life.hooked()
             self._wait(None)
+        if self.life.created_pid:
+            self._note_hooks("createContainer")
 
     def run(self) -> ExitRecord | None:
         """All lives; how the last one ended.  Raises LaunchError where the first did not become ready."""
@@ -160,6 +162,7 @@ class Supervisor:
 
     def _begin_checks(self) -> None:
         self._zero_ns = time.monotonic_ns()
+        self._note_hooks("startContainer")
         self._run_hooks("poststart", "running")
         self.checks = Checks(self.spec, self._probe, self._is_paused)
         if self.checks.ready:
@@ -328,6 +331,13 @@ class Supervisor:
                 self._note("hook-failed", hook=point, error=error.message)
                 if point == "createRuntime":
                     raise
+            else:
+                self._note("hook", hook=point, path=hook.path)
+
+    def _note_hooks(self, point: str) -> None:
+        """The launcher has run all of a point."""
+        for hook in [hook for hook in self._hooks if hook.point == point]:
+            self._note("hook", hook=point, path=hook.path)
 
     def _note_failed_hook(self) -> None:
         """Of a hook inside, which the launcher has run; the sentence has no room for what it printed."""

@@ -87,6 +87,9 @@ TYPES: dict[str, EventType] = {
     ),
     "renamed": EventType(meaning="it has another name", fields={"old_name": ("str", "the one before")}),
     "updated": EventType(meaning="its limits were changed", fields={"limits": ("dict", "the new ones")}),
+    "hook": EventType(
+        meaning="an OCI hook has run", fields={"hook": ("str", "which point"), "path": ("str", "its program")}
+    ),
     "hook-failed": EventType(
         meaning="an OCI hook failed", fields={"hook": ("str", "which point"), "error": ("str", "why")}
     ),

@@ -73,7 +73,7 @@ SUPERVISION: tuple[Option, ...] = (
     ),
     Option(
         key="hooks", field="hooks", kind="path", group="supervision", metavar="FILE", example="hooks.json",
-        help="run programs of the host at points of the container's life: a JSON object as in the OCI runtime "
-        "specification, with createRuntime (or prestart), poststart and poststop",
+        help="run programs at points of the container's life: a JSON object as in the OCI runtime specification, with "
+        "createRuntime (or prestart), createContainer, startContainer, poststart and poststop",
     ),
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from nucleus.base.errors import LaunchError, SpecError
 from nucleus.container import hooks
+from nucleus.container.hooks_inside import requested
 
 
 @pytest.fixture
@@ -79,8 +80,10 @@ def test_what_others_could_have_changed_is_not_run(folder: Path, mode: int, wher
 @pytest.mark.parametrize(
     "points",
     [
-        {"createContainer": []},
-        {"startContainer": []},
+        {"startContainer": [{"path": "bin/true"}]},
+        {"startContainer": [{"path": "/bin/../true"}]},
+        {"createContainer": [{"path": "/bin/true", "args": ["x"] * 501}]},
+        {"createContainer": [{"path": "/nonexistent"}]},
         {"never": []},
         {"poststop": [{"path": "true"}]},
         {"poststop": [{"path": "/bin/true", "more": 1}]},
@@ -92,3 +95,18 @@ def test_what_others_could_have_changed_is_not_run(folder: Path, mode: int, wher
 def test_what_is_no_list_of_hooks_is_refused(folder: Path, points: dict[str, object]) -> None:
     with pytest.raises(SpecError):
         hooks.load(listed(folder, **points))
+
+
+def test_a_plan_has_the_hooks_inside_and_waits_for_those_of_the_host(folder: Path) -> None:
+    path = program(folder, "true")
+    known = requested(
+        listed(
+            folder, poststop=[{"path": path}], startContainer=[{"path": "/in/side", "timeout": 7}],
+            createContainer=[{"path": path, "args": ["a", "b"], "env": ["K=v=w"]}],
+        )
+    )  # fmt: skip
+    inside, made = known["hooks"]
+    assert (inside.path, inside.slot, inside.timeout_s) == ("/in/side", "", 7)
+    assert (made.slot, made.arguments, made.environment) == ("hook:2", ("a", "b"), (("K", "v=w"),))
+    assert known["host_hooks"] is True
+    assert requested(listed(folder, poststop=[{"path": path}])) == {"hooks": (), "host_hooks": False}
