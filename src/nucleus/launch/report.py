@@ -172,7 +172,7 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     **{
         (step, error): (f"the {point} hook {{arguments}} {what}", "mend the hook")
         for step, point in (("run-hook", "createContainer"), ("run-hook-inside", "startContainer"))
-        for error, what in (("ECHILD", "failed: {status}"), ("ETIMEDOUT", "took longer than its timeout"))
+        for error, what in (("ECHILD", "failed"), ("ETIMEDOUT", "took longer than its timeout"))
     },
     ("write-id-map", ""): ("the kernel refuses the id map", _USERNS),
     ("open-tree", "ESTALE"): ("{path} was replaced while the container was being prepared", "run it again"),
@@ -223,11 +223,12 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         values = {k: _text(v) for k, v in zip(step.spec.names, step.values, strict=True)}
         values["command"] = values.get("arguments", "").split(" ")[0]
         described = sentence(step)
-    values["status"] = _status(failure.detail)
     text = meaning[0].format_map(_Named(values)) if meaning[0] else f"cannot {described}"
     if len(text) > _MAX_TEXT:
         text = text[: _MAX_TEXT - 3] + "..."
-    if (word != "ENOENT" or name != "exec") and not name.startswith("run-hook"):
+    if name.startswith("run-hook") and word == "ECHILD":
+        text += f": {_status(failure.detail)}"
+    elif word != "ENOENT" or name != "exec":
         text += f" ({strerror(failure.errno).lower()})"
     if name == "exec":
         where = "--workdir" if failure.detail else "command"
