@@ -19,6 +19,7 @@ import pytest
 from sandboxes import COMMAND, PATIENCE_S, Boxes, reap_orphans, wait_until
 
 from nucleus.launch.report import read_init
+from nucleus.observe.events import read_events
 
 # Guests are too slow for what is timed here, and have neither PostgreSQL nor a compiler.
 pytestmark = pytest.mark.identity("root", "user", "nosub", "nested")
@@ -237,6 +238,8 @@ def test_a_window_may_be_left_and_opened_again(boxes: Boxes) -> None:
     wait_until(last.raw)
     last.send("end\r")
     assert last.end() == 6
+    windows = [e["type"] for e in read_events(str(boxes.root)) if "tached" in e["type"]]
+    assert windows == ["attached", "detached", "attached"]
     assert boxes.inspect("box")["exit_code"] == 6
 
 
@@ -251,6 +254,7 @@ def test_a_detached_container_keeps_a_terminal_for_whoever_attaches(boxes: Boxes
     window.send("hello\r")
     window.expect("hello\r\nhello")
     assert window.end() == 3
+    assert [e["type"] for e in read_events(str(boxes.root)) if "tached" in e["type"]] == ["attached"]
     failed = boxes.cli("run", "-d", "-t", "--rm", "--", "no-such-program")
     assert failed.code in (0, 127)  # it may fail before or after its terminal was opened
     refused = boxes.cli("create", "-t", "--", "true")

@@ -14,6 +14,7 @@ import pytest
 from sandboxes import Boxes, Ran, own_identity, wait_until
 
 from nucleus.base.errors import Conflict
+from nucleus.observe.events import read_events
 
 # An emulated guest is slow, and its disk small.
 HERE = pytest.mark.identity("root", "user", "nosub", "nested")
@@ -137,6 +138,7 @@ def test_a_file_changed_on_both_sides_is_kept_beside_and_the_exit_code_is_125(
     assert ended(process) == 125
     known = boxes.inspect("c")["workspace"]
     assert (known["state"], known["conflicts"]) == ("conflicts", [["a", "both changed it"]])
+    assert [e["paths"] for e in read_events(str(boxes.root)) if e["type"] == "conflict"] == [["a"]]
     assert (work / "a").read_text() == "outside\n" and (work / "d" / "appeared").read_text() == "mine\n"
     assert (Path(known["kept_in"]) / "a").read_text() == "inside\n"
     assert (work / "d" / "x").read_text() == "inside\n" and (work / "b").read_text() == "fine\n"

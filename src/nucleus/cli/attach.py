@@ -51,6 +51,7 @@ def main(argv: list[str]) -> int:
 def _window(handle: Handle, *, keyboard: bool) -> int:
     import os
 
+    from ..container.events import note
     from ..container.terminal import require_terminal
     from ..launch.console import Relay, write_all
     from ..launch.console_keeper import open_window
@@ -58,10 +59,14 @@ def _window(handle: Handle, *, keyboard: bool) -> int:
     require_terminal(keyboard=keyboard)
     master, recent, connection = open_window(handle.fd, handle.name)
     with connection:
+        note(handle.store, handle.record, "attached")
         write_all(1, recent)
         outcome = Relay(master, keyboard=keyboard).run()
         os.close(master)
-    return 0 if outcome.detached else _ended(handle)
+    if outcome.detached:
+        note(handle.store, handle.record, "detached")
+        return 0
+    return _ended(handle)
 
 
 def _follow(handle: Handle) -> int:

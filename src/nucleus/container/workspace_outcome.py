@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .merge import Action
     from .workspace_copy import Snapshot
 
+_MOST_TOLD = 8  # paths in an event's line
 PENDING, APPLIED, CONFLICTS, DISCARDED = "pending", "applied", "conflicts", "discarded"
 
 
@@ -180,6 +181,11 @@ def apply(handle: Handle) -> Outcome:
                 where=f"{work.snapshot.path}" + (f" ({error.filename})" if error.filename else ""),
                 remedy=f"what was applied stays; mend that, then: nucleus workspace apply {handle.name}",
             ) from None
+        if outcome.conflicts:
+            from .events import note
+
+            some = [path for path, _ in outcome.conflicts[:_MOST_TOLD]]
+            note(handle.store, handle.record, "conflict", paths=some)
         settling.settle(CONFLICTS if outcome.conflicts else APPLIED, outcome)
         return outcome
 
