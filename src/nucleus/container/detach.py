@@ -256,12 +256,8 @@ def start_or_restart(handle: Handle, *, warm: Warm | None = None) -> None:
     """Let it run: what is created, and what has run and ended.  Raises what `start` and `restart` raise."""
     ended = handle.refresh().status in (lifecycle.STOPPED, lifecycle.DEAD)
     gated = handle.record is not None and handle.record.gated
-    # Of one that failed while it waited at the gate, `start` says why.
-    if ended and handle.record is not None and handle.record.copies:
-        from .ending import wait
-
-        wait(handle)  # its changes may still be on their way into the workspace
-    if ended and not (gated and handle.started is None and failure_of(handle) is not None):
+    # What ended at its gate has never run: `start` says why, and undoes no kill that came in the same moment.
+    if ended and (handle.started is not None or not gated):
         restart(handle, warm=warm)
     else:
         start(handle)
