@@ -262,9 +262,9 @@ def test_a_restart_that_cannot_be_is_refused_before_anything_ends(boxes: Boxes) 
 @pytest.mark.parametrize("verb", ["start", "restart"])
 def test_what_ran_in_the_foreground_runs_once_more_by_itself(boxes: Boxes, verb: str) -> None:
     work = boxes.directory("work")
-    script = "echo $WORD >>out; exit 3"
+    script = "echo kept >>out; exit 3"
     ran = subprocess.run(
-        [COMMAND, "run", "--root", str(boxes.root), "--name", "job", "-e", "WORD=kept", "--workspace", work.name,
+        [COMMAND, "run", "--root", str(boxes.root), "--name", "job", "--workspace", work.name,
          "--", "sh", "-c", script],
         cwd=work.parent, env=boxes.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -276,6 +276,19 @@ def test_what_ran_in_the_foreground_runs_once_more_by_itself(boxes: Boxes, verb:
     assert (work / "out").read_text() == "kept\nkept\n"
     after = boxes.inspect("job")
     assert (after["created_ns"], after["name"]) == (before["created_ns"], "job") and after["detached"]
+
+
+@pytest.mark.parametrize("supervised", [(), ("--restart", "on-failure")])
+def test_variables_of_a_run_in_the_foreground_are_kept_for_no_restart(
+    boxes: Boxes, supervised: tuple[str, ...]
+) -> None:
+    words = ("-e", "TOKEN=hunter2-c0rrect-h0rse", *supervised, "--", "true")
+    assert boxes.cli("run", "--name", "job", *words).code == 0
+    again = boxes.cli("restart", "job")
+    assert again.code == 1 and "--env" in again.err and "TOKEN" in again.err, again.err
+    state = b"".join(path.read_bytes() for path in boxes.root.rglob("*") if path.is_file())
+    assert b"hunter2" not in state
+    assert boxes.inspect("job")["status"] == "stopped"
 
 
 @ROOT_ALONE

@@ -156,6 +156,14 @@ def test_values_of_variables_are_not_in_the_record(boxes: Boxes) -> None:
     assert b"TOKEN" in state
 
 
+def test_variables_of_a_detached_container_are_for_its_owner_alone(boxes: Boxes) -> None:
+    assert boxes.cli("run", "-d", "--name", "quiet", "--env", f"TOKEN={VALUE}", "--", "true").code == 0
+    boxes.cli("wait", "quiet")
+    holding = [p for p in boxes.root.rglob("*") if p.is_file() and VALUE.encode() in p.read_bytes()]
+    assert [path.name for path in holding] == ["spec.json"]
+    assert holding[0].stat().st_mode & 0o077 == 0 and holding[0].parent.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.identity("root", "user", "nosub", "nested")
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"])
 def test_what_the_loader_obeys_is_refused(boxes: Boxes, name: str) -> None:

@@ -200,7 +200,7 @@ def begin(
     try:
         assert prepared.state is not None
         if streams is None or (again is None and not spec.rm):
-            stored.keep(prepared.state.fd, spec)
+            stored.keep(prepared.state.fd, spec, variables=streams is None)
         if streams is None:
             from ..launch import log_writer
 

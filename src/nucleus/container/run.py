@@ -51,7 +51,8 @@ def _keep(prepared: Prepared, spec: ContainerSpec) -> None:
         here = os.getcwd()
     except FileNotFoundError:
         here = "/"  # it was removed: no relative path led anywhere from it
-    write_file(prepared.state.fd, "spec.json", dumps({**spec.as_dict(), "cwd": here}).encode() + b"\n")
+    kept = {**spec.as_dict(), "cwd": here, "env": [(name, None) for name, _ in spec.env]}
+    write_file(prepared.state.fd, "spec.json", dumps(kept).encode() + b"\n")
 
 
 def _console(spec: ContainerSpec) -> int:

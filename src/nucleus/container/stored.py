@@ -1,6 +1,7 @@
 """spec.json: what a container was asked to be, kept beside it, so that it can be started again.
 
-Values that came by a descriptor are in no file: only that there were some is kept, and `restart` then refuses.
+Values that came by a descriptor are in no file, nor are those of any variable of a run in the foreground, which ends with
+its caller: only that there were some is kept, and `restart` then refuses.
 ✗ decides nothing about a start: `detach.py`.
 """
 
@@ -32,9 +33,12 @@ ROWS: dict[str, type[Value]] = {
 }  # fmt: skip
 
 
-def keep(directory: int, spec: ContainerSpec) -> None:
-    """Write spec.json into a container's directory."""
-    write_file(directory, FILE, dumps(fields(spec)).encode() + b"\n")
+def keep(directory: int, spec: ContainerSpec, *, variables: bool = True) -> None:
+    """Write spec.json into a container's directory; without the values of `variables` for one in the foreground."""
+    found = fields(spec)
+    if not variables:
+        found["env"] = [(name, None) for name, _ in spec.env]
+    write_file(directory, FILE, dumps(found).encode() + b"\n")
 
 
 def fields(spec: ContainerSpec) -> dict[str, Any]:
@@ -60,6 +64,13 @@ def load(directory: int, name: str) -> ContainerSpec:
             remedy="make that call again",
         ) from None
     directory_of_then = fields.pop("cwd", "")
+    lost = [name for name, value in fields.get("env", ()) if value is None]
+    if lost:
+        raise Conflict(
+            f"container {name} ran in the foreground: the values of its variables ({', '.join(lost[:8])}) are not kept",
+            where="--env",
+            remedy="run it again with them; with -d they are kept for a restart",
+        )
     for option in OPTIONS:
         if option.kind == "descriptor" and fields.get(option.field) is not None:
             flag = option.flag

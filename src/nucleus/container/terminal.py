@@ -148,7 +148,7 @@ class _Start:
         elif not what.rm:
             from . import stored
 
-            stored.keep(prepared.state.fd, what)
+            stored.keep(prepared.state.fd, what, variables=False)
         self.plan = prepared.plan
         if what.copies_workspace:
             # It holds the container's lock: whoever waits for the end waits until the changes were applied.

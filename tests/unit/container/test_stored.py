@@ -36,6 +36,15 @@ def test_a_spec_survives_its_file(directory: int) -> None:
     assert stored.load(directory, "web") == spec
 
 
+def test_a_run_in_the_foreground_leaves_the_names_of_its_variables_alone(
+    directory: int, tmp_path: Path
+) -> None:
+    stored.keep(directory, from_mapping(RICH), variables=False)
+    assert json.loads((tmp_path / "spec.json").read_text())["env"] == [["A", None], ["B", None]]
+    with pytest.raises(Conflict, match="A, B"):
+        stored.load(directory, "web")
+
+
 def test_every_field_of_rows_is_known() -> None:
     spec = from_mapping(RICH)
     rows = {
