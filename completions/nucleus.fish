@@ -154,6 +154,7 @@ complete -c nucleus -n '__nucleus_is exec' -s e -l env -x -d 'an environment var
 complete -c nucleus -n '__nucleus_is exec' -l env-file -r -F -d 'environment variables from a file of KEY=VALUE lines'
 complete -c nucleus -n '__nucleus_is exec' -s w -l workdir -x -a '(__fish_complete_directories)' -d 'the working directory (default: the workload’s, or / with -u)'
 complete -c nucleus -n '__nucleus_is exec' -s u -l user -x -a 'UID NAME[:GID' -d 'another user of the container'
+complete -c nucleus -n '__nucleus_is exec' -s d -l detach -d 'return once the command was executed; it goes on by itself, what it prints is lost'
 complete -c nucleus -n '__nucleus_is exec' -s i -l interactive -d 'pass the standard input on'
 complete -c nucleus -n '__nucleus_is exec' -s t -l tty -d 'give the command a terminal of its own; with -i what is typed goes there'
 complete -c nucleus -n '__nucleus_is exec' -l timeout -x -d 'end the command after this time, with exit code 124'

@@ -114,6 +114,8 @@ static void kill_tree(struct env *env)
 	(void)kill_by(env->child_pidfd, SIGKILL);
 }
 
+enum { OWNER_KILLS = 1, OWNER_MAY_GO = 2 };
+
 static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
 {
 	u8 message[2];
@@ -126,7 +128,7 @@ static void read_owner(struct env *env, struct wait_state *state, u64 on_loss)
 	if (got == -EAGAIN || got == -EINTR || got > 0)
 		return;
 	state->owner_open = false;
-	if (on_loss == 1) {
+	if (on_loss == OWNER_KILLS) {
 		env->exit_flags |= EXIT_OWNER_LOST;
 		kill_tree(env);
 	}
@@ -210,8 +212,9 @@ static bool tell_ready(struct env *env)
 static void watch(struct env *env, const struct step *supervise, struct wait_state *state)
 {
 	u64 timeout_ms = supervise->field[0].number;
-	/* Whoever starts in two phases is told when both have executed; nobody else is worth being woken up for that. */
-	bool status_open = (env->two_phase || env->start_record) && !env->called_off;
+	/* Who starts in two phases, or goes once it runs, is told when both have executed; for others nobody is woken up. */
+	bool leaves = supervise->field[3].number == OWNER_MAY_GO;
+	bool status_open = (env->two_phase || env->start_record || leaves) && !env->called_off;
 
 	state->stop_signal = supervise->field[1].number;
 	state->grace_ns = supervise->field[2].number * 1000000U;

@@ -252,6 +252,43 @@ def test_the_library_enters_too(box: Running) -> None:
         store.close()
 
 
+def test_a_command_may_go_on_by_itself_and_ends_with_the_container(box: Running) -> None:
+    began = time.monotonic()
+    ran = box.cli("-d", "--", "sh", "-c", "echo lost; echo $$ >/tmp/pid; exec sleep 600")
+    assert (ran.code, ran.out, ran.err) == (0, "", "") and time.monotonic() - began < PATIENCE_S
+    wait_until(lambda: box.cli("--", "test", "-s", "/tmp/pid").code == 0)
+    inside = box.cli("--", "sh", "-c", "cat /tmp/pid; cat /proc/$(cat /tmp/pid)/comm").out.split()
+    assert inside[1] == "sleep"
+    (monitor,) = _monitors_of(box)
+    assert os.getsid(monitor) == monitor
+    box.stop()
+    wait_until(lambda: _gone(monitor))
+
+
+def test_what_goes_on_by_itself_tells_first_that_it_cannot_be_executed(box: Running) -> None:
+    ran = box.cli("-d", "--", "no-such-program")
+    assert ran.code == 127 and "no-such-program" in ran.err
+    assert box.cli("-d", "--", "true").code == 0
+    assert box.cli("-d", "--timeout", "200ms", "--", "sleep", "600").code == 0
+    wait_until(lambda: not _monitors_of(box))
+    for flag in ("-i", "-t"):
+        both = box.cli("-d", flag, "--", "true")
+        assert both.code == 125 and "--detach" in both.err
+
+
+def _monitors_of(box: Running) -> list[int]:
+    """Who watches over what goes on by itself in the container."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if words[:2] == ["nucleus-launch", "detach"] and words[4] == box.boxes.inspect(box.name)["id"]:
+                found.append(pid)
+        except (OSError, IndexError):
+            continue
+    return found
+
+
 def test_nobody_enters_before_the_hosts_tree_is_out_of_reach(boxes: Boxes) -> None:
     """A container's mount namespace begins as a copy of the host's."""
     marker = boxes.directory("marker") / "host-file"

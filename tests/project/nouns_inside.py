@@ -5,6 +5,8 @@ TABLE = """
 verb exec
     kernel/test_exec.py::test_who_enters_is_confined_as_the_workload_is
     kernel/test_exec.py::test_exit_codes_of_what_ran_inside
+    kernel/test_exec.py::test_a_command_may_go_on_by_itself_and_ends_with_the_container
+    kernel/test_exec.py::test_what_goes_on_by_itself_tells_first_that_it_cannot_be_executed
 servers are reloaded and stopped from inside
     kernel/test_exec_servers.py::test_a_database_server_is_reloaded_and_stopped_from_inside
 entering a container: one lockdown, no file of the host, no wait of the host's tree

@@ -22,6 +22,7 @@ Run a command in a running container: in its namespaces and cgroup, as its user,
   --env-file FILE           environment variables from a file of KEY=VALUE lines
   -w, --workdir DIR         the working directory (default: the workload's, or / with -u)
   -u, --user UID|NAME[:GID]  another user of the container
+  -d, --detach              return once the command was executed; it goes on by itself, what it prints is lost
   -i, --interactive         pass the standard input on
   -t, --tty                 give the command a terminal of its own; with -i what is typed goes there
   --timeout TIME            end the command after this time, with exit code 124
@@ -31,7 +32,7 @@ ctrl-p ctrl-q leaves a terminal of -it.
 Exit codes are those of `nucleus run`.
 """
 _KEYS = frozenset((
-    "env", "env_file", "workdir", "user", "group", "tty", "interactive", "timeout", "root", "log", "log_format",
+    "detach", "env", "env_file", "workdir", "user", "group", "tty", "interactive", "timeout", "root", "log", "log_format",
 ))  # fmt: skip
 
 
@@ -74,6 +75,10 @@ def parse(argv: list[str]) -> tuple[ContainerSpec, str]:
         if option.key not in _KEYS:
             message = "is decided when the container is made"
             problems.append(Problem(message=message, where=where, remedy="see `nucleus exec --help`"))
+    wanted = {option.key for option, _, _ in flags}
+    if "detach" in wanted and wanted & {"tty", "interactive"}:
+        message = "a command that goes on by itself has no terminal and no input"
+        problems.append(Problem(message=message, where="--detach", remedy="leave -i and -t away"))
     entries = [entry for entry in flags if entry[0].key in _KEYS]
     entries += [(BY_KEY["command"], word, "command") for word in command]
     spec = assemble(
@@ -83,7 +88,7 @@ def parse(argv: list[str]) -> tuple[ContainerSpec, str]:
 
 
 def _enter(spec: ContainerSpec, container: str) -> int:
-    from ..container.enter import Wish, enter_in_place
+    from ..container.enter import Wish, enter_in_place, run_beside
     from ..container.handle import resolve
     from ..container.run import refuse_directory_streams
     from ..launch import launcher
@@ -98,6 +103,9 @@ def _enter(spec: ContainerSpec, container: str) -> int:
                 user=spec.user, group=spec.group, timeout_ms=spec.timeout_ms or 0,
                 own_group=not (spec.interactive and os.isatty(0)),
             )  # fmt: skip
+            if spec.detach:
+                run_beside(handle, wish)
+                return 0
             if spec.tty:
                 return _with_terminal(spec, handle, wish)
             if not spec.interactive:

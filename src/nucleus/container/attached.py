@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     OnData = tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None]
 
 OWNER_KILLS = 1  # supervise.owner: the container ends with whoever called
+OWNER_IGNORED = 2  # whoever called is told when the command was executed, and may go
 
 
 def run_attached(prepared: Prepared, stdin: bytes | None = None, on_data: OnData = (None, None)) -> Result:

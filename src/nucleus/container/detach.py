@@ -18,6 +18,7 @@ from ..plan.encode import decode
 from ..state import gate
 from ..state.store import StateDirectory, owner_is_gone, read_file, write_file
 from . import lifecycle, stored
+from .attached import OWNER_IGNORED
 from .audited import note_start
 from .events import note
 from .handle import Handle
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .warm import Warm
 
-OWNER_IGNORED = 2  # supervise.owner: whoever created it may go
 PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
 OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)

@@ -13,14 +13,14 @@ from struct import error as StructError
 
 from ..base.errors import Conflict, HostUnsupported, NucleusError, PermissionRefused, SpecError
 from ..base.value import Value
-from ..launch import launcher
+from ..launch import launcher, report
 from ..plan import invariants, join, schema
 from ..plan.encode import decode, encode, encode_step
 from ..plan.encode import join as joined
 from ..plan.limits import INFINITY
 from ..plan.workload import PATH, candidates
 from . import processes
-from .attached import OWNER_KILLS, checked, end_of, launch_beside
+from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
 from .events import note
 
 TYPE_CHECKING = False
@@ -357,6 +357,38 @@ def run_inside(
     watched = launch_beside(entry, stdin, on_data, meanwhile=entry.close, undo=entry.discard)
     result = end_of(watched, entry.plan, entry.record)
     return checked(result, words) if check else result
+
+
+def run_beside(handle: Handle, wish: Wish) -> None:
+    """Let a command run in the container on its own; returns once it has been executed.
+
+    It reads and writes nothing, and ends with the container.  Raises Conflict where that does not run, LaunchError with the
+    sentence of the step that failed.
+    """
+    from ..launch import supervise
+
+    entry = prepare_entry(handle, wish, owner=OWNER_IGNORED)
+    ours, theirs = supervise.control_pair()
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        launcher.spawn(
+            entry.encoded, entry.id, entry.slots, entry.held, theirs.fileno(), (nowhere,) * 3, detached=True
+        ).wait()
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        os.close(nowhere)
+        entry.close()
+    with ours:
+        ended = None
+        while ended is None and (data := ours.recv(report.MESSAGE.size)):
+            if report.MESSAGE.unpack(data)[0] == report.READY:
+                return
+            ended = report.exit_of(data)
+    nothing = supervise.Captured()
+    end_of(supervise.Watched(exit=ended, stdout=nothing, stderr=nothing), entry.plan, entry.record)
 
 
 def enter_in_place(handle: Handle, wish: Wish, reporter: tuple[str, ...], log: tuple[str, str]) -> NoReturn:
