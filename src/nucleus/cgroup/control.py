@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..base import procfile
 from ..base.errors import Conflict, HostUnsupported
 
 _WAIT_S = 10.0
@@ -73,7 +74,6 @@ def _write(path: str, value: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
+        return procfile.text(path)
     except OSError:
         return ""  # not of this hierarchy, or gone

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from errno import ENODEV, ENOENT, EOPNOTSUPP
 
+from ..base import procfile
 from ..base.errors import HostUnsupported
 from ..base.value import Value
 from ..spec.resources import IoLimit
@@ -144,8 +145,7 @@ class Cgroups:
 
 def _pids(path: str) -> set[int]:
     try:
-        with open(path, encoding="ascii") as file:
-            return {int(line) for line in file.read().split()}
+        return {int(line) for line in procfile.text(path).split()}
     except OSError:
         return set()  # a threaded cgroup, or gone
 

@@ -11,6 +11,7 @@ import os
 import time
 from struct import error as StructError
 
+from ..base import procfile
 from ..base.errors import Conflict, HostUnsupported, NucleusError, PermissionRefused, SpecError
 from ..base.value import Value
 from ..launch import launcher, report
@@ -164,8 +165,7 @@ def _await_init(handle: Handle, init: InitRecord) -> None:
 
 def _name(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as file:
-            return file.read()
+        return procfile.text(f"/proc/{pid}/comm")
     except OSError:
         return ""
 
@@ -174,8 +174,11 @@ def _check_namespace(handle: Handle, init: InitRecord) -> None:
     """The record of another user may name any process: only a namespace that he made himself is entered for him."""
     creator = os.fstat(handle.fd).st_uid
     try:
-        with open(f"/proc/{init.init_pid}/ns/user", "rb") as namespace:
+        namespace = os.open(f"/proc/{init.init_pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        try:
             answer = fcntl.ioctl(namespace, _NS_GET_OWNER_UID, bytes(4))
+        finally:
+            os.close(namespace)
     except OSError as error:
         raise HostUnsupported(
             f"the namespaces of container {handle.name} cannot be looked at: {(error.strerror or '').lower()}",
@@ -327,8 +330,7 @@ def _rlimits(pid: int) -> tuple[tuple[int, int, int], ...]:
     """init's limits, which are those that the workload started from; none is raised above the caller's own."""
     import resource
 
-    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
-        lines = file.read().splitlines()[1:]
+    lines = procfile.text(f"/proc/{pid}/limits").splitlines()[1:]
     found = []
     for number, line in enumerate(lines):  # the kernel lists them by number
         words = line[26:].split()

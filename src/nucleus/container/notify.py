@@ -10,6 +10,7 @@ import os
 import socket
 from struct import Struct
 
+from ..base import procfile
 from ..base.errors import SpecError
 
 TYPE_CHECKING = False
@@ -97,8 +98,7 @@ def is_inside(pid: int, uid: int, record: ContainerRecord, init_pid: int) -> boo
 
 def _parent(pid: int) -> int | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+        return int(procfile.text(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
     except OSError:
         return None
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 
+from ..base import procfile
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..state.record import ContainerRecord
+
+_BOOT_ID: list[str] = []  # of this process, which lives through no boot
 
 
 def is_here(record: ContainerRecord) -> bool:
@@ -20,8 +24,9 @@ def is_here(record: ContainerRecord) -> bool:
 
 def boot_id() -> str:
     """Numbers and start times begin anew with each boot, and a record may lie on a disk."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+    if not _BOOT_ID:
+        _BOOT_ID.append(procfile.text("/proc/sys/kernel/random/boot_id").strip())
+    return _BOOT_ID[0]
 
 
 def open_process(pid: int, ticks: int) -> int:
@@ -69,16 +74,14 @@ def open_first_child(init: int, init_ticks: int) -> int:
 def stat_fields(pid: int) -> list[str]:
     """The words of /proc/PID/stat behind the name, so that field 3 is the first; none when the process is gone."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()
+        return procfile.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except OSError:
         return []
 
 
 def _children(pid: int) -> list[int]:
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
+        return [int(word) for word in procfile.text(f"/proc/{pid}/task/{pid}/children").split()]
     except OSError:
         return []
 
@@ -86,10 +89,9 @@ def _children(pid: int) -> list[int]:
 def _inner_pid(pid: int) -> int:
     """Its number in the innermost pid namespace, which is the last of NSpid."""
     try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith("NSpid:"):
-                    return int(line.split()[-1])
+        for line in procfile.text(f"/proc/{pid}/status").splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
     except OSError:
         pass  # it has ended meanwhile
     return 0

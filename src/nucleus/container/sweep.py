@@ -11,6 +11,7 @@ import os
 import time
 from errno import EBUSY, ENOENT
 
+from ..base import procfile
 from ..base.errors import NucleusError
 from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
@@ -168,8 +169,7 @@ def _kill_members(directory: str) -> None:
         return
     except OSError:
         pass  # cgroup v1, or Linux before 5.14: one by one
-    with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
-        members = [int(line) for line in file.read().split()]
+    members = [int(line) for line in procfile.text(f"{directory}/cgroup.procs").split()]
     for pid in members:
         if pid <= 0 or pid == os.getpid():  # 0: a member that this pid namespace does not see
             continue
