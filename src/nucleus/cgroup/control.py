@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from ..base import procfile
 from ..base.errors import Conflict, HostUnsupported
 
 _WAIT_S = 10.0
+_SMALL = 4096  # cgroup.events and the freezer say less
 
 
 def _freezer(directories: tuple[str, ...]) -> tuple[str, str, str]:
@@ -74,6 +74,10 @@ def _write(path: str, value: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        return procfile.text(path)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, _SMALL).decode("ascii", "replace")
+        finally:
+            os.close(fd)
     except OSError:
         return ""  # not of this hierarchy, or gone

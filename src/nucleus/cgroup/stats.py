@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from errno import ENODEV, ENOENT, EOPNOTSUPP
 
-from ..base import procfile
 from ..base.errors import HostUnsupported
 from ..base.value import Value
 from ..spec.resources import IoLimit
@@ -145,7 +144,8 @@ class Cgroups:
 
 def _pids(path: str) -> set[int]:
     try:
-        return {int(line) for line in procfile.text(path).split()}
+        with open(path, encoding="ascii") as file:
+            return {int(line) for line in file.read().split()}
     except OSError:
         return set()  # a threaded cgroup, or gone
 

@@ -11,7 +11,6 @@ import os
 import time
 from struct import error as StructError
 
-from ..base import procfile
 from ..base.errors import Conflict, HostUnsupported, NucleusError, PermissionRefused, SpecError
 from ..base.value import Value
 from ..launch import launcher, report
@@ -20,7 +19,7 @@ from ..plan.encode import decode, encode, encode_step
 from ..plan.encode import join as joined
 from ..plan.limits import INFINITY
 from ..plan.workload import PATH, candidates
-from . import processes
+from . import processes, procfile
 from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
 from .events import note
 

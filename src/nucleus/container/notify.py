@@ -10,8 +10,8 @@ import os
 import socket
 from struct import Struct
 
-from ..base import procfile
 from ..base.errors import SpecError
+from . import procfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from ..base import procfile
+from . import procfile
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

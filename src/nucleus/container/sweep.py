@@ -11,11 +11,11 @@ import os
 import time
 from errno import EBUSY, ENOENT
 
-from ..base import procfile
 from ..base.errors import NucleusError
 from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
+from . import procfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Small files of /proc, /sys and cgroups as text, without the layers of a text file: verbs read a dozen.  ✗ parses."""
+"""Small files of /proc and of cgroups as text, without the layers of a text file: verbs read a dozen.  ✗ parses."""
 
 from __future__ import annotations
 
