@@ -10,7 +10,6 @@ import os
 
 from . import procfile
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..state.record import ContainerRecord
