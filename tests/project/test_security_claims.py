@@ -1,4 +1,4 @@
-"""Each test that SECURITY.md and README.md name exists, and each promise names one."""
+"""Each test that docs/security.md and README.md name exists, and each promise names one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from source_tree import ROOT, tree
 
-PAGES = ("SECURITY.md", "README.md")
+PAGES = ("docs/security.md", "README.md")
 NAMED = re.compile(r"`((?:tests/)?[\w/]+\.py)(?:::(\w+))?`")
-ROW = re.compile(r"^\| (?!---|Promise|Layer)(.+) \|$", re.M)
+ROW = re.compile(r"^\| (?!---|Promise|Layer|Aim|Option)(.+) \|$", re.M)
 PROMISES = re.compile(r"^## What is promised$(.*?)^## ", re.M | re.S)
+AIMS = re.compile(r"^## What the command may want$(.*?)^## ", re.M | re.S)
+OPTIONS = re.compile(r"^## Options that take a promise away$(.*?)^## ", re.M | re.S)
 LAYERS = re.compile(r"^## What is in force by default$(.*?)^## ", re.M | re.S)
 
 
@@ -47,7 +49,15 @@ def test_every_test_that_a_page_names_exists(page: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize(("page", "pattern"), [("SECURITY.md", PROMISES), ("README.md", LAYERS)])
+@pytest.mark.parametrize(
+    ("page", "pattern"),
+    [
+        ("docs/security.md", PROMISES),
+        ("docs/security.md", AIMS),
+        ("docs/security.md", OPTIONS),
+        ("README.md", LAYERS),
+    ],
+)
 def test_every_promise_names_its_test(page: str, pattern: re.Pattern[str]) -> None:
     rows = ROW.findall(section(page, pattern))
     assert len(rows) > 5
