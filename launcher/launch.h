@@ -138,7 +138,7 @@ step_handler run_note, run_note_ended;
 step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
 step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;
-step_handler run_set_seccomp, run_assert_locked, run_exec;
+step_handler run_set_seccomp, run_trace_seccomp, run_assert_locked, run_await_trace, run_exec;
 _Noreturn void report_end(struct env *env, const struct step *step, const struct exit_record *exit);
 
 #endif

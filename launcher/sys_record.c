@@ -29,6 +29,7 @@
 _Noreturn void _Exit(int status); /* stdlib.h and the kernel's own headers clash */
 
 struct world world;
+static u8 anonymous[4096]; /* what shared memory without a file is */
 
 /* ---- descriptors ----------------------------------------------------------------------------------------------------- */
 
@@ -321,7 +322,9 @@ long record_answer(long number, const long *a)
 	case __NR_statx:
 		return answer_statx((int)a[0], (struct statx *)a[4]);
 	case __NR_mmap:
-		return (long)world.plan;
+		return a[4] < 0 ? (long)(uintptr_t)anonymous : (long)world.plan;
+	case __NR_seccomp: /* the listener's, which the twin closes in the table that both have */
+		return a[1] & 8 /* SECCOMP_FILTER_FLAG_NEW_LISTENER */ ? MAX_FDS : 0;
 	case __NR_prctl:
 		return answer_prctl(a[0], a[1]);
 	default:

@@ -16,7 +16,7 @@ fi
 ninja -C build --quiet
 mkdir -p src/nucleus/libexec
 # Renamed into place: a running launcher is never written to.
-for program in nucleus-launch nucleus-log; do
+for program in nucleus-launch nucleus-log nucleus-trace; do
     strip -o "src/nucleus/libexec/.$program.new" "build/launcher/$program"
     mv "src/nucleus/libexec/.$program.new" "src/nucleus/libexec/$program"
 done

@@ -25,7 +25,7 @@ static const struct { long number; const char *name; int text; } calls[] = {
 	CALL(read, -1), CALL(recvfrom, -1), CALL(recvmsg, -1), CALL(renameat, 1), CALL(rt_sigaction, -1),
 	CALL(rt_sigprocmask, -1), CALL(seccomp, -1), CALL(sendmsg, -1), CALL(sendto, -1), CALL(setfsgid, -1),
 	CALL(setfsuid, -1), CALL(setgroups, -1), CALL(sethostname, 0), CALL(setns, -1),
-	CALL(setpgid, -1), CALL(setresgid, -1), CALL(setresuid, -1), CALL(setsid, -1),
+	CALL(setpgid, -1), CALL(setresgid, -1), CALL(setresuid, -1), CALL(setsid, -1), CALL(shutdown, -1),
 	CALL(signalfd4, -1),
 	CALL(socket, -1), CALL(socketpair, -1), CALL(statx, 1), CALL(symlinkat, 2), CALL(umask, -1), CALL(umount2, 0),
 	CALL(unlinkat, 1), CALL(unshare, -1), CALL(wait4, -1), CALL(write, -1),

@@ -123,6 +123,7 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "gated": compile_plan(request(ROOT, (V2,), gated=True, keep_record=False)),
         "hooks": compile_plan(request(ROOT, (V2,), gated=True, host_hooks=True, hooks=HOOKS)),
         "console": compile_plan(request(ROOT, (V2,), console=(24, 80))),
+        "traced": compile_plan(_traced()),
         "join": compile_join(compile_plan(request(ROOT, (V2,))), JOIN),
         "join-v1": compile_join(
             compile_plan(request(ROOT, V1)), JOIN.replace(console=(24, 80), own_group=False)
@@ -130,3 +131,8 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         "prepare": parts[0],
         "start": parts[1],
     }
+
+
+def _traced() -> Request:
+    known = request(ROOT, (V2,))
+    return known.replace(spec=known.spec.replace(seccomp_mode="trace", seccomp_log="/srv/calls"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from source_tree import PACKAGE, ROOT
 
-PROGRAMS = {"nucleus-launch": 96 * 1024, "nucleus-log": 16 * 1024}
+PROGRAMS = {"nucleus-launch": 96 * 1024, "nucleus-log": 16 * 1024, "nucleus-trace": 16 * 1024}
 FORBIDDEN = re.compile(
     r"^_*(malloc|calloc|realloc|free|.*printf|puts|fwrite|fopen|atexit|exit|abort|environ|getenv|setlocale"
     r"|errno|errno_location|libc_start_main|stack_chk_fail|pthread_.*|tls_get_addr)$"

@@ -61,7 +61,11 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
     expected = {str(path.relative_to(ROOT / "src")) for path in files("src/nucleus", suffixes=(".py",))}
     (scripts,) = {name for name in names if ".data/scripts/" in name}
     assert scripts.endswith("/nucleus")
-    assert expected | {"nucleus/libexec/nucleus-launch", "nucleus/libexec/nucleus-log"} <= names
+    assert (
+        expected
+        | {"nucleus/libexec/nucleus-launch", "nucleus/libexec/nucleus-log", "nucleus/libexec/nucleus-trace"}
+        <= names
+    )
     assert {
         name for name in names if "__pycache__" in name or name.endswith((".pyc", ".c", ".orig"))
     } == set()
@@ -83,6 +87,7 @@ def test_the_installed_programs_are_executable(installed: Path) -> None:
     assert {p.name: p.stat().st_mode & 0o777 for p in programs} == {
         "nucleus-launch": 0o755,
         "nucleus-log": 0o755,
+        "nucleus-trace": 0o755,
     }
 
 

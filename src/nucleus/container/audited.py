@@ -48,7 +48,7 @@ def _started(prepared: Prepared, record: ContainerRecord) -> AuditRecord:
 
     steps = {step.name for step in prepared.plan.steps} if prepared.plan else set()
     security = Security(
-        seccomp=record.spec["seccomp_profile"] if "set-seccomp" in steps else "none",
+        seccomp=record.spec["seccomp_profile"] if steps & {"set-seccomp", "trace-seccomp"} else "none",
         landlock="landlock-restrict" in steps, capabilities=record.capabilities,
         no_new_privs="no-new-privileges" in steps, rootless=record.rootless, network=record.network,
         uid=record.uid, gid=record.gid, degraded=record.degraded, pids_by=record.pids_by,

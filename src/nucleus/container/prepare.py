@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 HOME = "/home/agent"
 RESOLV_CONF = "/etc/resolv.conf"
-_FILES_OF_OTHERS = ("events_jsonl", "audit_log")
+_FILES_OF_OTHERS = ("events_jsonl", "audit_log", "seccomp_log")
 
 
 class Gate(Value):

@@ -43,6 +43,10 @@ def open_slots(
             fd = _open_events(prepared.store.path)
         elif kind.startswith("hook"):
             fd = _open_hook(name, prepared)
+        elif kind == "trace":
+            from .traced import start
+
+            fd = start(prepared, spec)
         elif kind in _SINKS:
             fd = _open_sink(kind, spec)
         else:

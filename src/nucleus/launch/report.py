@@ -198,6 +198,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("make-root", ""): ("cannot make the private root", "run `nucleus doctor`"),
     ("set-rlimit", "EPERM"): ("this limit is above the caller's hard limit", "lower --ulimit or --memlock"),
     ("set-seccomp", ""): ("the kernel refuses the seccomp filter", "run `nucleus doctor`"),
+    ("trace-seccomp", ""): (
+        "the kernel refuses a seccomp filter with a listener", "leave --seccomp-mode and --seccomp-log-denied away",
+    ),
     ("assert-locked", ""): ("the lockdown did not hold when read back", "this is a bug: please report it"),
     ("landlock-path", "ENOENT"): ("{path} does not exist inside", "check --rootfs and the volumes"),
 }  # fmt: skip

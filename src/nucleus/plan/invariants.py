@@ -193,10 +193,11 @@ def _lockdown_order(plan: LaunchPlan) -> Iterator[str]:
     workload = [name for name in _named(plan, schema.WORKLOAD) if name not in _BEFORE_EXEC]
     if workload[-2:] != ["assert-locked", "exec"]:
         yield "reading the lockdown back and exec must be the workload's last steps"
-    if "set-seccomp" in workload and workload[-3:-2] != ["set-seccomp"]:
+    filters = {"set-seccomp", "trace-seccomp"}.intersection(workload)
+    if filters and not (len(filters) == 1 and filters.issuperset(workload[-3:-2])):
         yield "nothing may come between the seccomp filter and its read-back"
     mode = _number(plan.steps_of("assert-locked")[0], "seccomp_mode")
-    if mode != (2 if "set-seccomp" in workload else 0):
+    if mode != (2 if filters else 0):
         yield f"seccomp mode {mode} is expected, which is not what the plan installs"
     order = [n for n in workload if n in ("drop-bounding", "set-groups", "set-ids", "set-capabilities")]
     if order != sorted(order, key=("drop-bounding", "set-groups", "set-ids", "set-capabilities").index):

@@ -6,6 +6,7 @@ workload confines whoever joins it, whatever has become of the spec's files mean
 
 from __future__ import annotations
 
+from ..base.errors import Conflict
 from ..base.value import Value
 from ..policy import landlock
 from . import namespaces, schema, workload
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 # The steps of a run that a joining process repeats, in its order.
 _REPEATED = frozenset((
     "set-rlimit", "set-umask", "drop-bounding", "set-groups", "set-ids", "set-capabilities", "await-root",
-    "landlock-ruleset", "landlock-path", "landlock-port", "landlock-restrict", "set-seccomp", "assert-locked",
+    "landlock-ruleset", "landlock-path", "landlock-port", "landlock-restrict", "set-seccomp", "trace-seccomp",
+    "assert-locked",
 ))  # fmt: skip
 
 
@@ -156,6 +158,8 @@ def with_command(known: LaunchPlan, request: JoinRequest) -> LaunchPlan:
 
 def _repeated(known: Step, request: JoinRequest) -> Step:
     changed: dict[str, FieldValue] = {}
+    if known.name == "trace-seccomp":
+        return _unheard(known)
     if known.name == "landlock-ruleset" and (request.own_group or request.console is not None):
         # The scope keeps kill(0) from the caller's process group, which this process is not in.  With it, it could not
         # signal the workload either: two processes under one policy are strangers to each other.
@@ -166,6 +170,20 @@ def _repeated(known: Step, request: JoinRequest) -> Step:
         changed["groups"] = b""
     values = dict(zip(known.spec.names, known.values, strict=True)) | changed
     return step(known.name, origin="container", **values)
+
+
+def _unheard(known: Step) -> Step:
+    """The filter of a container whose refusals are recorded: who joins is refused the same, by the kernel itself."""
+    from ..policy.seccomp_trace import asks_everything, plain
+
+    program = known["program"]
+    assert isinstance(program, bytes)
+    if asks_everything(program):
+        raise Conflict(
+            "its calls are being recorded, and those of a second program would be missing there", where="exec",
+            remedy="wait until it has ended, or run it with --seccomp-log-denied instead of --seccomp-mode trace",
+        )  # fmt: skip
+    return step("set-seccomp", origin="container", program=plain(program), flags=0)
 
 
 def environment_slot(run: LaunchPlan) -> int:

@@ -71,6 +71,20 @@ def lockdown_steps(draft: Draft) -> None:
         program = seccomp.program(
             request.spec.seccomp_profile, request.spec.seccomp_allow, request.facts.kernel.arch
         )
-        draft.add("set-seccomp", "seccomp_profile", program=program, flags=0)
+        if request.spec.asks_about_calls:
+            trace_step(draft, program)
+        else:
+            draft.add("set-seccomp", "seccomp_profile", program=program, flags=0)
         mode = _MODE_FILTER
     draft.add("assert-locked", "always", permitted=0, seccomp_mode=mode)
+
+
+def trace_step(draft: Draft, program: bytes) -> None:
+    """The same filter, with a listener that is asked about calls and records them."""
+    from ..policy.seccomp_trace import asking
+
+    spec = draft.request.spec
+    everything = spec.seccomp_mode == "trace"
+    asked = asking(program, draft.request.facts.kernel.arch, everything=everything)
+    origin = "seccomp_mode" if everything else "seccomp_log_denied"
+    draft.add("trace-seccomp", origin, program=asked, channel=draft.slot("trace"))

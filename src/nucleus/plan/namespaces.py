@@ -155,6 +155,8 @@ def watch_steps(draft: Draft) -> None:
         for controller in parent.controllers:
             for file, key, counter in _COUNTERS[parent.version].get(controller, ()):
                 draft.add("read-counter", "cgroup", cgroup=number, file=file, key=key, counter=counter)
+    if spec.asks_about_calls:
+        draft.add("await-trace", "seccomp_log", channel=draft.slot("trace"))
     for number in range(len(request.cgroups)):
         draft.add("remove-cgroup", "cgroup", cgroup=number)
     _note_steps(draft, "note-ended", "stopped")

@@ -149,6 +149,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(14, "read-counter", "finish", ANY, NEVER,
              (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("key"), _n("counter", 3)),
              "read {file} {key} of cgroup {cgroup}"),
+    StepSpec(29, "await-trace", "finish", OPTIONAL, NEVER, (_f("channel"),),
+             "wait until the record of its calls is complete"),
     StepSpec(15, "remove-cgroup", "finish", ANY, NEVER, (_n("cgroup", MAX_CGROUPS),), "remove cgroup {cgroup}"),
     StepSpec(21, "note-ended", "finish", ANY, ANY, _NOTE, "note the event {type}, and how it ended, in {file}"),
     StepSpec(16, "write-exit-record", "finish", OPTIONAL, OPTIONAL, (_f("directory"),), "write the exit record"),
@@ -255,6 +257,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(73, "landlock-restrict", "landlock", OPTIONAL, OPTIONAL, (_n("flags"),), "enforce the Landlock ruleset"),
     StepSpec(74, "set-seccomp", "seccomp", OPTIONAL, OPTIONAL, (_b("program", "multiple", 8), _m("flags", 0x7)),
              "install the seccomp filter ({program})"),
+    StepSpec(89, "trace-seccomp", "seccomp", OPTIONAL, NEVER, (_b("program", "multiple", 8), _f("channel")),
+             "install the seccomp filter ({program}), and hand its listener out"),
     StepSpec(75, "assert-locked", "seccomp", REQUIRED, REQUIRED, (_n("permitted"), _n("seccomp_mode", 2)),
              "read back: capabilities {permitted}, no_new_privs, seccomp mode {seccomp_mode}"),
     StepSpec(78, "announce-locked", "exec", OPTIONAL, NEVER, (), "tell that nothing is left to do but to execute"),
@@ -289,4 +293,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x57B661A09DBA2FFD
+SCHEMA_HASH = 0x631191A74D901ECB

@@ -98,6 +98,9 @@ class ContainerSpec(Value):
     proc_rw: bool = False
     seccomp_profile: str = "default"  # the name of a built-in profile
     seccomp_allow: tuple[str, ...] = ()
+    seccomp_mode: str = "enforce"  # or trace: what the profile allows is recorded
+    seccomp_log: str = ""
+    seccomp_log_denied: bool = False
     degraded: tuple[str, ...] = ()  # layers that may be missing
 
     cidfile: str = ""
@@ -133,6 +136,11 @@ class ContainerSpec(Value):
     def notifies(self) -> bool:
         """Whether the workload has a socket to tell its state."""
         return self.readiness_sd_notify or self.sd_notify
+
+    @property
+    def asks_about_calls(self) -> bool:
+        """Whether somebody listens to the filter (`policy/seccomp_trace.py`)."""
+        return self.seccomp_log_denied or self.seccomp_mode == "trace"
 
     @property
     def copies_workspace(self) -> bool:

@@ -19,7 +19,7 @@ LATER = frozenset({
     "home",
     "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "publish",
-    "seccomp_log", "seccomp_log_denied", "seccomp_mode", "seccomp_profile_sha256",
+    "seccomp_profile_sha256",
     "systemd_credential", "terminal",
     "verify_rootfs_attestation",
 })  # fmt: skip

@@ -123,6 +123,22 @@ CONFINEMENT: tuple[Option, ...] = (
         help="a system call to allow beyond the profile",
     ),
     Option(
+        key="seccomp_mode", field="seccomp_mode", kind="choice", group="security", metavar="MODE",
+        default="enforce", choices=("enforce", "trace"), example="trace",
+        help="trace: record every system call that the profile allows, in --seccomp-log; what it refuses stays refused",
+    ),
+    Option(
+        key="seccomp_log", field="seccomp_log", kind="path", group="security", metavar="FILE",
+        example="calls.jsonl",
+        help="where --seccomp-mode trace records calls, one JSON object a line (appended, mode 0600); `nucleus seccomp "
+        "generate` makes a profile of it",
+    ),
+    Option(
+        key="seccomp_log_denied", field="seccomp_log_denied", kind="flag", group="security", default="false",
+        example="true", bare="true",
+        help="record the system calls that are refused; `nucleus why` tells them",
+    ),
+    Option(
         key="allow_degraded_security", field="degraded", kind="layers", group="security", metavar="LAYERS",
         example="landlock", bare="all",
         help="run although a layer cannot be had: a comma list of seccomp, landlock, cgroup, userns-limit, "

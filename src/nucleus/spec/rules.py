@@ -351,6 +351,32 @@ def what_restarts_stays(spec: ContainerSpec, where: _Where) -> Iterator[Problem]
         yield _problem(where[again], "cannot restart what --rm removes", "leave one of the two away")
 
 
+def calls_are_recorded_somewhere(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """A trace has a file, and the filter that it asks by."""
+    trace = spec.seccomp_mode == "trace"
+    if trace and not spec.seccomp_log and where.nowhere("seccomp_log"):
+        yield _problem(where["seccomp_mode"], "has nowhere to write", "add --seccomp-log FILE")
+    if spec.seccomp_log and not trace and where.nowhere("seccomp_mode"):
+        yield _problem(
+            where["seccomp_log"],
+            "has no effect without a trace",
+            "add --seccomp-mode trace, or leave it away",
+        )
+    if spec.asks_about_calls and "seccomp" in spec.degraded:
+        key = "seccomp_mode" if trace else "seccomp_log_denied"
+        yield _problem(
+            where[key],
+            "needs the filter that --allow-degraded-security gives up",
+            "leave one of the two away",
+        )
+    for key in ("health_cmd", "readiness_exec"):
+        if trace and spec.wrote(key):
+            yield _problem(
+                where[key], "cannot be had with --seccomp-mode trace: its calls would be missing in the record",
+                "leave one of the two away",
+            )  # fmt: skip
+
+
 RULES = (
     needs_a_command,
     needs_to_be_detached,
@@ -368,6 +394,7 @@ RULES = (
     targets_are_free,
     descriptors_differ,
     console_needs_tty,
+    calls_are_recorded_somewhere,
     health_needs_a_check,
     readiness_is_asked_once,
     what_restarts_stays,

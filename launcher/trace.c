@@ -1,0 +1,369 @@
+/* nucleus-trace CHANNEL FILTER LOG DENIED: answers the calls that a container's filter asks about, and records them.
+ *
+ * Each is a descriptor; LOG and DENIED may be 0, for none.  FILTER holds which arguments count (trace.h), then the filter
+ * itself, which says the answer to each call in the bits that the kernel leaves alone.  Every different call is a line in
+ * LOG before it is answered, one that is refused a line in DENIED: so no call is lost, even when this is killed.  At the
+ * end lines follow with how often each was made beyond the first time, and one that says that the record is complete.
+ * When this dies the kernel answers each call that would be asked about with ENOSYS.
+ * ✗ names of calls, policy: it knows numbers and obeys the filter. */
+#include "sys.h"
+
+#include <linux/filter.h>
+#include <linux/ioctl.h>
+#include <linux/poll.h>
+#include <linux/seccomp.h>
+#include <linux/signal.h>
+
+#include "trace.h"
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#define SYNC_WAKE_UP 1U
+#define ENTRIES 16384U /* a power of two */
+#define VARIETY 48U    /* a call with more different values than that has no constraint worth keeping */
+#define LINE 512U
+#define NAME 16U
+#define MSG_NOSIGNAL 0x4000
+
+int program(int argc, char **argv, char **environment, const u64 *auxiliary);
+
+struct entry {
+	u64 args[6];
+	u64 count; /* 0: free */
+	u32 arch, number;
+	u32 answer;
+	u8 mask;
+};
+
+static struct tracer {
+	int channel, listener, log, denied;
+	u32 length;
+	u64 calls;
+	bool lost; /* a line could not be written */
+	u8 variety[TRACE_CALLS];
+	struct { u8 masks[TRACE_CALLS]; struct sock_filter filter[BPF_MAXINSNS]; } given;
+	struct entry entries[ENTRIES];
+	u32 used;
+} tracer;
+
+/* ---- the answer ---------------------------------------------------------------------------------------------------- */
+
+/* What the filter returns for a call.  Only the instructions that our compiler writes are known; others kill. */
+static u32 returned(const struct seccomp_data *data)
+{
+	u32 word, accumulator = 0;
+
+	for (u32 at = 0; at < tracer.length; at++) {
+		const struct sock_filter *i = &tracer.given.filter[at];
+		bool jump;
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (i->k % 4 || i->k >= sizeof(*data))
+				return SECCOMP_RET_USER_NOTIF | ANSWER_KILL;
+			memcpy(&word, (const u8 *)data + i->k, sizeof(word));
+			accumulator = word;
+			continue;
+		case BPF_ALU | BPF_AND | BPF_K:
+			accumulator &= i->k;
+			continue;
+		case BPF_JMP | BPF_JA:
+			at += i->k;
+			continue;
+		case BPF_RET | BPF_K:
+			return i->k;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			jump = accumulator == i->k;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			jump = accumulator > i->k;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			jump = accumulator >= i->k;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			jump = accumulator & i->k;
+			break;
+		default:
+			return SECCOMP_RET_USER_NOTIF | ANSWER_KILL;
+		}
+		at += jump ? i->jt : i->jf;
+	}
+	return SECCOMP_RET_USER_NOTIF | ANSWER_KILL;
+}
+
+static u32 answer_to(const struct seccomp_data *data)
+{
+	u32 value = returned(data), answer = value & SECCOMP_RET_DATA;
+
+	if ((value & ~(u32)SECCOMP_RET_DATA) != SECCOMP_RET_USER_NOTIF)
+		return ANSWER_KILL;
+	return answer == ANSWER_ALLOW || answer <= MAX_ANSWER_ERRNO ? answer : ANSWER_KILL;
+}
+
+/* ---- the record ---------------------------------------------------------------------------------------------------- */
+
+static struct entry *find(const struct seccomp_data *data, u32 answer, u8 mask)
+{
+	struct entry wanted = { .arch = data->arch, .number = (u32)data->nr, .answer = answer, .mask = mask };
+	u64 hash = wanted.number * 0x9e3779b97f4a7c15U ^ answer;
+	u32 at;
+
+	for (unsigned i = 0; i < 6; i++) {
+		wanted.args[i] = mask & (1U << i) ? data->args[i] : 0;
+		hash = (hash ^ wanted.args[i]) * 0x100000001b3U;
+	}
+	for (at = (u32)(hash >> 40) % ENTRIES;; at = (at + 1) % ENTRIES) {
+		struct entry *entry = &tracer.entries[at];
+
+		if (!entry->count) {
+			*entry = wanted;
+			return entry;
+		}
+		if (entry->number == wanted.number && entry->arch == wanted.arch && entry->answer == answer &&
+		    entry->mask == mask && !memcmp(entry->args, wanted.args, sizeof(wanted.args)))
+			return entry;
+	}
+}
+
+/* The entry of a call; of one that varies too much, the one without arguments. */
+static struct entry *entry_of(const struct seccomp_data *data, u32 answer)
+{
+	u32 number = (u32)data->nr;
+	bool known = number < TRACE_CALLS;
+	u8 mask = known ? tracer.given.masks[number] : 0;
+	struct entry *entry;
+
+	if (known && (tracer.variety[number] >= VARIETY || tracer.used > ENTRIES / 2))
+		mask = 0;
+	entry = find(data, answer, mask);
+	if (!entry->count) {
+		tracer.used++;
+		if (known && mask)
+			tracer.variety[number]++;
+	}
+	return entry;
+}
+
+static char *put_field(char *at, char *end, const char *name, u64 number)
+{
+	return put_number(put_text(at, end, name), end, number);
+}
+
+/* A program's name may hold anything: what needs escaping is shown as a question mark. */
+static char *put_program(char *at, char *end, u32 pid)
+{
+	char path[40], name[NAME + 1] = "";
+	long got = 0;
+	int fd;
+
+	put_text(put_field(path, path + 39, "/proc/", pid), path + 39, "/comm");
+	fd = (int)K(__NR_openat, AT_FDCWD, path, 02000000 /* O_CLOEXEC */, 0);
+	if (fd >= 0) {
+		got = K(__NR_read, fd, name, NAME);
+		K(__NR_close, fd);
+	}
+	at = put_text(at, end, ",\"program\":\"");
+	for (long i = 0; i < got && name[i] != '\n'; i++)
+		if (name[i] < ' ' || name[i] > '~' || name[i] == '"' || name[i] == '\\')
+			name[i] = '?';
+	for (long i = 0; i < got; i++)
+		if (name[i] == '\n')
+			name[i] = '\0';
+	return put_text(put_text(at, end, name), end, "\"");
+}
+
+static void append(int fd, const char *line, const char *end)
+{
+	if (fd > 0 && K(__NR_write, fd, line, (u64)(end - line)) != (long)(end - line))
+		tracer.lost = true;
+}
+
+static void record(const struct entry *entry, u64 count, u32 pid)
+{
+	char line[LINE], *end = line + LINE - 2, *at = put_field(line, end, "{\"arch\":", entry->arch);
+	const char *separator = "";
+
+	at = put_field(at, end, ",\"syscall\":", entry->number);
+	at = put_text(at, end, ",\"args\":{");
+	for (unsigned i = 0; i < 6; i++) {
+		if (!(entry->mask & (1U << i)))
+			continue;
+		at = put_field(put_text(at, end, separator), end, "\"", i);
+		at = put_field(at, end, "\":", entry->args[i]);
+		separator = ",";
+	}
+	at = put_text(at, end, entry->answer == ANSWER_ALLOW  ? "},\"answer\":\"allow\""
+			       : entry->answer == ANSWER_KILL ? "},\"answer\":\"kill\""
+							      : "},\"answer\":\"errno\"");
+	if (entry->answer <= MAX_ANSWER_ERRNO)
+		at = put_field(at, end, ",\"errno\":", entry->answer);
+	at = put_field(at, end, ",\"count\":", count);
+	if (pid && entry->answer != ANSWER_ALLOW)
+		at = put_program(at, end, pid);
+	at = put_text(at, end, "}");
+	*at++ = '\n';
+	append(tracer.log, line, at);
+	if (entry->answer != ANSWER_ALLOW)
+		append(tracer.denied, line, at);
+}
+
+static void conclude(void)
+{
+	char line[LINE], *end = line + LINE - 2, *at;
+
+	for (u32 i = 0; i < ENTRIES; i++)
+		if (tracer.entries[i].count > 1)
+			record(&tracer.entries[i], tracer.entries[i].count - 1, 0);
+	at = put_text(line, end, tracer.lost ? "{\"end\":\"lost\"" : "{\"end\":\"complete\"");
+	at = put_text(put_field(at, end, ",\"calls\":", tracer.calls), end, "}");
+	*at++ = '\n';
+	append(tracer.log, line, at);
+	append(tracer.denied, line, at);
+}
+
+/* ---- the listener -------------------------------------------------------------------------------------------------- */
+
+static u32 process_of(u32 thread)
+{
+	char path[40], text[256], *at = text;
+	long got = 0;
+	u64 found = 0;
+	int fd;
+
+	put_text(put_field(path, path + 39, "/proc/", thread), path + 39, "/status");
+	fd = (int)K(__NR_openat, AT_FDCWD, path, 02000000 /* O_CLOEXEC */, 0);
+	if (fd < 0)
+		return 0;
+	got = K(__NR_read, fd, text, sizeof(text) - 1);
+	K(__NR_close, fd);
+	text[got > 0 ? got : 0] = '\0';
+	for (; *at; at++)
+		if (starts_with(at, "\nTgid:\t"))
+			break;
+	for (at += *at ? 7 : 0; *at >= '0' && *at <= '9'; at++)
+		found = found * 10 + (u64)(*at - '0');
+	return (u32)found;
+}
+
+/* By a descriptor, and only while the call still waits for its answer: then the number cannot be somebody else's yet. */
+static bool kill_process(const struct seccomp_notif *asked)
+{
+	u32 process = process_of(asked->pid);
+	u64 id = asked->id;
+	int pidfd = process ? (int)K(__NR_pidfd_open, process, 0) : -1;
+	long result = -ESRCH;
+
+	if (pidfd < 0)
+		return false;
+	if (!K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id))
+		result = K(__NR_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	K(__NR_close, pidfd);
+	return !result;
+}
+
+static void answer(const struct seccomp_notif *asked)
+{
+	struct seccomp_notif_resp response = { .id = asked->id };
+	u32 decided = answer_to(&asked->data);
+	struct entry *entry = entry_of(&asked->data, decided);
+
+	tracer.calls++;
+	if (!entry->count++)
+		record(entry, 1, asked->pid);
+	if (decided == ANSWER_KILL && kill_process(asked))
+		return;
+	if (decided == ANSWER_ALLOW && !(tracer.log > 0 && tracer.lost))
+		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else /* a call that could not be recorded is not made */
+		response.error = decided > MAX_ANSWER_ERRNO ? -EPERM : -(i32)decided;
+	(void)K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_SEND, &response); /* it may have been killed meanwhile */
+}
+
+static void serve(void)
+{
+	static struct { struct seccomp_notif asked; u8 later[256]; } notice; /* a newer kernel's may be longer */
+	struct pollfd waiting = { .fd = tracer.listener, .events = POLLIN };
+	long result;
+
+	/* Where the kernel can, the caller is woken on this processor: an answer costs half as much. */
+	(void)K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+	for (;;) {
+		waiting.revents = 0;
+		result = K(__NR_ppoll, &waiting, 1, NULL, NULL, 0);
+		if (result == -EINTR)
+			continue;
+		if (result < 0 || !(waiting.revents & POLLIN))
+			return; /* nobody has the filter any more */
+		memset(&notice, 0, sizeof(notice));
+		if (!K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_RECV, &notice.asked))
+			answer(&notice.asked);
+	}
+}
+
+/* The twin's letter, with the listener. */
+static int receive_listener(void)
+{
+	struct { u64 length; i32 level, type; i32 fd, unused; } rights = { 0 };
+	char letter = 0, taken = TRACE_TAKEN;
+	struct { void *base; u64 length; } part = { &letter, 1 };
+	const struct { void *name; u64 name_length; void *parts; u64 part_count; void *control; u64 control_length, flags; }
+		header = { NULL, 0, &part, 1, &rights, 20 /* CMSG_LEN(sizeof(int)) */, 0 };
+	long got;
+
+	do
+		got = K(__NR_recvmsg, tracer.channel, &header, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+	while (got == -EINTR);
+	if (got != 1 || letter != TRACE_LISTENER || rights.length != 20 || rights.type != 1 /* SCM_RIGHTS */)
+		return -1;
+	if (K(__NR_sendto, tracer.channel, &taken, 1, MSG_NOSIGNAL, NULL, 0) != 1)
+		return -1;
+	return rights.fd;
+}
+
+static bool read_given(int fd)
+{
+	u64 size = 0, most = sizeof(tracer.given);
+
+	for (long got = 1; got && size < most; size += (u64)got) {
+		got = K(__NR_pread64, fd, (u8 *)&tracer.given + size, most - size, size);
+		if (got < 0)
+			return false;
+	}
+	K(__NR_close, fd);
+	if (size <= TRACE_CALLS || (size - TRACE_CALLS) % sizeof(struct sock_filter))
+		return false;
+	tracer.length = (u32)((size - TRACE_CALLS) / sizeof(struct sock_filter));
+	return true;
+}
+
+int program(int argc, char **argv, char **environment, const u64 *auxiliary)
+{
+	u64 all = ~0ULL, number[4];
+	long child;
+
+	(void)environment, (void)auxiliary;
+	if (argc != 5)
+		return 125;
+	for (int i = 0; i < 4; i++)
+		if (!parse_number(argv[i + 1], &number[i]) || number[i] > 1U << 20 || (i < 2 && number[i] < 3))
+			return 125;
+	tracer.channel = (int)number[0];
+	tracer.log = (int)number[2];
+	tracer.denied = (int)number[3];
+	if (!read_given((int)number[1]))
+		return 125;
+	/* A signal to end is no reason to leave a container whose every call would fail: its end is. */
+	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, NULL, sizeof(all));
+	/* Nobody's child: whoever started this need not wait for it. */
+	child = K(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+	if (child)
+		return child < 0 ? 125 : 0;
+	K(__NR_setsid);
+	tracer.listener = receive_listener();
+	if (tracer.listener >= 0)
+		serve();
+	conclude();
+	return 0;
+}

@@ -1,0 +1,53 @@
+"""Containers whose calls are recorded: the tracer beside a launch, and the files it writes.
+
+✗ reads them: `denials.py`, `policy/seccomp_record.py`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..base.errors import SpecError
+from ..launch import tracer
+from ..policy.seccomp_trace import masks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..spec.container import ContainerSpec
+    from .prepare import Prepared
+
+# In a container's directory: what was refused.
+DENIED = "denied.jsonl"
+_APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def start(prepared: Prepared, spec: ContainerSpec) -> int:
+    """The channel of a tracer for that launch; a launch that is only explained has none.  Raises NucleusError."""
+    request, plan, state = prepared.request, prepared.plan, prepared.state
+    assert request is not None and plan is not None and state is not None
+    if not request.owner and not request.reporter:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    (step,) = plan.steps_of("trace-seccomp")
+    program = step["program"]
+    assert isinstance(program, bytes)
+    opened: list[int] = []
+    try:
+        log = denied = -1
+        if spec.seccomp_mode == "trace":
+            opened.append(log := _open_log(spec.seccomp_log))
+        if spec.seccomp_log_denied:
+            opened.append(denied := os.open(DENIED, _APPENDED, 0o600, dir_fd=state.fd))
+        return tracer.start(masks(request.facts.kernel.arch), program, log=log, denied=denied)
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _open_log(path: str) -> int:
+    try:
+        return os.open(path, _APPENDED, 0o600)
+    except OSError as error:
+        raise SpecError(
+            f"{path} cannot be written: {(error.strerror or '').lower()}", where="--seccomp-log",
+            remedy="name a file that you may write",
+        ) from None  # fmt: skip

@@ -1,0 +1,104 @@
+"""A filter whose calls are asked about: by nucleus-trace, which reads the answer out of the filter itself.
+
+A program keeps its decisions; only what it returns is replaced by SECCOMP_RET_USER_NOTIF, with the old answer in the 16
+bits that the kernel does not look at there (launcher/trace.h).  ✗ starts nothing, ✗ reads no trace (`seccomp_record.py`).
+"""
+
+from __future__ import annotations
+
+from struct import iter_unpack, pack
+
+from .seccomp_bpf import AUDIT_ARCH
+from .seccomp_rules import ALLOW, KILL_PROCESS, LOG, USER_NOTIF
+from .syscall_tables import TABLES
+
+_RET, _LD, _JEQ = 0x06, 0x20, 0x15
+_ACTION, _DATA, _ERRNO = 0xFFFF0000, 0xFFFF, 0x00050000
+_KILL, _ALLOWED = 0x8000, 0xFFFF
+_MASKS = 1024
+
+# A process can end even where nobody answers any more.
+ENDINGS = ("exit", "exit_group")
+
+# Arguments that choose between things that a program does, where few values are usual: no pointers, no sizes, no
+# descriptors, no ids.  A profile may allow a call for some of their values alone.
+ARGUMENTS: dict[str, tuple[int, ...]] = {
+    "access": (1,), "arch_prctl": (0,), "bpf": (0,), "chmod": (1,), "clock_getres": (0,), "clock_gettime": (0,),
+    "clock_nanosleep": (0, 1), "clone": (0,), "creat": (1,), "dup3": (2,), "epoll_create1": (0,), "epoll_ctl": (1,),
+    "eventfd2": (1,), "faccessat": (2,), "faccessat2": (2, 3), "fadvise64": (3,), "fallocate": (1,), "fchmod": (1,),
+    "fchmodat": (2,), "fchownat": (4,), "fcntl": (1,), "flock": (1,), "futex": (1,), "getitimer": (0,),
+    "getpriority": (0,), "getrandom": (2,), "getrlimit": (0,), "getrusage": (0,), "inotify_init1": (0,), "ioctl": (1,),
+    "ioprio_get": (0,), "ioprio_set": (0,), "keyctl": (0,), "kill": (1,), "lseek": (2,), "madvise": (2,), "mbind": (2,),
+    "membarrier": (0, 1), "memfd_create": (1,), "mknod": (1,), "mknodat": (2,), "mlock2": (2,), "mlockall": (0,),
+    "mmap": (2, 3), "mprotect": (2,), "mremap": (3,), "msync": (2,), "newfstatat": (3,), "open": (1,), "openat": (2,),
+    "personality": (0,), "pidfd_open": (1,), "pipe2": (1,), "pkey_mprotect": (2,), "prctl": (0,), "prlimit64": (0, 1),
+    "ptrace": (0,), "recvfrom": (3,), "recvmsg": (2,), "renameat2": (4,), "rseq": (2,), "rt_sigprocmask": (0,),
+    "seccomp": (0, 1), "sendmsg": (2,), "sendto": (3,), "setitimer": (0,), "setpriority": (0,), "setrlimit": (0,),
+    "setsockopt": (1, 2), "getsockopt": (1, 2), "shutdown": (1,), "signalfd4": (3,), "socket": (0, 1, 2),
+    "socketpair": (0, 1, 2), "accept4": (3,), "splice": (5,), "statx": (2,), "sync_file_range": (3,), "tgkill": (2,),
+    "timer_create": (0,), "timerfd_create": (0, 1), "timerfd_settime": (1,), "tkill": (1,), "umount2": (1,),
+    "unlinkat": (2,), "unshare": (0,), "utimensat": (3,), "vmsplice": (3,), "wait4": (2,), "waitid": (0, 3),
+}  # fmt: skip
+
+
+def masks(arch: str) -> bytes:
+    """For nucleus-trace: which arguments of each call are told apart."""
+    found = bytearray(_MASKS)
+    table = TABLES[arch]
+    for name, indices in ARGUMENTS.items():
+        if name in table:
+            found[table[name]] = sum([1 << index for index in indices])
+    return bytes(found)
+
+
+def asking(program: bytes, arch: str, *, everything: bool) -> bytes:
+    """The program of which every refusal is asked about; with `everything` what it allows as well, but to end."""
+    code = _mapped(program, everything=everything)
+    if not everything:
+        return code
+    numbers = [TABLES[arch][name] for name in ENDINGS]
+    prefix = [
+        pack("<HBBI", _LD, 0, 0, 4),
+        pack("<HBBI", _JEQ, 0, 1 + len(numbers) + 1, AUDIT_ARCH[arch]),
+        pack("<HBBI", _LD, 0, 0, 0),
+        *[pack("<HBBI", _JEQ, len(numbers) - 1 - at, 0 if at + 1 < len(numbers) else 1, n) for at, n in enumerate(numbers)],
+        pack("<HBBI", _RET, 0, 0, ALLOW),
+    ]  # fmt: skip
+    return b"".join(prefix) + code
+
+
+def asks_everything(program: bytes) -> bool:
+    """Whether that program asks about calls that it allows."""
+    allowed = USER_NOTIF | _ALLOWED
+    return any([c == allowed for o, _, _, c in iter_unpack("<HBBI", program) if o == _RET])
+
+
+def plain(program: bytes) -> bytes:
+    """The program that `asking` without `everything` was made from: what nobody listens to is refused by the kernel."""
+    return b"".join([
+        pack("<HBBI", opcode, true, false, _answer(constant) if opcode == _RET else constant)
+        for opcode, true, false, constant in iter_unpack("<HBBI", program)
+    ])  # fmt: skip
+
+
+def _mapped(program: bytes, *, everything: bool) -> bytes:
+    return b"".join([
+        pack("<HBBI", opcode, true, false, _question(constant, everything) if opcode == _RET else constant)
+        for opcode, true, false, constant in iter_unpack("<HBBI", program)
+    ])  # fmt: skip
+
+
+def _question(answer: int, everything: bool) -> int:
+    """What asks about a call that would be answered so; signals and tracers (TRAP, TRACE) stay the kernel's."""
+    if answer & _ACTION == _ERRNO:
+        return USER_NOTIF | answer & _DATA
+    if answer == KILL_PROCESS:
+        return USER_NOTIF | _KILL
+    return USER_NOTIF | _ALLOWED if everything and answer in (ALLOW, LOG) else answer
+
+
+def _answer(question: int) -> int:
+    if question & _ACTION != USER_NOTIF:
+        return question
+    data = question & _DATA
+    return KILL_PROCESS if data == _KILL else ALLOW if data == _ALLOWED else _ERRNO | data

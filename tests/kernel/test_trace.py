@@ -1,0 +1,178 @@
+"""A container whose system calls are recorded: none is lost, none is let go of, and nothing goes on unheard."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandboxes import Boxes, descendants, python, wait_until
+
+from nucleus.policy.syscall_tables import TABLES
+
+NAMES = {number: name for name, number in TABLES[os.uname().machine].items()}
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def counts(path: Path, answer: str = "allow") -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in lines_of(path):
+        if "syscall" in line and line["answer"] == answer:
+            found[NAMES[line["syscall"]]] += line["count"]
+    return found
+
+
+def traced(boxes: Boxes, *words: str, flags: tuple[str, ...] = ()) -> tuple[Any, Path]:
+    log = boxes.folder / "calls.jsonl"
+    result = boxes.run("--seccomp-mode", "trace", "--seccomp-log", str(log), *flags, "--", *words)
+    return result, log
+
+
+def tracers() -> list[int]:
+    return [pid for pid, name in descendants().items() if name == "nucleus-trace"]
+
+
+def test_every_call_is_counted_that_of_every_thread_and_child_too(boxes: Boxes) -> None:
+    """getppid is made by nobody else; 4 threads and 3 children make it 250 times each."""
+    program = """
+import os, threading
+def calls():
+    for _ in range(250): os.getppid()
+threads = [threading.Thread(target=calls) for _ in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        calls()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    result, log = traced(boxes, python(), "-I", "-S", "-c", program)
+    assert (result.exit_code, result.err) == (0, "")
+    assert counts(log)["getppid"] == 1750
+    last = lines_of(log)[-1]
+    assert last["end"] == "complete"
+    assert last["calls"] == sum(counts(log).values()) + sum(counts(log, "errno").values())
+
+
+def test_the_record_is_complete_when_the_run_has_ended(boxes: Boxes) -> None:
+    for _ in range(5):
+        _, log = traced(boxes, "true")
+    ends = [line for line in lines_of(log) if "end" in line]
+    assert [line["end"] for line in ends] == ["complete"] * 5
+
+
+def test_what_the_profile_refuses_stays_refused_and_is_recorded(boxes: Boxes) -> None:
+    lines = boxes.probe(
+        "try mount ptrace_me unshare_user terminal",
+        flags=("--seccomp-mode", "trace", "--seccomp-log", str(boxes.folder / "calls.jsonl")),
+    )[0]
+    assert lines == ["mount EPERM", "ptrace_me EPERM", "unshare_user EPERM", "terminal OK"]
+    refused = counts(boxes.folder / "calls.jsonl", "errno")
+    assert {"mount", "ptrace", "unshare"} <= set(refused)
+
+
+def test_a_call_that_the_profile_kills_for_kills_and_is_named(boxes: Boxes) -> None:
+    result, log = traced(
+        boxes, python(), "-I", "-S", "-c", UNSHARE, flags=("--seccomp-profile", "builtin:strict")
+    )
+    assert result.exit_code == 128 + signal.SIGKILL
+    assert set(counts(log, "kill")) == {"unshare"}
+
+
+UNSHARE = "import ctypes; ctypes.CDLL(None).unshare(0)"
+
+
+def test_without_its_listener_no_call_gets_through_and_the_container_ends(boxes: Boxes) -> None:
+    """Every call would be ENOSYS from then on, but the two that end a process."""
+    log = boxes.folder / "calls.jsonl"
+    program = """
+import os, time
+print("up", flush=True)
+while True:
+    try:
+        time.sleep(0.01)
+    except OSError as error:
+        try:
+            open("/tmp/x", "w")
+        except OSError as second:
+            os._exit(error.errno if error.errno == second.errno else 1)
+"""
+    flags = ("--rm", "--timeout", "20s", "--seccomp-mode", "trace", "--seccomp-log", str(log))
+    command = boxes.start(*flags, "--", python(), "-I", "-S", "-c", program)
+    assert command.stdout is not None
+    with command, command.stdout:
+        assert command.stdout.readline() == "up\n"
+        (tracer,) = wait_until(tracers)
+        os.kill(tracer, signal.SIGKILL)
+        assert command.wait(20) == 38
+    assert [line for line in lines_of(log) if "end" in line] == []
+
+
+def test_a_listener_that_is_dead_before_the_start_lets_nothing_start(boxes: Boxes) -> None:
+    """All is built and locked down, and waits for the word to execute."""
+    log = boxes.folder / "calls.jsonl"
+    command = boxes.cli_process(
+        "create", "--seccomp-mode", "trace", "--seccomp-log", str(log), "--name", "deaf", "--", "true"
+    )
+    assert command.wait(20) == 0
+    for tracer in tracers():
+        os.kill(tracer, signal.SIGKILL)
+    started = boxes.cli("start", "deaf")
+    waited = boxes.cli("wait", "deaf")
+    assert started.code != 0 or waited.out.strip() not in ("", "0"), (started, waited)
+
+
+def test_only_refusals_are_asked_about_where_only_they_are_recorded(boxes: Boxes) -> None:
+    words = (*boxes.probe_flags(), "--seccomp-log-denied", "--", *boxes.probe_words("try ptrace_me terminal"))
+    done = boxes.cli("run", *words)
+    assert boxes.answers(done.out, 1) == [["ptrace_me EPERM", "terminal OK"]]
+    (record,) = (boxes.root / "containers").glob("*/denied.jsonl")
+    assert counts(record) == Counter()
+    assert counts(record, "errno")["ptrace"] == 1
+    assert lines_of(record)[0]["program"] == "probe"
+
+
+def test_who_joins_is_refused_the_same_and_a_trace_is_joined_by_nobody(boxes: Boxes) -> None:
+    with boxes.start(
+        "--seccomp-log-denied", "--name", "den", "--", "sh", "-c", "echo up; exec sleep 60"
+    ) as run:
+        assert run.stdout is not None and run.stdout.readline() == "up\n"
+        inside = boxes.cli("exec", "den", python(), "-I", "-S", "-c", PTRACE)
+        assert (inside.code, inside.out) == (0, "-1 1\n"), inside.err
+        boxes.cli("kill", "den")
+    log = str(boxes.folder / "calls.jsonl")
+    flags = ("--seccomp-mode", "trace", "--seccomp-log", log, "--name", "traced")
+    with boxes.start(*flags, "--", "sh", "-c", "echo up; exec sleep 60") as run:
+        assert run.stdout is not None and run.stdout.readline() == "up\n"
+        refused = boxes.cli("exec", "traced", "true")
+        assert refused.code == 125 and "recorded" in refused.err
+        boxes.cli("kill", "traced")
+
+
+PTRACE = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.ptrace(0, 0, 0, 0), ctypes.get_errno())
+"""
+
+
+def test_a_log_that_cannot_be_written_stops_the_launch(boxes: Boxes) -> None:
+    refused = boxes.cli("run", "--seccomp-mode", "trace", "--seccomp-log", "/nowhere/x", "--", "true")
+    assert refused.code == 125 and "--seccomp-log" in refused.err
+
+
+@pytest.mark.identity("root")
+def test_a_full_disk_lets_no_call_go_unrecorded(boxes: Boxes) -> None:
+    result = boxes.cli("run", "--seccomp-mode", "trace", "--seccomp-log", "/dev/full", "--", "true")
+    assert result.code != 0
+    assert subprocess.run(["test", "-c", "/dev/full"], check=False).returncode == 0

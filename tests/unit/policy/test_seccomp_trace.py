@@ -1,0 +1,75 @@
+"""A filter that asks: the same decisions, told to whoever listens."""
+
+from __future__ import annotations
+
+from struct import iter_unpack
+
+import pytest
+
+from nucleus.policy import seccomp
+from nucleus.policy.seccomp_rules import ALLOW, USER_NOTIF
+from nucleus.policy.seccomp_trace import ARGUMENTS, asking, asks_everything, masks, plain
+from nucleus.policy.syscall_tables import TABLES
+
+ARCHITECTURES = ("x86_64", "aarch64")
+
+
+def returns(program: bytes) -> set[int]:
+    return {constant for opcode, _, _, constant in iter_unpack("<HBBI", program) if opcode == 6}
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("profile", seccomp.PROFILES)
+def test_who_is_asked_about_refusals_alone_gives_the_program_back(profile: str, arch: str) -> None:
+    program = seccomp.builtin_program(profile, arch)
+    asked = asking(program, arch, everything=False)
+    assert returns(asked) & {ALLOW} and not asks_everything(asked)
+    assert {r for r in returns(asked) if r != ALLOW} == {
+        r for r in returns(asked) if r & 0xFFFF0000 == USER_NOTIF
+    }
+    assert plain(asked) == program
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_of_everything_only_the_end_of_a_process_is_not_asked_about(arch: str) -> None:
+    asked = asking(seccomp.builtin_program("default", arch), arch, everything=True)
+    assert asks_everything(asked)
+    numbers = {
+        name: run(asked, arch, TABLES[arch][name])
+        for name in ("exit", "exit_group", "read", "ptrace", "mount")
+    }
+    assert numbers["exit"] == numbers["exit_group"] == ALLOW
+    assert numbers["read"] == USER_NOTIF | 0xFFFF
+    assert numbers["ptrace"] == numbers["mount"] == USER_NOTIF | 1
+    assert run(asked, arch, TABLES[arch]["exit"], machine=0x40000028) == USER_NOTIF | 0x8000
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_call_that_has_arguments_of_note_is_one_of_a_table(arch: str) -> None:
+    assert len(masks(arch)) == 1024
+    assert [name for name in ARGUMENTS if not any(name in table for table in TABLES.values())] == []
+    assert masks(arch)[TABLES[arch]["socket"]] == 0b111
+
+
+def run(program: bytes, arch: str, number: int, machine: int = 0) -> int:
+    """What the program returns for a call without arguments."""
+    words = {0: number, 4: machine or {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[arch]}
+    code = list(iter_unpack("<HBBI", program))
+    at = accumulator = 0
+    while True:
+        opcode, true, false, constant = code[at]
+        at += 1
+        if opcode == 0x06:
+            return int(constant)
+        if opcode == 0x20:
+            accumulator = words.get(constant, 0)
+        elif opcode == 0x54:
+            accumulator &= constant
+        elif opcode == 0x05:
+            at += constant
+        else:
+            holds = {
+                0x15: accumulator == constant, 0x25: accumulator > constant, 0x35: accumulator >= constant,
+                0x45: bool(accumulator & constant),
+            }[opcode]  # fmt: skip
+            at += true if holds else false
