@@ -195,6 +195,14 @@ class Boxes:
         )  # fmt: skip
         return Ran(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
+    def nucleus(self, *words: str) -> Ran:
+        """The command without a state root, for verbs that have no container."""
+        done = subprocess.run(
+            [str(COMMAND), *words], stdin=subprocess.DEVNULL, capture_output=True, env=self.environment,
+            timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+        return Ran(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
     def cli_process(self, verb: str, *words: str) -> subprocess.Popen[str]:
         """The command in the background, its output a pipe."""
         return subprocess.Popen(

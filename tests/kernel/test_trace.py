@@ -176,3 +176,19 @@ def test_a_full_disk_lets_no_call_go_unrecorded(boxes: Boxes) -> None:
     result = boxes.cli("run", "--seccomp-mode", "trace", "--seccomp-log", "/dev/full", "--", "true")
     assert result.code != 0
     assert subprocess.run(["test", "-c", "/dev/full"], check=False).returncode == 0
+
+
+def test_a_profile_is_made_of_several_runs_and_compared(boxes: Boxes) -> None:
+    for command in ("true", "pwd"):
+        result, log = traced(boxes, command)
+        assert result.exit_code == 0
+    profile = boxes.folder / "profile.json"
+    made = boxes.nucleus("seccomp", "generate", "-o", str(profile), str(log))
+    assert made.code == 0 and "of 2 runs" in made.err
+    document = json.loads(profile.read_text())
+    calls = {name for entry in document["syscalls"] for name in entry["names"]}
+    assert document["defaultAction"] == "SCMP_ACT_KILL_PROCESS"
+    assert {"getcwd", "execve", "exit_group"} <= calls and "ptrace" not in calls
+    assert boxes.nucleus("seccomp", "diff", str(profile), str(profile)).code == 0
+    compared = boxes.nucleus("seccomp", "diff", "builtin:default", str(profile))
+    assert compared.code == 1 and "- socket" in compared.out.splitlines()

@@ -272,6 +272,11 @@ option --seccomp-profile
     kernel/test_refused_calls.py::test_the_profile_strict_refuses_them_too
 option --seccomp-allow
     kernel/test_refused_calls.py::test_a_call_can_be_allowed_by_name
+verb seccomp
+    unit/policy/test_seccomp_generate.py::test_a_profile_allows_what_was_recorded_and_kills_for_the_rest
+    unit/policy/test_seccomp_generate.py::test_a_record_that_is_not_whole_makes_no_profile
+    unit/policy/test_seccomp_generate.py::test_two_profiles_are_told_apart_call_by_call
+    kernel/test_trace.py::test_a_profile_is_made_of_several_runs_and_compared
 option --seccomp-mode
     kernel/test_trace.py::test_every_call_is_counted_that_of_every_thread_and_child_too
     kernel/test_trace.py::test_without_its_listener_no_call_gets_through_and_the_container_ends
