@@ -31,9 +31,12 @@ int run_set_groups(const struct step *step, struct env *env)
 int run_set_ids(const struct step *step, struct env *env)
 {
 	u32 uid = (u32)step->field[0].number, gid = (u32)step->field[1].number;
-	int result = (int)K(__NR_setresgid, gid, gid, gid);
+	/* Leaving uid 0 clears the permitted set; execve ends the exception. */
+	int result = step->field[2].number ? (int)K(__NR_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0) : 0;
 
 	(void)env; /* the ids belong to the process */
+	if (!result)
+		result = (int)K(__NR_setresgid, gid, gid, gid);
 	if (!result)
 		result = (int)K(__NR_setresuid, uid, uid, uid);
 	/* A change of ids clears it (prctl(2)), so it is set here and not earlier. */

@@ -19,6 +19,9 @@ struct net_port_attr {
 
 enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
 
+/* LANDLOCK_ACCESS_FS_*: EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE, IOCTL_DEV. */
+#define RIGHTS_ON_FILES (1U << 0 | 1U << 1 | 1U << 2 | 1U << 14 | 1U << 15)
+
 int run_landlock_ruleset(const struct step *step, struct env *env)
 {
 	const struct ruleset_attr attr = { step->field[0].number, step->field[1].number, step->field[2].number };
@@ -36,6 +39,10 @@ int run_landlock_path(const struct step *step, struct env *env)
 	if (rule.parent_fd < 0)
 		return rule.parent_fd == -ENOENT && step->field[2].number ? 0 : rule.parent_fd;
 	result = (int)K(__NR_landlock_add_rule, env->ruleset, RULE_PATH_BENEATH, &rule, 0);
+	if (result == -EINVAL) { /* only a directory takes the others */
+		rule.allowed_access &= RIGHTS_ON_FILES;
+		result = (int)K(__NR_landlock_add_rule, env->ruleset, RULE_PATH_BENEATH, &rule, 0);
+	}
 	K(__NR_close, rule.parent_fd);
 	return result;
 }

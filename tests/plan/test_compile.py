@@ -246,7 +246,7 @@ def test_another_user_of_the_container_has_the_same_lockdown_but_for_his_ids() -
     plain, other = _joined(_plain()), _joined(_plain(), user=User(uid=0, gid=7))
     differing = [b for a, b in zip(plain.steps, other.steps, strict=True) if a != b]
     assert [s.name for s in differing] == ["set-ids"]
-    assert other.steps_of("set-ids")[0].values == (0, 7)
+    assert other.steps_of("set-ids")[0].values == (0, 7, 0)
 
 
 def test_a_limit_that_the_run_set_is_not_replaced_by_that_of_init() -> None:

@@ -57,7 +57,7 @@ def workload_steps() -> list[Step]:
         step("loopback-up", origin="network"),
         step("drop-bounding", origin="capabilities", keep=0),
         step("set-groups", origin="additional_group", groups=b""),
-        step("set-ids", origin="user", uid=1000, gid=1000),
+        step("set-ids", origin="user", uid=1000, gid=1000, keep_capabilities=0),
         step("set-capabilities", origin="always", permitted=0, effective=0, inheritable=0, ambient=0),
         step("await-root", origin="rootfs"),
         step("landlock-ruleset", origin="landlock", fs=1, net=0, scoped=0),

@@ -270,6 +270,22 @@ option --require-kernel-lockdown
     kernel/test_modes.py::test_a_kernel_that_is_not_locked_down_starts_nothing_that_asks_for_it
 option --seccomp-profile
     kernel/test_refused_calls.py::test_the_profile_strict_refuses_them_too
+    unit/policy/test_seccomp_oci.py::test_each_operator_compares_all_64_bits
+    unit/policy/test_seccomp_oci.py::test_above_the_floor_a_call_passes_only_if_both_let_it
+    kernel/test_policies.py::test_a_profile_from_a_file_decides_call_by_call
+option --seccomp-profile-sha256
+    kernel/test_policies.py::test_one_byte_of_another_file_stops_the_launch_before_anything_runs
+option --landlock-policy
+    kernel/test_policies.py::test_a_landlock_policy_holds_where_the_mounts_would_let_it
+    kernel/test_policies.py::test_a_landlock_policy_decides_about_ports
+    unit/policy/test_landlock_policy.py::test_a_kernel_that_cannot_hold_a_policy_starts_nothing
+option --landlock-policy-sha256
+    kernel/test_policies.py::test_one_byte_of_another_file_stops_the_launch_before_anything_runs
+option --caps-policy
+    kernel/test_policies.py::test_a_capability_policy_keeps_what_it_names_and_nothing_else
+    kernel/test_policies.py::test_who_enters_is_held_to_the_same_policies
+option --caps-policy-sha256
+    unit/container/test_policies.py::test_the_hash_is_that_of_the_bytes_that_are_parsed
 option --seccomp-allow
     kernel/test_refused_calls.py::test_a_call_can_be_allowed_by_name
 verb seccomp

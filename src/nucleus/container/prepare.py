@@ -25,7 +25,7 @@ from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
 from . import identity, ranges, sources
 from .slots import open_slots
-from .sources import SourceFinder, judge, protected_paths, refuse_state_root, root_entries, volume_sources
+from .sources import SourceFinder, protected_paths, root_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..cgroup.limits import LimitPlan
     from ..cgroup.parent import CgroupDirectory, Placement
     from ..host.facts import HostFacts
-    from ..plan.request import Source
+    from ..plan.request import Policies
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
     from ..state.store import StateDirectory
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from .warm import Warm
 
 HOME = "/home/agent"
-RESOLV_CONF = "/etc/resolv.conf"
 _FILES_OF_OTHERS = ("events_jsonl", "audit_log", "seccomp_log")
 
 
@@ -176,8 +175,9 @@ def _fill(
 ) -> None:
     facts = warm.facts.get() if warm else facts_for(spec)
     spec = _held(spec, facts)
+    policies = _policies(spec, facts)
     finder = SourceFinder()
-    volumes = _volumes(prepared, spec, finder)
+    volumes = sources.workspace_and_volumes(prepared, spec, finder)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     identity.refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
@@ -187,17 +187,15 @@ def _fill(
     prepared.parents = tuple([d for d, _ in parents])
     state = _take_place(prepared, spec)
     # From here on `discard` gives the name back.
-    prepared.record = _record(prepared, spec, facts, who, limit_plan, parents)
-    volumes = _staged(volumes, prepared, spec, finder) + _context(prepared, spec, finder)
+    prepared.record = _record(prepared, spec, facts, who, limit_plan, parents).replace(
+        capabilities=policies.kept_names if policies else ()
+    )
+    volumes = sources.staged(volumes, prepared, spec, finder) + sources.context(prepared, spec, finder)
     variables = environment(spec)
     if spec.notifies:
-        volumes += _notify(prepared, finder)
-        variables["NOTIFY_SOCKET"] = volumes[-1].target
-        if spec.sd_notify and os.environ.get("WATCHDOG_USEC"):
-            variables["WATCHDOG_USEC"] = os.environ["WATCHDOG_USEC"]
-    workdir = spec.workdir
-    if not spec.wrote("workdir") and not spec.workspace:
-        workdir = HOME
+        volumes += sources.notify_socket(prepared, finder)
+        variables |= _notified(spec, volumes[-1])
+    workdir = spec.workdir if spec.wrote("workdir") or spec.workspace else HOME
     prepared.request = Request(
         spec=spec.replace(workdir=workdir),
         facts=facts,
@@ -208,7 +206,7 @@ def _fill(
         secrets=tuple([s.target for s in spec.secrets]),
         cgroups=_cgroup_parents(limit_plan, prepared.parents),
         hostname=spec.hostname or spec.name or prepared.id[:12],
-        resolv_conf=_resolv_conf(spec, finder),
+        resolv_conf=sources.resolv_conf(spec, finder),
         candidates=candidates(spec.command[0], variables.get("PATH", PATH), workdir),
         reporter=reporter,
         owner=owner,
@@ -216,6 +214,7 @@ def _fill(
         keep_record=not spec.rm or spec.copies_workspace,
         gated=prepared.gate is not None,
         degraded=spec.degraded,
+        policies=policies,
         **sources.hook_calls(spec),
     )  # fmt: skip
     if warm:
@@ -226,6 +225,20 @@ def _fill(
         prepared.encoded = encode(prepared.plan)
     write_file(state.fd, "state.json", prepared.record.to_json())
     open_slots(prepared, spec, facts, variables, [fd for _, fd in parents])
+
+
+def _policies(spec: ContainerSpec, facts: HostFacts) -> Policies | None:
+    if not spec.names_policies:
+        return None
+    from .policies import load
+
+    return load(spec, facts)
+
+
+def _notified(spec: ContainerSpec, at: VolumeSource) -> dict[str, str]:
+    """Where the workload tells its state, and how often its manager wants to hear of it."""
+    interval = os.environ.get("WATCHDOG_USEC") if spec.sd_notify else ""
+    return {"NOTIFY_SOCKET": at.target, **({"WATCHDOG_USEC": interval} if interval else {})}
 
 
 def _take_place(prepared: Prepared, spec: ContainerSpec) -> StateDirectory:
@@ -408,74 +421,6 @@ def _cgroup_parents(limit_plan: LimitPlan, parents: tuple[CgroupDirectory, ...])
         )
         for n, d in enumerate(parents)
     ])  # fmt: skip
-
-
-def _volumes(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:
-    """Workspace and volumes.  A copy will lie among the containers: that file system decides what can be mounted."""
-    volumes = volume_sources(spec, finder)
-    refuse_state_root(volumes, prepared.store.path)
-    if not spec.copies_workspace:
-        return volumes
-    containers = finder.find(f"{prepared.store.path}/containers", "--root", directory=True)
-    return tuple([
-        v.replace(source=v.source.replace(idmap=containers.idmap)) if v.origin == "workspace" else v
-        for v in volumes
-    ])  # fmt: skip
-
-
-def _staged(
-    volumes: tuple[VolumeSource, ...], prepared: Prepared, spec: ContainerSpec, finder: SourceFinder
-) -> tuple[VolumeSource, ...]:
-    """With copy-in-out the workspace is copied, and the copy takes its place."""
-    if not spec.copies_workspace:
-        return volumes
-    from .workspace_copy import FOLDER, STAGE
-    from .workspace_outcome import copy_once
-
-    assert prepared.state is not None
-    (workspace,) = [v for v in volumes if v.origin == "workspace"]
-    copy_once(prepared.state.fd, workspace.source)
-    root = os.path.realpath(prepared.store.path)
-    place = f"{root}/containers/{prepared.id}/{FOLDER}/{STAGE}"
-    copied = workspace.replace(source=finder.find(place, "--workspace", directory=True))
-    return tuple([copied if v is workspace else v for v in volumes])
-
-
-def _notify(prepared: Prepared, finder: SourceFinder) -> tuple[VolumeSource, ...]:
-    """The socket that the workload tells its state to; whoever supervises reads it."""
-    from . import notify
-
-    assert prepared.state is not None
-    prepared.notify = notify.listen(prepared.state.fd)
-    path = f"{os.path.realpath(prepared.store.path)}/containers/{prepared.id}/{notify.FILE}"
-    return (
-        VolumeSource(
-            source=finder.own_socket(path), target=notify.TARGET, read_only=True, executable=False,
-            origin="sd_notify",
-        ),
-    )  # fmt: skip
-
-
-def _context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:
-    if not spec.context or prepared.state is None:
-        return ()
-    source = finder.find(spec.context, "--context", directory=True)
-    judge(source.path, "--context")
-    if spec.context_mode == "copy":
-        from .context import keep_copy
-
-        keep_copy(prepared.state.fd, source.path, source.inode, verify=spec.verify_context)
-        root = os.path.realpath(prepared.store.path)
-        source = finder.find(f"{root}/containers/{prepared.id}/context", "--context", directory=True)
-    return (
-        VolumeSource(source=source, target="/context", read_only=True, executable=False, origin="context"),
-    )
-
-
-def _resolv_conf(spec: ContainerSpec, finder: SourceFinder) -> Source | None:
-    if spec.network != "host" or spec.rootfs or not os.path.exists(RESOLV_CONF):
-        return None
-    return finder.find(RESOLV_CONF, "--network")
 
 
 def environment(spec: ContainerSpec) -> dict[str, str]:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from ..host.facts import HostFacts, HostPath
     from ..spec.container import ContainerSpec
+    from .prepare import Prepared
 
+RESOLV_CONF = "/etc/resolv.conf"
 _NO_IDMAP = ("overlay", "fuse", "nfs", "nfs4", "9p", "virtiofs", "proc", "sysfs", "devtmpfs")
 # What the kernel tells of the whole host, wherever it is mounted: a mount is taken with all that is mounted below it.
 _KERNEL = (
@@ -259,3 +261,73 @@ def hook_calls(spec: ContainerSpec) -> dict[str, Any]:
     from .hooks_inside import requested
 
     return requested(spec.hooks)
+
+
+def workspace_and_volumes(
+    prepared: Prepared, spec: ContainerSpec, finder: SourceFinder
+) -> tuple[VolumeSource, ...]:
+    """Workspace and volumes.  A copy will lie among the containers: that file system decides what can be mounted."""
+    volumes = volume_sources(spec, finder)
+    refuse_state_root(volumes, prepared.store.path)
+    if not spec.copies_workspace:
+        return volumes
+    containers = finder.find(f"{prepared.store.path}/containers", "--root", directory=True)
+    return tuple([
+        v.replace(source=v.source.replace(idmap=containers.idmap)) if v.origin == "workspace" else v
+        for v in volumes
+    ])  # fmt: skip
+
+
+def staged(
+    volumes: tuple[VolumeSource, ...], prepared: Prepared, spec: ContainerSpec, finder: SourceFinder
+) -> tuple[VolumeSource, ...]:
+    """With copy-in-out the workspace is copied, and the copy takes its place."""
+    if not spec.copies_workspace:
+        return volumes
+    from .workspace_copy import FOLDER, STAGE
+    from .workspace_outcome import copy_once
+
+    assert prepared.state is not None
+    (workspace,) = [v for v in volumes if v.origin == "workspace"]
+    copy_once(prepared.state.fd, workspace.source)
+    root = os.path.realpath(prepared.store.path)
+    place = f"{root}/containers/{prepared.id}/{FOLDER}/{STAGE}"
+    copied = workspace.replace(source=finder.find(place, "--workspace", directory=True))
+    return tuple([copied if v is workspace else v for v in volumes])
+
+
+def notify_socket(prepared: Prepared, finder: SourceFinder) -> tuple[VolumeSource, ...]:
+    """The socket that the workload tells its state to; whoever supervises reads it."""
+    from . import notify
+
+    assert prepared.state is not None
+    prepared.notify = notify.listen(prepared.state.fd)
+    path = f"{os.path.realpath(prepared.store.path)}/containers/{prepared.id}/{notify.FILE}"
+    return (
+        VolumeSource(
+            source=finder.own_socket(path), target=notify.TARGET, read_only=True, executable=False,
+            origin="sd_notify",
+        ),
+    )  # fmt: skip
+
+
+def context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tuple[VolumeSource, ...]:
+    if not spec.context or prepared.state is None:
+        return ()
+    source = finder.find(spec.context, "--context", directory=True)
+    judge(source.path, "--context")
+    if spec.context_mode == "copy":
+        from .context import keep_copy
+
+        keep_copy(prepared.state.fd, source.path, source.inode, verify=spec.verify_context)
+        root = os.path.realpath(prepared.store.path)
+        source = finder.find(f"{root}/containers/{prepared.id}/context", "--context", directory=True)
+    return (
+        VolumeSource(source=source, target="/context", read_only=True, executable=False, origin="context"),
+    )
+
+
+def resolv_conf(spec: ContainerSpec, finder: SourceFinder) -> Source | None:
+    if spec.network != "host" or spec.rootfs or not os.path.exists(RESOLV_CONF):
+        return None
+    return finder.find(RESOLV_CONF, "--network")

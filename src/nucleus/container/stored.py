@@ -100,6 +100,7 @@ def _anywhere(spec: ContainerSpec, directory: str) -> ContainerSpec:
 
     for option in OPTIONS:
         value = getattr(spec, option.field) if option.field and option.kind in ("path", "workspace") else ""
+        value = spec.seccomp_file if option.kind == "profile" else value
         if isinstance(value, tuple):
             changed[option.field] = tuple(map(absolute, value))
         elif value:

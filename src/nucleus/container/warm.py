@@ -11,9 +11,8 @@ import os
 from ..base.jsontext import dumps
 from ..host.current import CurrentFacts
 from ..plan import reuse
-from .prepare import RESOLV_CONF
 from .roots import Roots
-from .sources import root_entries
+from .sources import RESOLV_CONF, root_entries
 from .template import Template
 
 TYPE_CHECKING = False
@@ -112,6 +111,7 @@ def _repeats(spec: ContainerSpec) -> bool:
     named = (
         spec.rootfs, spec.toolchains, spec.workspace, spec.context, spec.volumes, spec.secrets, spec.env_fd,
         spec.log_path, spec.toolchain_rootfs, spec.provider_config_ro, spec.provider_config_rw,
+        spec.names_policies or None,
     )  # fmt: skip
     return not any([value or value == 0 for value in named])
 

@@ -50,6 +50,7 @@ def _rules(draft: Draft) -> list[tuple[str, int, str, bool]]:
 def lockdown_steps(draft: Draft) -> None:
     """Landlock with every right the kernel knows; seccomp last, so that the filter allows nothing the setup needs."""
     request = draft.request
+    policies = request.policies
     draft.add("await-root", "rootfs")
     if request.console is not None:
         rows, columns = request.console
@@ -61,22 +62,40 @@ def lockdown_steps(draft: Draft) -> None:
         # need a scope only where the network namespace is the host's.
         shared = landlock.SCOPE_ABSTRACT_UNIX_SOCKET if request.spec.network == "host" else 0
         scopes = landlock.handled_scopes(abi) & (landlock.SCOPE_SIGNAL | shared)
-        draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=scopes)
-        for path, access, origin, is_file in _rules(draft):
-            allowed = landlock.for_kind(access, is_file=is_file) & handled
-            draft.add("landlock-path", origin, path=path, access=allowed, optional=0)
-        draft.add("landlock-restrict", "landlock", flags=0)
-    mode = 0
-    if "seccomp" not in request.degraded:
+        if policies is not None and policies.landlock is not None:
+            from .from_policies import landlock_steps
+
+            landlock_steps(draft, policies.landlock, scopes)
+        else:
+            draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=scopes)
+            for path, access, origin, is_file in _rules(draft):
+                allowed = landlock.for_kind(access, is_file=is_file) & handled
+                draft.add("landlock-path", origin, path=path, access=allowed, optional=0)
+            draft.add("landlock-restrict", "landlock", flags=0)
+    mode = 0 if "seccomp" in request.degraded else _seccomp(draft)
+    kept = (
+        policies.capabilities.permitted if policies is not None and policies.capabilities is not None else 0
+    )
+    draft.add("assert-locked", "always", permitted=kept, seccomp_mode=mode)
+
+
+def _seccomp(draft: Draft) -> int:
+    """The filter of a built-in profile, or of one from a file; the mode that it puts a process into."""
+    request = draft.request
+    policies, flags = request.policies, 0
+    if policies is not None and policies.filter is not None:
+        from .from_policies import program as program_of
+
+        program, flags = program_of(draft, policies.filter), policies.filter_flags
+    else:
         program = seccomp.program(
             request.spec.seccomp_profile, request.spec.seccomp_allow, request.facts.kernel.arch
         )
-        if request.spec.asks_about_calls:
-            trace_step(draft, program)
-        else:
-            draft.add("set-seccomp", "seccomp_profile", program=program, flags=0)
-        mode = _MODE_FILTER
-    draft.add("assert-locked", "always", permitted=0, seccomp_mode=mode)
+    if request.spec.asks_about_calls:
+        trace_step(draft, program)
+    else:
+        draft.add("set-seccomp", "seccomp_profile", program=program, flags=flags)
+    return _MODE_FILTER
 
 
 def trace_step(draft: Draft, program: bytes) -> None:

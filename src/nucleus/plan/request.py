@@ -8,6 +8,9 @@ from ..base.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..host.facts import HostFacts
+    from ..policy.capability_policy import CapabilitySets
+    from ..policy.landlock_policy import LandlockPolicy
+    from ..policy.seccomp_rules import Filter
     from ..spec.container import ContainerSpec
 
 
@@ -94,6 +97,27 @@ class HookCall(Value):
     timeout_s: int
 
 
+class Policies(Value):
+    """What policy files say, read and judged: each None where there is none, and the built-in policy holds.
+
+    filter_flags   flags of seccomp(2) that the profile asks for
+    """
+
+    filter: Filter | None = None
+    filter_flags: int = 0
+    landlock: LandlockPolicy | None = None
+    capabilities: CapabilitySets | None = None
+
+    @property
+    def kept_names(self) -> tuple[str, ...]:
+        """The capabilities that the workload keeps."""
+        if self.capabilities is None:
+            return ()
+        from ..policy.capabilities import names_in
+
+        return names_in(self.capabilities.permitted)
+
+
 class Request(Value):
     """Everything that `compile_plan` needs; two equal requests give two equal plans."""
 
@@ -114,6 +138,7 @@ class Request(Value):
     keep_record: bool = True  # False: --rm, the state directory goes with the container
     gated: bool = False  # it waits for the word to proceed, and records when the command was executed
     degraded: tuple[str, ...] = ()
+    policies: Policies | None = None
     hooks: tuple[HookCall, ...] = ()
     host_hooks: bool = (
         False  # somebody runs hooks of the host when the namespaces are there, and before the root is

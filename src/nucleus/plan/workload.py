@@ -25,13 +25,21 @@ def become_mapped_step(draft: Draft) -> None:
 
 def identity_steps(draft: Draft) -> None:
     """Shared by run and join."""
-    identity = draft.request.identity
-    draft.add("drop-bounding", "capabilities", keep=0)
+    identity, policies = draft.request.identity, draft.request.policies
+    kept = policies.capabilities if policies is not None else None
+    origin = "caps_policy" if kept else "capabilities"
+    draft.add("drop-bounding", origin, keep=kept.bounding if kept else 0)
     if identity.maps_root:
         groups = b"".join([gid.to_bytes(4, "little") for gid in identity.groups])
         draft.add("set-groups", "additional_group", groups=groups)
-    draft.add("set-ids", "user", uid=identity.uid, gid=identity.gid)
-    draft.add("set-capabilities", "capabilities", permitted=0, effective=0, inheritable=0, ambient=0)
+    keeps = int(kept is not None and kept.permitted != 0)
+    draft.add("set-ids", "user", uid=identity.uid, gid=identity.gid, keep_capabilities=keeps)
+    sets = (kept.permitted, kept.effective, kept.inheritable, kept.ambient) if kept else (0, 0, 0, 0)
+    permitted, effective, inheritable, ambient = sets
+    draft.add(
+        "set-capabilities", origin, permitted=permitted, effective=effective, inheritable=inheritable,
+        ambient=ambient,
+    )  # fmt: skip
 
 
 def candidates(command: str, path: str, directory: str) -> tuple[str, ...]:

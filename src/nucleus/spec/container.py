@@ -96,11 +96,18 @@ class ContainerSpec(Value):
     require_lockdown: str = ""  # integrity or confidentiality
 
     proc_rw: bool = False
-    seccomp_profile: str = "default"  # the name of a built-in profile
+    seccomp_profile: str = (
+        "default"  # the name of a built-in profile, or the path of a file, which has a slash
+    )
+    seccomp_profile_sha256: str = ""
     seccomp_allow: tuple[str, ...] = ()
     seccomp_mode: str = "enforce"  # or trace: what the profile allows is recorded
     seccomp_log: str = ""
     seccomp_log_denied: bool = False
+    landlock_policy: str = ""
+    landlock_policy_sha256: str = ""
+    caps_policy: str = ""
+    caps_policy_sha256: str = ""
     degraded: tuple[str, ...] = ()  # layers that may be missing
 
     cidfile: str = ""
@@ -141,6 +148,16 @@ class ContainerSpec(Value):
     def asks_about_calls(self) -> bool:
         """Whether somebody listens to the filter (`policy/seccomp_trace.py`)."""
         return self.seccomp_log_denied or self.seccomp_mode == "trace"
+
+    @property
+    def seccomp_file(self) -> str:
+        """The file of the profile; "" with a built-in one."""
+        return self.seccomp_profile if "/" in self.seccomp_profile else ""
+
+    @property
+    def names_policies(self) -> bool:
+        """Whether a policy file has to be read (`container/policies.py`)."""
+        return bool(self.seccomp_file or self.landlock_policy or self.caps_policy)
 
     @property
     def copies_workspace(self) -> bool:

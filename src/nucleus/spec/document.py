@@ -107,7 +107,7 @@ _TEXTS: dict[str, Callable[[Any], Any]] = {
     "interval": format_duration,
     "cpus": format_cpus,
     "signal": signal_name,
-    "profile": lambda name: f"builtin:{name}",
+    "profile": lambda name: name if "/" in name else f"builtin:{name}",
 }
 
 

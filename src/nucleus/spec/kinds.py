@@ -405,13 +405,21 @@ def _profile(text: str, option: Option) -> str:
     prefix, colon, name = text.partition(":")
     if colon and prefix == "builtin" and name in names:
         return name
-    known = "builtin:default or builtin:strict"
+    known = "builtin:default, builtin:strict, or the path of a JSON file"
     if "/" in text or text.endswith(".json"):
-        raise SpecError("a profile from a file is not in this release", remedy=f"use {known}")
+        return _path(text if "/" in text else f"./{text}", option)
     from .suggest import hint
 
     raise SpecError(
         f"'{text}' is not a profile", remedy=f"use {known}{hint(name or text, names, 'builtin:')}"
+    )
+
+
+def _sha256(text: str, option: Option) -> str:
+    if len(text) == 64 and all(letter in "0123456789abcdef" for letter in text):
+        return text
+    raise SpecError(
+        f"'{text}' is not a SHA-256", remedy="write the 64 small hexadecimal digits that sha256sum(1) prints"
     )
 
 
@@ -441,7 +449,7 @@ PARSERS: dict[str, Callable[[str, Option], object]] = {
     "files": _files, "idmap": _idmap, "inside": _inside, "interval": _interval, "io": _io,
     "label": _label, "layers": _layers, "name": _name, "path": _path, "port": _port,
     "profile": _profile, "provider": _provider, "restart": _restart, "retries": _retries,
-    "secret": _secret, "signal": _signal, "size": _size, "swap": _swap,
+    "secret": _secret, "sha256": _sha256, "signal": _signal, "size": _size, "swap": _swap,
     "syscall": _syscall, "tmpfs": _tmpfs, "ulimit": _ulimit, "user": _user, "volume": _volume,
     "weight": _weight, "workspace": _workspace,
 }  # fmt: skip

@@ -11,15 +11,14 @@ from .suggest import hint
 
 # Keys of options whose feature comes with a later release.
 LATER = frozenset({
-    "add_host", "bundle", "caps_policy", "caps_policy_sha256",
+    "add_host", "bundle",
     "credential_broker", "credential_broker_no_proxy_env",
     "dns", "egress_allow", "egress_domain", "egress_tcp_port",
     "egress_udp_port", "gpu", "gpu_device", "gpu_driver_capabilities",
     "gpu_visible_devices", "gvisor_platform",
     "home",
-    "landlock_policy", "landlock_policy_sha256", "nat_backend", "no_gpu_driver_libs", "policy",
+    "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "publish",
-    "seccomp_profile_sha256",
     "systemd_credential", "terminal",
     "verify_rootfs_attestation",
 })  # fmt: skip

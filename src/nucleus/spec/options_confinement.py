@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from .option import Option
 
+_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+
 CONFINEMENT: tuple[Option, ...] = (
     Option(
         key="memory", field="memory_bytes", kind="size", group="limits", short="-m", metavar="SIZE",
@@ -113,9 +115,14 @@ CONFINEMENT: tuple[Option, ...] = (
     ),
     Option(
         key="seccomp_profile", field="seccomp_profile", kind="profile", group="security",
-        metavar="builtin:NAME", default="builtin:default", example="builtin:strict",
+        metavar="builtin:NAME|FILE", default="builtin:default", example="builtin:strict",
         help="the list of system calls: builtin:default runs real toolchains, builtin:strict is small and "
-        "kills",
+        "kills; or a JSON file in the form of the OCI runtime specification",
+    ),
+    Option(
+        key="seccomp_profile_sha256", field="seccomp_profile_sha256", kind="sha256", group="security", metavar="HEX",
+        example=_HASH,
+        help="start only if the file of --seccomp-profile has this SHA-256",
     ),
     Option(
         key="seccomp_allow", field="seccomp_allow", kind="syscall", group="security", metavar="NAME",
@@ -137,6 +144,26 @@ CONFINEMENT: tuple[Option, ...] = (
         key="seccomp_log_denied", field="seccomp_log_denied", kind="flag", group="security", default="false",
         example="true", bare="true",
         help="record the system calls that are refused; `nucleus why` tells them",
+    ),
+    Option(
+        key="landlock_policy", field="landlock_policy", kind="path", group="security", metavar="FILE",
+        example="landlock.toml",
+        help="a TOML file with the paths, TCP ports and scopes of Landlock, in place of the rules that follow from the "
+        "mounts",
+    ),
+    Option(
+        key="landlock_policy_sha256", field="landlock_policy_sha256", kind="sha256", group="security",
+        metavar="HEX", example=_HASH,
+        help="start only if the file of --landlock-policy has this SHA-256",
+    ),
+    Option(
+        key="caps_policy", field="caps_policy", kind="path", group="security", metavar="FILE", example="caps.toml",
+        help="a TOML file with the capabilities that the workload keeps in its user namespace; without it, none",
+    ),
+    Option(
+        key="caps_policy_sha256", field="caps_policy_sha256", kind="sha256", group="security", metavar="HEX",
+        example=_HASH,
+        help="start only if the file of --caps-policy has this SHA-256",
     ),
     Option(
         key="allow_degraded_security", field="degraded", kind="layers", group="security", metavar="LAYERS",

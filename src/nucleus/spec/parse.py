@@ -1,7 +1,7 @@
 """Launch documents and keyword mappings → entries for `assemble`, each with its `$.path`, file and line.
 
-All problems of a document are collected.  msgspec decodes and checks the types; it is imported here alone,
-when a document is read.  ✗ opens no file, ✗ knows no rule.
+All problems of a document are collected.  msgspec checks the types; it is imported only when a document is read.
+✗ opens no file, ✗ knows no rule, ✗ text: `decode.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .assemble import Entry, ReadFile
     from .container import ContainerSpec
     from .options import Option
-
-MAX_DOCUMENT = 1 << 20
 
 # Kinds whose values are not written as strings alone: the types that a document may use, and how to say it.
 _STRING: tuple[Any, str] = (str, "a string")
@@ -86,87 +84,12 @@ def from_mapping(
 
 def document_entries(data: bytes, name: str) -> tuple[list[Entry], list[Problem]]:
     """Entries and problems of a document; `name`, its file, says TOML or JSON, else its first byte does."""
-    from .positions import json_positions, toml_positions
+    from .decode import LAUNCH_DOCUMENT, decode
 
     is_json = name.endswith(".json") or (not name.endswith(".toml") and data.lstrip()[:1] in (b"{", b"["))
-    if len(data) > MAX_DOCUMENT:
-        raise SpecError(
-            "is larger than 1M", where=name, remedy="a launch document has a few lines; name another file"
-        )
-    text = _text(data, name)
-    decoded = _decode_json(text, name) if is_json else _decode_toml(text, name)
-    if not isinstance(decoded, dict):
-        raise SpecError(
-            "is not a table of options", where=f"{name}:1 $", remedy='begin with {"command": [...]}'
-        )
-    lines, doubled = json_positions(text) if is_json else toml_positions(text)
-
-    def place(path: str) -> str:
-        # A value without a line of its own stands where its key does.
-        key = path.partition("[")[0].partition(".")[0]
-        line = lines.get(path) or lines.get(key)
-        return f"{name}:{line} $.{path}" if line else f"{name} $.{path}"
-
-    entries, problems = mapping_entries(decoded, place)
-    problems += [
-        Problem(message="stands twice", where=f"{name}:{line} $.{path}", remedy="keep one of the two")
-        for path, line in doubled
-    ]
-    return entries, problems
-
-
-def _text(data: bytes, name: str) -> str:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as reason:
-        line = data.count(b"\n", 0, reason.start) + 1
-        raise SpecError("is not UTF-8 text", where=f"{name}:{line}", remedy="save it as UTF-8") from None
-    return text.removeprefix("\ufeff")
-
-
-def _decode_toml(text: str, name: str) -> object:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as reason:
-        message, _, at = str(reason).rpartition(" (at ")
-        line = at.removeprefix("line ").partition(",")[0]
-        if at.startswith("end of document"):
-            line = str(text.count("\n") + 1)
-        where = f"{name}:{line}" if line.isdigit() else name
-        raise SpecError(
-            f"is not TOML: {_first_lower(message or str(reason))}", where=where, remedy="mend that line"
-        ) from None
-    except RecursionError:
-        raise _nested(name) from None
-    except (ValueError, OverflowError):  # a number of thousands of digits, or a date that does not exist
-        raise SpecError(
-            "is not TOML: a number or date is out of range", where=name, remedy="write usual numbers"
-        ) from None
-
-
-def _decode_json(text: str, name: str) -> object:
-    import msgspec
-
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as reason:
-        message, _, at = str(reason).rpartition(" (byte ")
-        byte = at.removesuffix(")")
-        line = text.encode().count(b"\n", 0, int(byte)) + 1 if byte.isdigit() else 1
-        said = _first_lower((message or str(reason)).removeprefix("JSON is malformed: "))
-        raise SpecError(f"is not JSON: {said}", where=f"{name}:{line}", remedy="mend that line") from None
-    except RecursionError:
-        raise _nested(name) from None
-
-
-def _first_lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _nested(name: str) -> SpecError:
-    return SpecError("is nested too deeply", where=name, remedy="a launch document has one level of tables")
+    document = decode(data, name, LAUNCH_DOCUMENT, is_json=is_json)
+    entries, problems = mapping_entries(document.table, document.place)
+    return entries, problems + document.doubled()
 
 
 def mapping_entries(

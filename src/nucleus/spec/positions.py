@@ -105,16 +105,21 @@ def toml_positions(text: str) -> tuple[Lines, Doubled]:
     scan = _Scan()
     table, pending, in_value, header = "", "", False, False
     words: list[str] = []
+    rows: dict[str, int] = {}  # how often [[NAME]] has stood
+    is_row = False
     for token, line in _tokens(_TOML, text):
         if token.startswith("#"):
             continue
         if not scan.stack and not in_value:
             if token == "[":
-                header, words = True, []
+                header, is_row, words = True, header, []
             elif token == "]" and header:
-                table = ".".join(words)
+                header, table = False, ".".join(words)
+                if is_row:
+                    rows[table] = rows.get(table, -1) + 1
+                    table = f"{table}[{rows[table]}]"
                 scan.lines.setdefault(table, line)
-                scan.lines.setdefault(table.partition(".")[0], line)
+                scan.lines.setdefault(table.partition("[")[0].partition(".")[0], line)
             elif token == "\n":
                 header, words = False, []
             elif token == "=":

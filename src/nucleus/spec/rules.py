@@ -296,6 +296,30 @@ def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
         yield _problem(where["events_fd"], "is a descriptor that is read from", "use two descriptors")
 
 
+def hashes_have_their_files(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """A hash without a file to hold it against says that somebody expected another policy."""
+    for key, file in (
+        ("seccomp_profile", spec.seccomp_file),
+        ("landlock_policy", spec.landlock_policy),
+        ("caps_policy", spec.caps_policy),
+    ):
+        if spec.wrote(f"{key}_sha256") and not file and where.nowhere(key):
+            flag = BY_KEY[key].flag
+            yield _problem(where[f"{key}_sha256"], f"has no file of {flag}", f"add {flag} FILE")
+    if spec.seccomp_allow and spec.seccomp_file:
+        yield _problem(
+            where["seccomp_allow"], "has no effect on a profile from a file", "write the call into the file"
+        )
+    for key, layer in (("seccomp_profile", "seccomp"), ("landlock_policy", "landlock")):
+        named = spec.seccomp_file if layer == "seccomp" else spec.landlock_policy
+        if named and layer in spec.degraded:
+            yield _problem(
+                where[key],
+                "is for a layer that --allow-degraded-security gives up",
+                "leave one of the two away",
+            )
+
+
 def console_needs_tty(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Only a terminal can be sent."""
     if spec.console_socket and not spec.tty and where.nowhere("tty"):
@@ -393,6 +417,7 @@ RULES = (
     sources_may_come_in,
     targets_are_free,
     descriptors_differ,
+    hashes_have_their_files,
     console_needs_tty,
     calls_are_recorded_somewhere,
     health_needs_a_check,

@@ -13,7 +13,7 @@ import pytest
 from nucleus.base.errors import HostUnsupported, NucleusError, SpecError
 from nucleus.cgroup import tree
 from nucleus.cgroup.parent import Placement
-from nucleus.container import prepare
+from nucleus.container import policies, prepare
 from nucleus.container.mode import held
 from nucleus.host.facts import HostFacts
 from nucleus.host.probe import probe
@@ -69,12 +69,26 @@ def limit_by_default(machine: Machine) -> None:
     assert machine.limits(plain) == "rlimit"
 
 
+def dangerous_capability(machine: Machine) -> None:
+    file = machine.folder / "caps.toml"
+    file.write_text('[ambient]\nkeep = ["SYS_ADMIN"]\n')
+    policies.load(machine.spec.replace(caps_policy=str(file)), machine.facts)
+
+
+def writes_and_executes(machine: Machine) -> None:
+    file = machine.folder / "landlock.toml"
+    file.write_text('[[rules]]\npath = "/tmp"\naccess = ["write", "execute"]\n')
+    policies.load(machine.spec.replace(landlock_policy=str(file)), machine.landlock(LANDLOCK_ABI))
+
+
 PROVOKED: dict[str, Callable[[Machine], None]] = {
     "landlock-missing": no_landlock,
     "landlock-partial": old_landlock,
     "rootfs-owner": writable_root,
     "limits-written": limit_that_was_written,
     "limits-default": limit_by_default,
+    "dangerous-capabilities": dangerous_capability,
+    "landlock-write-execute": writes_and_executes,
 }
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from nucleus.base.errors import Problem, SpecError
 from nucleus.spec.assemble import assemble
-from nucleus.spec.parse import MAX_DOCUMENT, document_entries
+from nucleus.spec.decode import MAX_DOCUMENT
+from nucleus.spec.parse import document_entries
 
 BROKEN = """\
 # comment
