@@ -275,6 +275,16 @@ option --seccomp-profile
     kernel/test_policies.py::test_a_profile_from_a_file_decides_call_by_call
 option --seccomp-profile-sha256
     kernel/test_policies.py::test_one_byte_of_another_file_stops_the_launch_before_anything_runs
+option --verify-rootfs-attestation
+    kernel/test_attestation.py::test_one_byte_stops_the_launch_before_anything_runs
+    unit/container/test_attestation.py::test_each_change_is_named_with_its_path
+option --rootfs-attestation
+    kernel/test_attestation.py::test_a_root_that_is_as_attested_starts
+option --rootfs-attestation-sha256
+    kernel/test_attestation.py::test_another_manifest_stops_the_launch
+verb rootfs
+    kernel/test_attestation.py::test_one_byte_stops_the_launch_before_anything_runs
+    unit/container/test_attestation.py::test_no_bit_of_a_manifest_can_be_flipped_unseen
 option --landlock-policy
     kernel/test_policies.py::test_a_landlock_policy_holds_where_the_mounts_would_let_it
     kernel/test_policies.py::test_a_landlock_policy_decides_about_ports

@@ -179,6 +179,10 @@ def _fill(
     finder = SourceFinder()
     volumes = sources.workspace_and_volumes(prepared, spec, finder)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
+    if spec.verify_attestation:
+        from . import attestation
+
+        attestation.require(spec, entries)
     identity.refuse_overlay(spec, facts, entries)
     who = _identity(prepared, spec, facts, volumes)
     in_unit = prepared.gate is not None and prepared.gate.detached not in ("", "none")
@@ -217,14 +221,18 @@ def _fill(
         policies=policies,
         **sources.hook_calls(spec),
     )  # fmt: skip
-    if warm:
-        done = warm.compiled(prepared.request)
-        prepared.plan, prepared.encoded = done.plan, done.encoded()
-    else:
-        prepared.plan = compile_plan(prepared.request)
-        prepared.encoded = encode(prepared.plan)
+    _compile(prepared, prepared.request, warm)
     write_file(state.fd, "state.json", prepared.record.to_json())
     open_slots(prepared, spec, facts, variables, [fd for _, fd in parents])
+
+
+def _compile(prepared: Prepared, request: Request, warm: Warm | None) -> None:
+    if warm:
+        done = warm.compiled(request)
+        prepared.plan, prepared.encoded = done.plan, done.encoded()
+    else:
+        prepared.plan = compile_plan(request)
+        prepared.encoded = encode(prepared.plan)
 
 
 def _policies(spec: ContainerSpec, facts: HostFacts) -> Policies | None:

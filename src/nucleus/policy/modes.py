@@ -301,7 +301,7 @@ _BREAKS: dict[str, Callable[[ContainerSpec], bool]] = {
     "agent-toolchain": lambda spec: bool(spec.toolchain_rootfs),
     "toolchain": lambda spec: bool(spec.toolchains),
     "overlay": lambda spec: spec.rootfs_mode == "overlay",
-    "attestation": lambda spec: not _value(spec, "verify_rootfs_attestation"),
+    "attestation": lambda spec: bool(spec.rootfs) and not _value(spec, "verify_rootfs_attestation"),
     "seccomp-sha256": _foreign_profile,
     "caps-sha256": _unhashed("caps_policy"),
     "landlock-sha256": _unhashed("landlock_policy"),

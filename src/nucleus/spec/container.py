@@ -104,6 +104,9 @@ class ContainerSpec(Value):
     seccomp_mode: str = "enforce"  # or trace: what the profile allows is recorded
     seccomp_log: str = ""
     seccomp_log_denied: bool = False
+    verify_attestation: bool = False
+    rootfs_attestation: str = ""  # the manifest, where it is not at the top of the root
+    rootfs_attestation_sha256: str = ""
     landlock_policy: str = ""
     landlock_policy_sha256: str = ""
     caps_policy: str = ""

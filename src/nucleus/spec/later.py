@@ -20,7 +20,6 @@ LATER = frozenset({
     "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "publish",
     "systemd_credential", "terminal",
-    "verify_rootfs_attestation",
 })  # fmt: skip
 LATER_SHORT = {"-p": "--publish"}
 

@@ -146,6 +146,21 @@ CONFINEMENT: tuple[Option, ...] = (
         help="record the system calls that are refused; `nucleus why` tells them",
     ),
     Option(
+        key="verify_rootfs_attestation", field="verify_attestation", kind="flag", group="security", default="false",
+        example="true", bare="true",
+        help="start only if --rootfs is, file by file, what its manifest says (`nucleus rootfs attest DIR`)",
+    ),
+    Option(
+        key="rootfs_attestation", field="rootfs_attestation", kind="path", group="security", metavar="FILE",
+        example="rootfs.manifest",
+        help="the manifest, where it does not lie at the top of the root file system",
+    ),
+    Option(
+        key="rootfs_attestation_sha256", field="rootfs_attestation_sha256", kind="sha256", group="security",
+        metavar="HEX", example=_HASH,
+        help="start only if the manifest has this SHA-256",
+    ),
+    Option(
         key="landlock_policy", field="landlock_policy", kind="path", group="security", metavar="FILE",
         example="landlock.toml",
         help="a TOML file with the paths, TCP ports and scopes of Landlock, in place of the rules that follow from the "

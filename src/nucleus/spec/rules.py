@@ -320,6 +320,18 @@ def hashes_have_their_files(spec: ContainerSpec, where: _Where) -> Iterator[Prob
             )
 
 
+def attestation_is_of_a_rootfs(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
+    """A manifest is held against a root file system of one's own."""
+    rootless = not (spec.rootfs or spec.toolchain_rootfs) and where.nowhere("rootfs")
+    if spec.verify_attestation and rootless and spec.mode != "production":  # which says so itself
+        yield _problem(where["verify_rootfs_attestation"], "has no root file system", "add --rootfs DIR")
+    for key in ("rootfs_attestation", "rootfs_attestation_sha256"):
+        if spec.wrote(key) and not spec.verify_attestation and where.nowhere("verify_rootfs_attestation"):
+            yield _problem(
+                where[key], "has no effect without --verify-rootfs-attestation", "add it, or leave this away"
+            )
+
+
 def console_needs_tty(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Only a terminal can be sent."""
     if spec.console_socket and not spec.tty and where.nowhere("tty"):
@@ -417,6 +429,7 @@ RULES = (
     sources_may_come_in,
     targets_are_free,
     descriptors_differ,
+    attestation_is_of_a_rootfs,
     hashes_have_their_files,
     console_needs_tty,
     calls_are_recorded_somewhere,

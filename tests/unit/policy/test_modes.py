@@ -53,7 +53,7 @@ BREAKING: dict[str, tuple[str, ...]] = {
     "some-limit": ("--pids", "0", "-memory", "-cpus"),
     "memory": ("-memory",),
     "cpus": ("-cpus",),
-    "rootfs": ("-rootfs",),
+    "rootfs": ("-rootfs", "-verify_rootfs_attestation"),
     "agent-toolchain": ("-rootfs", "--agent-toolchain-rootfs", "/srv/t"),
     "toolchain": ("--toolchain", "/opt/t"),
     "overlay": ("--rootfs-mode", "overlay"),
