@@ -275,6 +275,10 @@ option --seccomp-profile
     kernel/test_policies.py::test_a_profile_from_a_file_decides_call_by_call
 option --seccomp-profile-sha256
     kernel/test_policies.py::test_one_byte_of_another_file_stops_the_launch_before_anything_runs
+option --context-sha256
+    kernel/test_production.py::test_each_single_tampering_stops_it_before_any_of_its_code_runs
+verb context
+    kernel/test_production.py::test_each_single_tampering_stops_it_before_any_of_its_code_runs
 option --verify-rootfs-attestation
     kernel/test_attestation.py::test_one_byte_stops_the_launch_before_anything_runs
     unit/container/test_attestation.py::test_each_change_is_named_with_its_path

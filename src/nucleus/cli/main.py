@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "logs": ("logs", "print what a detached container wrote"),
     "events": ("events", "show what happened to containers, and what happens"),
     "workspace": ("workspace", "apply or discard what a run changed in a copy of its workspace"),
+    "context": ("context", "print the digest of a context"),
     "rootfs": ("rootfs", "make the manifest of a root file system, or hold one against it"),
     "seccomp": ("seccomp", "make a profile of recorded system calls, or compare two"),
     "stats": ("stats", "show what running containers use"),

@@ -35,24 +35,27 @@ def excluded(name: str) -> bool:
     )
 
 
-def keep_copy(state: int, source: str, inode: int, *, verify: bool) -> None:
+def keep_copy(state: int, source: str, inode: int, *, verify: bool, wanted: str = "") -> None:
     """The copy in a container's state directory."""
     os.mkdir("context", 0o755, dir_fd=state)
     destination = os.open(
         "context", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state
     )
     try:
-        copy_context(source, destination, inode, verify=verify)
+        copy_context(source, destination, inode, verify=verify, wanted=wanted)
         os.fchmod(destination, 0o755)
     finally:
         os.close(destination)
 
 
-def copy_context(source: str, destination: int, inode: int = 0, *, verify: bool = False) -> int:
+def copy_context(
+    source: str, destination: int, inode: int = 0, *, verify: bool = False, wanted: str = ""
+) -> int:
     """Copy into the directory behind the descriptor; links and special files are left out.  Returns the bytes.
 
     inode     what was judged; another directory in its place is refused, since somebody may write above it
     verify    each file of the copy is read back and compared with what the source held before
+    wanted    the digest that the copy must have; "" for any
     Raises SpecError where the tree is too deep or another one, HostUnsupported where the disk is full, Conflict where the
     copy is not what the source was.
     """
@@ -70,9 +73,22 @@ def copy_context(source: str, destination: int, inode: int = 0, *, verify: bool 
                 where="--verify-context-integrity",
                 remedy="let nobody write to it while the container starts, and try again",
             )
+        if wanted and (found := digest_of(snapshot(destination))) != wanted:
+            raise SpecError(
+                f"{source} is not what was meant: its digest is {found}", where="--context-sha256",
+                remedy="look at it, and if it is right, give this digest",
+            )  # fmt: skip
         return copied
     finally:
         os.close(fd)
+
+
+def digest_of(files: dict[str, str]) -> str:
+    """One SHA-256 of paths and contents: what `sha256sum` makes of a sorted list that sha256sum(1) has printed."""
+    from hashlib import sha256
+
+    lines = [f"{files[path]}  {path}\n" for path in sorted(files)]
+    return sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def snapshot(directory: int, above: str = "", depth: int = 0) -> dict[str, str]:

@@ -319,7 +319,8 @@ def context(prepared: Prepared, spec: ContainerSpec, finder: SourceFinder) -> tu
     if spec.context_mode == "copy":
         from .context import keep_copy
 
-        keep_copy(prepared.state.fd, source.path, source.inode, verify=spec.verify_context)
+        wanted = spec.context_sha256
+        keep_copy(prepared.state.fd, source.path, source.inode, verify=spec.verify_context, wanted=wanted)
         root = os.path.realpath(prepared.store.path)
         source = finder.find(f"{root}/containers/{prepared.id}/context", "--context", directory=True)
     return (

@@ -65,6 +65,7 @@ class ContainerSpec(Value):
     context: str = ""
     context_mode: str = "copy"
     verify_context: bool = False
+    context_sha256: str = ""
     volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     provider_config_ro: tuple[Volume, ...] = ()

@@ -251,6 +251,11 @@ OPTIONS: tuple[Option, ...] = (
         help="refuse to start unless the copied context holds, byte for byte, what the directory held",
     ),
     Option(
+        key="context_sha256", field="context_sha256", kind="sha256", group="files", metavar="HEX",
+        example="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        help="start only if the copy of --context has this digest over paths and contents (`nucleus context DIR`)",
+    ),
+    Option(
         key="volume", field="volumes", kind="volume", group="files", short="-v", metavar="SRC:DEST[:ro|rw]",
         example="./data:/data:ro", repeat=True,
         help="a file or directory of the host at a path inside",

@@ -116,14 +116,15 @@ def needs_a_workspace(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
 
 def needs_a_context(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Options of the context say nothing without one; a directory that is shown itself may change at any time."""
-    for key in ("context_mode", "verify_context_integrity"):
+    for key in ("context_mode", "verify_context_integrity", "context_sha256"):
         if spec.wrote(key) and not spec.context and where.nowhere("context"):
             yield _problem(
                 where[key], "has no effect without a context", "add --context DIR, or leave it away"
             )
-    if spec.verify_context and spec.context and spec.context_mode == "bind":
+    verified = "verify_context_integrity" if spec.verify_context else "context_sha256"
+    if (spec.verify_context or spec.context_sha256) and spec.context and spec.context_mode == "bind":
         yield _problem(
-            where["verify_context_integrity"],
+            where[verified],
             "a bound context may change at any time: nothing that is verified would hold",
             "use --context-mode copy, or leave it away",
         )
