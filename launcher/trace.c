@@ -42,7 +42,7 @@ static struct tracer {
 	u64 calls;
 	bool lost; /* a line could not be written */
 	u8 variety[TRACE_CALLS];
-	struct { u8 masks[TRACE_CALLS]; struct sock_filter filter[BPF_MAXINSNS]; } given;
+	struct { u8 masks[TRACE_CALLS]; u16 looks[TRACE_CALLS]; struct sock_filter filter[BPF_MAXINSNS]; } given;
 	struct entry entries[ENTRIES];
 	u32 used;
 } tracer;
@@ -217,7 +217,8 @@ static void conclude(void)
 		if (tracer.entries[i].count > 1)
 			record(&tracer.entries[i], tracer.entries[i].count - 1, 0);
 	at = put_text(line, end, tracer.lost ? "{\"end\":\"lost\"" : "{\"end\":\"complete\"");
-	at = put_text(put_field(at, end, ",\"calls\":", tracer.calls), end, "}");
+	at = put_field(at, end, ",\"calls\":", tracer.calls);
+	at = put_text(at, end, names_cut() ? ",\"names\":\"cut\"}" : ",\"names\":\"complete\"}");
 	*at++ = '\n';
 	append(tracer.log, line, at);
 	append(tracer.denied, line, at);
@@ -272,6 +273,9 @@ static void answer(const struct seccomp_notif *asked)
 	tracer.calls++;
 	if (!entry->count++)
 		record(entry, 1, asked->pid);
+	if (tracer.log > 0 && decided == ANSWER_ALLOW && (u32)asked->data.nr < TRACE_CALLS &&
+	    tracer.given.looks[asked->data.nr] && !record_names(asked, tracer.given.looks[asked->data.nr], tracer.log))
+		tracer.lost = true;
 	if (decided == ANSWER_KILL && kill_process(asked))
 		return;
 	if (decided == ANSWER_ALLOW && !(tracer.log > 0 && tracer.lost))
@@ -324,6 +328,7 @@ static int receive_listener(void)
 
 static bool read_given(int fd)
 {
+	const u64 tables = sizeof(tracer.given.masks) + sizeof(tracer.given.looks);
 	u64 size = 0, most = sizeof(tracer.given);
 
 	for (long got = 1; got && size < most; size += (u64)got) {
@@ -332,9 +337,9 @@ static bool read_given(int fd)
 			return false;
 	}
 	K(__NR_close, fd);
-	if (size <= TRACE_CALLS || (size - TRACE_CALLS) % sizeof(struct sock_filter))
+	if (size <= tables || (size - tables) % sizeof(struct sock_filter))
 		return false;
-	tracer.length = (u32)((size - TRACE_CALLS) / sizeof(struct sock_filter));
+	tracer.length = (u32)((size - tables) / sizeof(struct sock_filter));
 	return true;
 }
 

@@ -2,6 +2,10 @@
 #ifndef NUCLEUS_TRACE_H
 #define NUCLEUS_TRACE_H
 
+#include "sys.h"
+
+#include <linux/seccomp.h>
+
 #define TRACE_LISTENER 'T' /* with the descriptor of the filter's listener */
 #define TRACE_TAKEN 't'    /* and the first call is answered */
 
@@ -11,7 +15,21 @@
 #define ANSWER_ALLOW 0xffffU
 #define MAX_ANSWER_ERRNO 4095U
 
-/* Which arguments of a call are looked at, one bit each, by its number; then the filter. */
+/* What nucleus-trace is given: which arguments of a call are told apart, one bit each, by its number; which of them name
+ * files or an address; then the filter. */
 #define TRACE_CALLS 1024U
+
+/* Numbers of arguments from 1 on, 0 for none: a path and the descriptor of the directory it begins in, a second such pair,
+ * flags that say what for; or a socket's address in place of the path. */
+#define LOOK_PATH(look) ((look) & 7U)
+#define LOOK_AT(look) ((look) >> 3 & 7U)
+#define LOOK_SECOND(look) ((look) >> 6 & 7U)
+#define LOOK_SECOND_AT(look) ((look) >> 9 & 7U)
+#define LOOK_FLAGS(look) ((look) >> 12 & 7U)
+#define LOOK_ADDRESS 0x8000U
+
+/* Writes a line for files and ports that no call has named yet; false where it cannot be written. */
+bool names_cut(void); /* there were more than it could keep apart */
+bool record_names(const struct seccomp_notif *asked, u16 look, int log);
 
 #endif

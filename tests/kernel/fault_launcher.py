@@ -15,7 +15,15 @@ FLAGS = (
     *("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector", "-fno-pie"),
     *("-U_FORTIFY_SOURCE", "-nostdlib", "-static", "-no-pie", "-Wl,-z,noexecstack", "-Wl,--build-id=none"),
 )
-OTHER_SEAMS = {"log.c", "trace.c", "sys_record.c", "seam_none.c", "init_program.c", "plan_dump.c"}
+OTHER_SEAMS = {
+    "log.c",
+    "trace.c",
+    "trace_paths.c",
+    "sys_record.c",
+    "seam_none.c",
+    "init_program.c",
+    "plan_dump.c",
+}
 ACTIONS = {"error": "e", "kill monitor": "m", "kill init": "i", "kill workload": "w", "kill Python": "p"}
 
 

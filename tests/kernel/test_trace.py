@@ -192,3 +192,72 @@ def test_a_profile_is_made_of_several_runs_and_compared(boxes: Boxes) -> None:
     assert boxes.nucleus("seccomp", "diff", str(profile), str(profile)).code == 0
     compared = boxes.nucleus("seccomp", "diff", "builtin:default", str(profile))
     assert compared.code == 1 and "- socket" in compared.out.splitlines()
+
+
+WANTS = """
+import ctypes, socket
+libc = ctypes.CDLL(None)
+for _ in range(3): libc.ptrace(0, 0, 0, 0)
+libc.unshare(0x10000000)
+def attempt(what, *words):
+    try: what(*words)
+    except OSError: pass
+attempt(open, "/usr/new", "w")
+attempt(open, "/workspace/../etc/hosts", "a")
+attempt(open, "/tmp/fine", "w")
+attempt(socket.socket().connect, ("192.0.2.1", 443))
+attempt(socket.socket().connect, ("127.0.0.1", 80))
+"""
+
+
+def test_why_tells_what_was_refused_by_which_rule_and_what_allows_it(boxes: Boxes) -> None:
+    log = str(boxes.folder / "calls.jsonl")
+    flags = ("--name", "curious", "--seccomp-mode", "trace", "--seccomp-log", log)
+    assert boxes.cli("run", *flags, "--", python(), "-I", "-S", "-c", WANTS).code == 0
+    told = boxes.cli("why", "--format", "json", "curious")
+    found = {line["what"]: line for line in map(json.loads, told.out.splitlines())}
+    assert found["ptrace(arg0=0x0): EPERM"]["count"] == 3
+    assert found["unshare(arg0=0x10000000): EPERM"]["remedy"].startswith("none")
+    assert found["write to /usr/new"]["remedy"] == "--tmpfs /usr"
+    assert found["write to /etc/hosts"]["layer"] == "read-only mount"
+    assert found["connect to port 443 of another machine"]["layer"] == "network"
+    assert not [what for what in found if "fine" in what or "80" in what.split()]
+    text = boxes.cli("why", "curious").out
+    assert "read-only mount (foretold): write to /usr/new" in text and "(3 times)" in text
+
+
+def test_why_says_what_nobody_has_recorded(boxes: Boxes) -> None:
+    assert boxes.cli("run", "--name", "plain", "--", "true").code == 0
+    told = boxes.cli("why", "plain").out
+    assert told.startswith("nothing is known to have been refused\n")
+    assert "not known: system calls" in told and "--seccomp-log-denied" in told
+    assert "Landlock" in told
+
+
+def test_a_result_has_what_was_refused(boxes: Boxes) -> None:
+    result = boxes.run("--seccomp-log-denied", "--", python(), "-I", "-S", "-c", WANTS)
+    assert {d.what.partition("(")[0] for d in result.denials} == {"ptrace", "unshare"}
+    assert all(d.certain and d.program.startswith("python3") for d in result.denials)
+    killed = boxes.run(
+        "--seccomp-log-denied",
+        "--seccomp-profile",
+        "builtin:strict",
+        "--",
+        python(),
+        "-I",
+        "-S",
+        "-c",
+        UNSHARE,
+    )
+    (denial,) = [d for d in killed.denials if "killed" in d.what]
+    assert denial.what.startswith("unshare(") and killed.signal == signal.SIGKILL
+    plain = boxes.run("--seccomp-profile", "builtin:strict", "--", python(), "-I", "-S", "-c", UNSHARE)
+    assert plain.signal == signal.SIGSYS and "--seccomp-log-denied" in plain.denials[0].remedy
+
+
+@pytest.mark.identity("root")
+def test_what_a_limit_refused_is_in_the_result_too(boxes: Boxes) -> None:
+    forks = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait"
+    result = boxes.run("--pids", "4", "--", "sh", "-c", forks)
+    (denial,) = result.denials
+    assert (denial.layer, denial.remedy) == ("cgroup", "--pids N") and denial.count >= 1

@@ -302,6 +302,12 @@ option --caps-policy-sha256
     unit/container/test_policies.py::test_the_hash_is_that_of_the_bytes_that_are_parsed
 option --seccomp-allow
     kernel/test_refused_calls.py::test_a_call_can_be_allowed_by_name
+verb why
+    kernel/test_trace.py::test_why_tells_what_was_refused_by_which_rule_and_what_allows_it
+    kernel/test_trace.py::test_why_says_what_nobody_has_recorded
+    kernel/test_trace.py::test_a_result_has_what_was_refused
+    kernel/test_trace.py::test_what_a_limit_refused_is_in_the_result_too
+    unit/policy/test_refusals.py::test_where_a_workload_may_write_is_what_its_options_say
 verb seccomp
     unit/policy/test_seccomp_generate.py::test_a_profile_allows_what_was_recorded_and_kills_for_the_rest
     unit/policy/test_seccomp_generate.py::test_a_record_that_is_not_whole_makes_no_profile

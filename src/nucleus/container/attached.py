@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     OnData = tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None]
 
+SIGSYS = 31
 OWNER_KILLS = 1  # supervise.owner: the container ends with whoever called
 OWNER_IGNORED = 2  # whoever called is told when the command was executed, and may go
 
@@ -40,15 +41,51 @@ def run_attached(prepared: Prepared, stdin: bytes | None = None, on_data: OnData
     except BaseException:
         prepared.discard()
         raise
+    assert prepared.plan is not None and prepared.record is not None
+    refused = _open_refused(prepared, prepared.record)
+    try:
+        return _run(prepared, prepared.plan, prepared.record, stdin, on_data, refused)
+    finally:
+        if refused >= 0:
+            os.close(refused)
+
+
+def _run(
+    prepared: Prepared,
+    plan: LaunchPlan,
+    record: ContainerRecord,
+    stdin: bytes | None,
+    on_data: OnData,
+    refused: int,
+) -> Result:
     watched = launch_beside(
         prepared, stdin, on_data, meanwhile=lambda: meanwhile(prepared), undo=prepared.discard
     )
-    assert prepared.plan is not None and prepared.record is not None
-    if prepared.record.spec.get("workspace_mode") == "copy-in-out":
+    if record.spec.get("workspace_mode") == "copy-in-out":
         from .workspace_run import settled
 
-        return settled(prepared, watched)[0]
-    return end_of(watched, prepared.plan, prepared.record)
+        result = settled(prepared, watched)[0]
+    else:
+        result = end_of(watched, plan, record)
+    ended = watched.exit
+    if refused >= 0 or (
+        ended is not None and (ended.pids_denied or ended.oom_kills or ended.signal == SIGSYS)
+    ):
+        from .denials import denials_of, read_all
+
+        assert prepared.request is not None and ended is not None
+        text = read_all(refused) if refused >= 0 else ""
+        result = result.replace(denials=denials_of(text, prepared.request.spec, ended))
+    return result
+
+
+def _open_refused(prepared: Prepared, record: ContainerRecord) -> int:
+    """The file of what is refused, opened before it goes with the container; -1 where none is kept."""
+    if not record.spec.get("seccomp_log_denied"):
+        return -1
+    from .traced import open_denied
+
+    return open_denied(prepared)
 
 
 def checked(result: Result, command: tuple[str, ...]) -> Result:

@@ -110,7 +110,17 @@ class Container:
 
     def wait(self, *, timeout_s: float | None = None) -> Result:
         """How it ended, once it has.  Raises Conflict at the timeout."""
-        return self._with(lambda handle: result_of(ending.wait(handle, timeout_s=timeout_s), handle.id))
+
+        def ended(handle: Handle) -> Result:
+            record = ending.wait(handle, timeout_s=timeout_s)
+            result = result_of(record, handle.id)
+            if not (record.pids_denied or record.oom_kills or record.signal or _records_refusals(handle)):
+                return result
+            from .denials import report
+
+            return result.replace(denials=report(handle.refresh()).denials)
+
+        return self._with(ended)
 
     def logs(
         self, *, follow: bool = False, since: str = "", until: str = "", tail: int | None = None,
@@ -203,3 +213,8 @@ def restart(handle: Handle, *, grace_s: float | None = None) -> None:
     detach.require_restartable(handle)
     ending.stop(handle, grace_s=grace_s)
     detach.restart(handle.refresh(), warm=WARM)
+
+
+def _records_refusals(handle: Handle) -> bool:
+    known = handle.record.spec if handle.record else {}
+    return bool(known.get("seccomp_log_denied") or known.get("seccomp_mode") == "trace")

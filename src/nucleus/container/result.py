@@ -7,12 +7,14 @@ from ..base.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..launch.report import ExitRecord
+    from ..policy.refusals import Denial
 
 
 class Result(Value):
     """`exit_code` is what a shell would see: 124 timeout, 128+n signal.  A launch that fails raises LaunchError instead.
 
     stdout, stderr    what was captured: at most 1 MiB each, head and tail (`truncated` counts the bytes between)
+    denials           what was refused: system calls with seccomp_log_denied, and what limits refused
     reason            exit, signal, oom, timeout, owner-lost or host-kill
     """
 
@@ -28,6 +30,7 @@ class Result(Value):
     memory_peak_bytes: int = 0
     cpu_s: float = 0.0
     degraded: tuple[str, ...] = ()
+    denials: tuple[Denial, ...] = ()
     pids_by: str = "cgroup"
 
     @property

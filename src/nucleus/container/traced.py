@@ -9,7 +9,7 @@ import os
 
 from ..base.errors import SpecError
 from ..launch import tracer
-from ..policy.seccomp_trace import masks
+from ..policy.seccomp_trace import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def start(prepared: Prepared, spec: ContainerSpec) -> int:
             opened.append(log := _open_log(spec.seccomp_log))
         if spec.seccomp_log_denied:
             opened.append(denied := os.open(DENIED, _APPENDED, 0o600, dir_fd=state.fd))
-        return tracer.start(masks(request.facts.kernel.arch), program, log=log, denied=denied)
+        return tracer.start(tables(request.facts.kernel.arch), program, log=log, denied=denied)
     finally:
         for fd in opened:
             os.close(fd)
@@ -51,3 +51,9 @@ def _open_log(path: str) -> int:
             f"{path} cannot be written: {(error.strerror or '').lower()}", where="--seccomp-log",
             remedy="name a file that you may write",
         ) from None  # fmt: skip
+
+
+def open_denied(prepared: Prepared) -> int:
+    """What the tracer of that launch writes about refusals, for reading; it outlives the container's directory."""
+    assert prepared.state is not None
+    return os.open(DENIED, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=prepared.state.fd)

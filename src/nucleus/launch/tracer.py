@@ -15,14 +15,14 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-trace")
 
 
-def start(masks: bytes, program: bytes, *, log: int, denied: int) -> int:
+def start(tables: bytes, program: bytes, *, log: int, denied: int) -> int:
     """The launcher's end of the channel by which the listener is handed over.  Raises HostUnsupported.
 
     log, denied   descriptors that are appended to, which stay the caller's; -1 for none
     The tracer is nobody's child afterwards; it ends with the last process that has the filter, or with the channel.
     """
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-    given = launcher.sealed("nucleus-filter", masks + program)
+    given = launcher.sealed("nucleus-filter", tables + program)
     try:
         _spawn(theirs.fileno(), given, log, denied)
         return ours.detach()

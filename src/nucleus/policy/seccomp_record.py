@@ -39,13 +39,35 @@ class Call(Value):
         return self.name or f"call {self.number}"
 
 
+class Use(Value):
+    """A file or a port that a call named: `path` as the program wrote it, from the root of the sandbox on.
+
+    second   where the call has two, such as rename
+    flags    of open and access; 0 for other calls
+    port     of connect and bind, with `local` for an address of the loopback interface
+    """
+
+    name: str
+    path: str = ""
+    second: str = ""
+    flags: int = 0
+    family: int = 0
+    port: int = 0
+    local: bool = False
+
+
 class Record(Value):
-    """`calls` with how often each was made; `programs` of those that were refused; `runs` that ended as they should."""
+    """`calls` with how often each was made; `programs` of those that were refused; `runs` that ended as they should.
+
+    named   no file and no port is missing: there is a limit to how many are kept
+    """
 
     calls: tuple[tuple[Call, int], ...]
     programs: tuple[tuple[Call, str], ...] = ()
+    uses: tuple[Use, ...] = ()
     runs: int = 0
     complete: bool = True
+    named: bool = True
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -59,8 +81,9 @@ def read(text: str, where: str) -> Record:
 
     counts: dict[Call, int] = {}
     programs: dict[Call, str] = {}
+    uses: dict[Use, None] = {}
     runs = told = 0
-    whole = True
+    whole = named = True
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -69,7 +92,11 @@ def read(text: str, where: str) -> Record:
             if "end" in fields:
                 runs += 1
                 told += int(fields["calls"])
+                named = named and fields.get("names", "complete") == "complete"
                 whole = whole and fields["end"] == "complete"
+                continue
+            if "named" in fields:
+                uses[_use(fields)] = None
                 continue
             call, count = _call(fields), int(fields["count"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -81,8 +108,8 @@ def read(text: str, where: str) -> Record:
         if fields.get("program"):
             programs.setdefault(call, str(fields["program"]))
     return Record(
-        calls=tuple(counts.items()), programs=tuple(programs.items()), runs=runs,
-        complete=whole and runs > 0 and told == sum(counts.values()),
+        calls=tuple(counts.items()), programs=tuple(programs.items()), uses=tuple(uses), runs=runs,
+        named=named, complete=whole and runs > 0 and told == sum(counts.values()),
     )  # fmt: skip
 
 
@@ -95,7 +122,9 @@ def merged(records: tuple[Record, ...]) -> Record:
     return Record(
         calls=tuple(counts.items()),
         programs=tuple({call: name for r in records for call, name in r.programs}.items()),
+        uses=tuple({use: None for r in records for use in r.uses}),
         runs=sum([r.runs for r in records]),
+        named=all([r.named for r in records]),
         complete=all([r.complete for r in records]),
     )
 
@@ -111,6 +140,31 @@ def _call(fields: dict[str, Any]) -> Call:
         args=tuple(sorted([(int(index), int(value)) for index, value in fields["args"].items()])),
         answer=answer, errno=int(fields["errno"]) if answer == ERRNO else 0,
     )  # fmt: skip
+
+
+def _use(fields: dict[str, Any]) -> Use:
+    name = _names(_ARCHITECTURES[fields["arch"]])[int(fields["named"])]
+    if "port" in fields:
+        return Use(
+            name=name, family=int(fields["family"]), port=int(fields["port"]), local=bool(fields["local"])
+        )
+    return Use(
+        name=name,
+        path=_path(fields["path"]),
+        second=_path(fields.get("second", "")),
+        flags=int(fields["flags"]),
+    )
+
+
+def _path(text: str) -> str:
+    """A name is bytes, which the tracer wrote as characters of Latin-1; "." and ".." as the program meant them."""
+    parts: list[str] = []
+    for part in text.encode("latin-1").decode("utf-8", "surrogateescape").split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts) if text else ""
 
 
 def _known(number: int) -> str:

@@ -17,6 +17,8 @@ _ACTION, _DATA, _ERRNO = 0xFFFF0000, 0xFFFF, 0x00050000
 _KILL, _ALLOWED = 0x8000, 0xFFFF
 _MASKS = 1024
 
+_ADDRESS = 0x8000
+
 # A process can end even where nobody answers any more.
 ENDINGS = ("exit", "exit_group")
 
@@ -39,6 +41,40 @@ ARGUMENTS: dict[str, tuple[int, ...]] = {
     "timer_create": (0,), "timerfd_create": (0, 1), "timerfd_settime": (1,), "tkill": (1,), "umount2": (1,),
     "unlinkat": (2,), "unshare": (0,), "utimensat": (3,), "vmsplice": (3,), "wait4": (2,), "waitid": (0, 3),
 }  # fmt: skip
+
+# Arguments that name files: (path, its directory's descriptor, a second path, its directory's, flags), -1 for none.
+FILES: dict[str, tuple[int, int, int, int, int]] = {
+    "open": (0, -1, -1, -1, 1), "openat": (1, 0, -1, -1, 2), "creat": (0, -1, -1, -1, -1), "execve": (0, -1, -1, -1, -1),
+    "execveat": (1, 0, -1, -1, -1), "stat": (0, -1, -1, -1, -1), "lstat": (0, -1, -1, -1, -1),
+    "newfstatat": (1, 0, -1, -1, -1), "statx": (1, 0, -1, -1, -1), "access": (0, -1, -1, -1, 1),
+    "faccessat": (1, 0, -1, -1, 2), "faccessat2": (1, 0, -1, -1, 2), "readlink": (0, -1, -1, -1, -1),
+    "readlinkat": (1, 0, -1, -1, -1), "chdir": (0, -1, -1, -1, -1), "mkdir": (0, -1, -1, -1, -1),
+    "mkdirat": (1, 0, -1, -1, -1), "rmdir": (0, -1, -1, -1, -1), "unlink": (0, -1, -1, -1, -1),
+    "unlinkat": (1, 0, -1, -1, -1), "rename": (0, -1, 1, -1, -1), "renameat": (1, 0, 3, 2, -1),
+    "renameat2": (1, 0, 3, 2, -1), "link": (0, -1, 1, -1, -1), "linkat": (1, 0, 3, 2, -1), "symlink": (1, -1, -1, -1, -1),
+    "symlinkat": (2, 1, -1, -1, -1), "mknod": (0, -1, -1, -1, -1), "mknodat": (1, 0, -1, -1, -1),
+    "chmod": (0, -1, -1, -1, -1), "fchmodat": (1, 0, -1, -1, -1), "chown": (0, -1, -1, -1, -1),
+    "lchown": (0, -1, -1, -1, -1), "fchownat": (1, 0, -1, -1, -1), "truncate": (0, -1, -1, -1, -1),
+    "utimensat": (1, 0, -1, -1, -1),
+}  # fmt: skip
+ADDRESSES = {"connect": 1, "bind": 1}
+
+
+def tables(arch: str) -> bytes:
+    """What nucleus-trace is given before the filter (launcher/trace.h)."""
+    return masks(arch) + looks(arch)
+
+
+def looks(arch: str) -> bytes:
+    """Which arguments of each call name files or an address."""
+    found = [0] * _MASKS
+    table = TABLES[arch]
+    for name, indices in FILES.items():
+        if name in table:
+            found[table[name]] = sum([index + 1 << 3 * place for place, index in enumerate(indices)])
+    for name, index in ADDRESSES.items():
+        found[table[name]] = _ADDRESS | index + 1
+    return pack(f"<{_MASKS}H", *found)
 
 
 def masks(arch: str) -> bytes:

@@ -1,0 +1,73 @@
+"""Why something was refused: the rule, and the flag that would allow it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nucleus.policy.refusals import of_calls, of_files, writable, written
+from nucleus.policy.seccomp_record import Call, Record, Use
+from nucleus.spec.parse import from_mapping
+
+
+def spec_of(**options: object):  # type: ignore[no-untyped-def]
+    return from_mapping({"command": ["true"], **options})
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "allowed", "remedy"),
+    [
+        ("/usr/lib/x", {}, False, "--tmpfs /usr/lib"),
+        ("/tmp/x", {}, True, ""),
+        ("/tmpfile", {}, False, "--tmpfs /tmpfile"),
+        ("/workspace/x", {}, False, "--workspace DIR"),
+        ("/workspace/x", {"workspace": "/srv"}, True, "--workspace-mode bind-rw"),
+        ("/workspace/x", {"workspace": "/srv", "workspace_mode": "bind-ro"}, False, "--workspace-mode bind-rw"),
+        ("/data/a/x", {"volume": ["/srv:/data:ro", "/opt:/data/a"]}, True, "--volume /opt:/data/a"),
+        ("/data/x", {"volume": ["/srv:/data:ro", "/opt:/data/a"]}, False, "--volume /srv:/data"),
+        ("/scratch/x", {"tmpfs": ["/scratch"]}, True, "--tmpfs /scratch"),
+        ("/proc/self/oom_score_adj", {}, False, "--proc-rw, for files that belong to the workload's user"),
+    ],
+)  # fmt: skip
+def test_where_a_workload_may_write_is_what_its_options_say(
+    path: str, options: dict[str, object], allowed: bool, remedy: str
+) -> None:
+    assert writable(path, spec_of(**options)) == (allowed, remedy)
+
+
+@pytest.mark.parametrize(
+    ("use", "paths"),
+    [
+        (Use(name="openat", path="/a", flags=0o2000000), ()),
+        (Use(name="openat", path="/a", flags=0o102), ("/a",)),
+        (Use(name="rename", path="/a", second="/b"), ("/a", "/b")),
+        (Use(name="linkat", path="/a", second="/b"), ("/b",)),
+        (Use(name="newfstatat", path="/a"), ()),
+        (Use(name="unlink", path="/a"), ("/a",)),
+    ],
+)
+def test_what_a_call_writes(use: Use, paths: tuple[str, ...]) -> None:
+    assert written(use) == paths
+
+
+def test_a_flag_is_named_only_where_it_would_help() -> None:
+    def remedy(name: str, profile: str = "builtin:default") -> str:
+        call = Call(arch="x86_64", name=name, number=1, answer="errno", errno=1)
+        (denial,) = of_calls(Record(calls=((call, 2),)), spec_of(seccomp_profile=profile))
+        assert denial.count == 2 and denial.layer == "seccomp"
+        return denial.remedy
+
+    assert remedy("io_uring_setup") == "--seccomp-allow io_uring_setup"
+    assert remedy("unshare").startswith("none")
+    assert remedy("mount").startswith("none")
+    assert remedy("flock", "builtin:strict") in ("--seccomp-profile builtin:default", "--seccomp-allow flock")
+
+
+def test_a_port_is_refused_where_there_is_no_network() -> None:
+    uses = (
+        Use(name="connect", family=2, port=443),
+        Use(name="connect", family=2, port=80, local=True),
+        Use(name="bind", family=2, port=8080),
+    )
+    (denial,) = of_files(Record(calls=(), uses=uses), spec_of())
+    assert "443" in denial.what
+    assert of_files(Record(calls=(), uses=uses), spec_of(network="host", allow_host_network=True)) == ()
