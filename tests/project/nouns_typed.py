@@ -308,7 +308,15 @@ verb why
     kernel/test_trace.py::test_a_result_has_what_was_refused
     kernel/test_trace.py::test_what_a_limit_refused_is_in_the_result_too
     unit/policy/test_refusals.py::test_where_a_workload_may_write_is_what_its_options_say
+verb learn
+    kernel/test_learn.py::test_what_is_learned_runs_under_strict_agent_and_no_more
+    kernel/test_learn.py::test_what_was_not_used_is_taken_away
+    kernel/test_learn.py::test_a_command_that_fails_is_learned_as_far_as_it_went_and_that_is_said
+    kernel/test_learn.py::test_what_cannot_be_learned_is_refused
+    unit/policy/test_learned.py::test_rules_are_of_mounts_and_of_what_was_done_below_them
+    unit/policy/test_learned.py::test_what_a_strict_mode_refuses_is_given_back_and_a_network_that_was_needed_is_told
 verb seccomp
+    kernel/test_learn.py::test_a_profile_of_five_runs_lets_git_pip_and_node_run_and_kills_a_ptrace
     unit/policy/test_seccomp_generate.py::test_a_profile_allows_what_was_recorded_and_kills_for_the_rest
     unit/policy/test_seccomp_generate.py::test_a_record_that_is_not_whole_makes_no_profile
     unit/policy/test_seccomp_generate.py::test_two_profiles_are_told_apart_call_by_call

@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "context": ("context", "print the digest of a context"),
     "rootfs": ("rootfs", "make the manifest of a root file system, or hold one against it"),
     "why": ("why", "tell what was refused to a container, and what would allow it"),
+    "learn": ("learn", "run a command, recorded, and write the least that it needs"),
     "seccomp": ("seccomp", "make a profile of recorded system calls, or compare two"),
     "stats": ("stats", "show what running containers use"),
     "top": ("top", "list the processes of a container"),
@@ -55,13 +56,14 @@ INTERNAL = {"in-unit": "in_unit", "supervise": "supervise"}
 # Other words for a verb.
 ALIASES = {"ls": "ps", "list": "ps", "delete": "rm"}
 # Verbs that make root's own containers; with any other, root acts on a user's as that user.
-_CREATING = ("run", "create", "explain")
+_CREATING = ("run", "create", "explain", "learn")
 _GLOBAL = ("--root", "--log", "--log-format")
 _ACCEPTS = {
     "run": _GLOBAL,
     "create": _GLOBAL,
     "exec": _GLOBAL,
     "explain": _GLOBAL,
+    "learn": ("--root",),
     **dict.fromkeys(
         (
             *(

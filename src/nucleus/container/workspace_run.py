@@ -38,7 +38,7 @@ def run_staying(spec: ContainerSpec) -> int:
     refuse_directory_streams()
     refuse_unusable_channels(spec)
     prepared = prepare(spec, owner=OWNER_KILLS)
-    watched = _launch(prepared)
+    watched = launch_here(prepared)
     result, outcome = settled(prepared, watched)
     if outcome.left_out:
         import sys
@@ -46,6 +46,15 @@ def run_staying(spec: ContainerSpec) -> int:
         names = ", ".join(map(ascii, outcome.left_out[:5]))
         sys.stderr.write(f"nucleus: pipes and sockets of the run are not applied: {names}\n")
     return result.exit_code
+
+
+def run_here(spec: ContainerSpec) -> Result:
+    """Run with the caller's own streams, of which the result has nothing.  Raises NucleusError."""
+    refuse_directory_streams()
+    prepared = prepare(spec, owner=OWNER_KILLS)
+    watched = launch_here(prepared)
+    assert prepared.plan is not None and prepared.record is not None
+    return end_of(watched, prepared.plan, prepared.record)
 
 
 def settled(prepared: Prepared, watched: Watched) -> tuple[Result, Outcome]:
@@ -74,7 +83,7 @@ def settled(prepared: Prepared, watched: Watched) -> tuple[Result, Outcome]:
         store.close()
 
 
-def _launch(prepared: Prepared) -> Watched:
+def launch_here(prepared: Prepared) -> Watched:
     """The launcher with this process's streams; what others send here is sent on, what a terminal sends arrives anyway."""
     ours, theirs = supervise.control_pair()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
