@@ -39,10 +39,11 @@ def main(argv: list[str]) -> int:
     """Prints the difference; 0, also where the command failed, of which it tells."""
     from .parser import parse_run
 
-    if argv[:1] in (["-h"], ["--help"]):
+    own = _own(argv)
+    if own is None:
         sys.stdout.write(HELP)
         return 0
-    output, runs, rest = _own(argv)
+    output, runs, rest = own
     spec = parse_run(rest)
     _refuse(spec)
     record, result = _recorded(spec, runs)
@@ -50,8 +51,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _own(argv: list[str]) -> tuple[str, int, list[str]]:
-    """-o and --runs, wherever they stand among the options, and the words that are `run`'s."""
+def _own(argv: list[str]) -> tuple[str, int, list[str]] | None:
+    """-o and --runs, wherever they stand among the options, and the words that are `run`'s; None for --help."""
     from ..spec.options import BY_FLAG, BY_SHORT
 
     output, runs = "learned", "1"
@@ -59,6 +60,8 @@ def _own(argv: list[str]) -> tuple[str, int, list[str]]:
     left = list(argv)
     while left and left[0] != "--" and left[0].startswith("-"):
         word = left.pop(0)
+        if word in ("-h", "--help"):
+            return None
         name, equals, value = word.partition("=")
         option = BY_FLAG.get(name) or (BY_SHORT.get(word) if not equals else None)
         own = name in ("-o", "--output", "--runs")
