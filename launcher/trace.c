@@ -23,6 +23,7 @@
 #define ENTRIES 16384U /* a power of two */
 #define VARIETY 48U    /* a call with more different values than that has no constraint worth keeping */
 #define LINE 512U
+#define NO_CALL (~0U) /* stands for all numbers that no kernel has: else a program could fill the table with them */
 #define NAME 16U
 #define MSG_NOSIGNAL 0x4000
 
@@ -106,7 +107,7 @@ static u32 answer_to(const struct seccomp_data *data)
 
 static struct entry *find(const struct seccomp_data *data, u32 answer, u8 mask)
 {
-	struct entry wanted = { .arch = data->arch, .number = (u32)data->nr, .answer = answer, .mask = mask };
+	struct entry wanted = { .arch = data->arch, .number = (u32)data->nr < TRACE_CALLS ? (u32)data->nr : NO_CALL, .answer = answer, .mask = mask };
 	u64 hash = wanted.number * 0x9e3779b97f4a7c15U ^ answer;
 	u32 at;
 
@@ -367,8 +368,9 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 		return child < 0 ? 125 : 0;
 	K(__NR_setsid);
 	tracer.listener = receive_listener();
-	if (tracer.listener >= 0)
-		serve();
+	if (tracer.listener < 0)
+		return 0; /* the launch failed before: there is nothing to tell */
+	serve();
 	conclude();
 	return 0;
 }

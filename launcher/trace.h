@@ -29,7 +29,7 @@
 #define LOOK_ADDRESS 0x8000U
 
 /* Writes a line for files and ports that no call has named yet; false where it cannot be written. */
-bool names_cut(void); /* there were more than it could keep apart */
+bool names_cut(void); /* there were more than it could keep apart, or none could be read */
 bool record_names(const struct seccomp_notif *asked, u16 look, int log);
 
 #endif

@@ -19,7 +19,7 @@ static bool cut;
 
 bool names_cut(void)
 {
-	return cut;
+	return cut || !used; /* of a program that names nothing at all, nothing could be read */
 }
 
 /* True the first time. */

@@ -261,3 +261,34 @@ def test_what_a_limit_refused_is_in_the_result_too(boxes: Boxes) -> None:
     result = boxes.run("--pids", "4", "--", "sh", "-c", forks)
     (denial,) = result.denials
     assert (denial.layer, denial.remedy) == ("cgroup", "--pids N") and denial.count >= 1
+
+
+def test_calls_that_no_kernel_has_do_not_fill_the_record(boxes: Boxes) -> None:
+    program = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+for number in range(5000, 25000):
+    libc.syscall(number)
+print(ctypes.get_errno())
+"""
+    result, log = traced(boxes, python(), "-I", "-S", "-c", program)
+    assert (result.exit_code, result.out) == (0, "38\n")
+    unknown = [line for line in lines_of(log) if line.get("syscall", 0) > 5000]
+    assert sum([line["count"] for line in unknown]) == 20_000 and len(unknown) == 2
+
+
+def test_a_launch_that_fails_leaves_an_empty_record(boxes: Boxes) -> None:
+    log = boxes.folder / "calls.jsonl"
+    refused = boxes.cli(
+        "run",
+        "--seccomp-mode",
+        "trace",
+        "--seccomp-log",
+        str(log),
+        "--user",
+        "nobody-of-that-name",
+        "--",
+        "true",
+    )
+    assert refused.code == 125
+    assert not log.exists() or log.read_text() == ""
