@@ -147,7 +147,8 @@ def _write(spec: ContainerSpec, record: Record, result: Result, output: str) -> 
         key: (f"{folder}/{name}", hashlib.sha256(text.encode()).hexdigest())
         for key, (name, text) in texts.items()
     }
-    found = learned(spec, record, Peaks(memory_bytes=result.memory_peak_bytes), files)
+    peaks = Peaks(memory_bytes=result.memory_peak_bytes, bounded=result.pids_by == "cgroup")
+    found = learned(spec, record, peaks, files)
     document = toml(dict(found.document))
     _put(folder, {**{name: text for name, text in texts.values()}, DOCUMENT: document})
     before = toml(to_document(spec))

@@ -38,9 +38,10 @@ _GIVEN_BACK = {
 
 
 class Peaks(Value):
-    """What the run used at most; 0 where nobody measured it."""
+    """What the run used at most; 0 where nobody measured it.  bounded: its processes were counted by a cgroup."""
 
     memory_bytes: int = 0
+    bounded: bool = True
 
 
 class Learned(Value):
@@ -89,6 +90,10 @@ def _limits(spec: ContainerSpec, record: Record, peaks: Peaks, notes: list[str])
     forks = sum([n for call, n in record.calls if call.name in _FORKS and call.answer == ALLOWED])
     most = max(_LEAST_PIDS, 2 * -(-forks // max(record.runs, 1)) + 8)
     found["pids"] = min(most, spec.pids or most)
+    if not peaks.bounded:
+        notes.append(
+            "no cgroup counts processes for you here, which strict-agent demands: `nucleus doctor` says what mends it"
+        )
     return found
 
 
