@@ -279,6 +279,12 @@ option --context-sha256
     kernel/test_production.py::test_each_single_tampering_stops_it_before_any_of_its_code_runs
 verb context
     kernel/test_production.py::test_each_single_tampering_stops_it_before_any_of_its_code_runs
+option --secrets-fd
+    kernel/test_handed_secrets.py::test_each_value_is_a_file_of_the_workload_alone
+    kernel/test_handed_secrets.py::test_while_it_runs_the_values_stand_nowhere_else
+    kernel/test_handed_secrets.py::test_the_buffer_of_the_host_program_is_overwritten
+option --systemd-credential
+    kernel/test_handed_secrets.py::test_a_credential_of_the_calling_service_comes_in
 option --verify-rootfs-attestation
     kernel/test_attestation.py::test_one_byte_stops_the_launch_before_anything_runs
     unit/container/test_attestation.py::test_each_change_is_named_with_its_path

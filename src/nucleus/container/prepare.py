@@ -77,6 +77,7 @@ class Prepared:
         "slots",
         "state",
         "store",
+        "values",
     )
 
     def __init__(self, store: Store, gate: Gate | None = None) -> None:
@@ -93,6 +94,9 @@ class Prepared:
         self.root = -1  # the mount namespace of a prepared root, which is among `held` or `slots`
         self.slots: list[int] = []
         self.held: list[int] = []
+        self.values: list[
+            int
+        ] = []  # pipes with the secrets that came by a descriptor, which are among `held` or `slots`
         self.notify: socket | None = None  # what the workload tells its state to
         self.hooks: Inside | None = None  # our ends of what its hooks inside are told by
 
@@ -207,7 +211,7 @@ def _fill(
         root_entries=entries,
         volumes=volumes,
         protected=protected_paths(spec, volumes),
-        secrets=tuple([s.target for s in spec.secrets]),
+        secrets=_secrets(prepared, spec),
         cgroups=_cgroup_parents(limit_plan, prepared.parents),
         hostname=spec.hostname or spec.name or prepared.id[:12],
         resolv_conf=sources.resolv_conf(spec, finder),
@@ -233,6 +237,19 @@ def _compile(prepared: Prepared, request: Request, warm: Warm | None) -> None:
     else:
         prepared.plan = compile_plan(request)
         prepared.encoded = encode(prepared.plan)
+
+
+def _secrets(prepared: Prepared, spec: ContainerSpec) -> tuple[str, ...]:
+    """Where secrets appear: files, credentials, values from a descriptor."""
+    targets = [s.target for s in (*spec.secrets, *spec.credentials)]
+    if spec.secrets_fd is not None:
+        from .handed_secrets import values
+
+        for target, fd in values(spec):
+            targets.append(target)
+            prepared.values.append(fd)
+            prepared.held.append(fd)
+    return tuple(targets)
 
 
 def _policies(spec: ContainerSpec, facts: HostFacts) -> Policies | None:
@@ -386,7 +403,7 @@ def _record(
     # Whoever acts on the container later may stand in another directory; descriptors are this process's own.
     changes = {key: os.path.abspath(path) for key in _FILES_OF_OTHERS if (path := getattr(spec, key))}
     names = tuple([(k, "") for k, _ in spec.env])
-    written = spec.replace(env=names, env_fd=None, events_fd=None, **changes).as_dict()
+    written = spec.replace(env=names, env_fd=None, events_fd=None, secrets_fd=None, **changes).as_dict()
     return ContainerRecord(
         id=prepared.id,
         name=spec.name,

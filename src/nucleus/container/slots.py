@@ -34,7 +34,7 @@ def open_slots(
         elif kind == "cgroup":
             fd = parents[int(number)]
         elif kind == "secret":
-            fd = _open_secret(spec.secrets[int(number)].source)
+            fd = _secret(prepared, spec, int(number))
         elif kind == "origins":
             fd = _origins(spec, prepared.plan)
         elif kind == "root":  # plan/prepared.py
@@ -132,6 +132,18 @@ def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
     if helper is None:
         raise HostUnsupported(f"{kind} is missing", where="--userns", remedy="install it: package uidmap")
     return os.open(helper.path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _secret(prepared: Prepared, spec: ContainerSpec, number: int) -> int:
+    """In the order of the plan: files, credentials, values from a descriptor."""
+    if number < len(spec.secrets):
+        return _open_secret(spec.secrets[number].source)
+    number -= len(spec.secrets)
+    if number < len(spec.credentials):
+        from .handed_secrets import open_credential
+
+        return open_credential(spec.credentials[number].source)
+    return prepared.values[number - len(spec.credentials)]
 
 
 def _open_secret(path: str) -> int:

@@ -28,7 +28,7 @@ FILE = "spec.json"
 # Fields that hold a row of values, and of which kind those are.
 ROWS: dict[str, type[Value]] = {
     "ulimits": Rlimit, "volumes": Volume, "provider_config_ro": Volume,
-    "provider_config_rw": Volume, "tmpfs": Tmpfs, "secrets": Secret, "io_limits": IoLimit,
+    "provider_config_rw": Volume, "tmpfs": Tmpfs, "secrets": Secret, "credentials": Secret, "io_limits": IoLimit,
     "uidmap": IdMap, "gidmap": IdMap,
 }  # fmt: skip
 

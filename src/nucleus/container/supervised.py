@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _MOST = 1 << 20
-_ENVIRONMENT = ("NUCLEUS_STATE_DIR", "XDG_RUNTIME_DIR", "HOME", "PATH", "NOTIFY_SOCKET", "WATCHDOG_USEC")
+_ENVIRONMENT = (
+    "NUCLEUS_STATE_DIR",
+    "XDG_RUNTIME_DIR",
+    "HOME",
+    "PATH",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "CREDENTIALS_DIRECTORY",
+)
 
 
 def refuse() -> NoReturn:
@@ -50,7 +58,10 @@ def create(spec: ContainerSpec, handle: Handle | None = None) -> str:
             }  # fmt: skip
             kept.append(launcher.sealed("nucleus-order", dumps(order).encode()))
             words = [sys.executable, "-I", "-S", _PROGRAM, "supervise", str(theirs.fileno()), str(kept[-1])]
-            _spawn(words, [theirs.fileno(), *kept, *([spec.events_fd] if spec.events_fd is not None else [])])
+            _spawn(
+                words,
+                [theirs.fileno(), *kept, *[fd for fd in (spec.events_fd, spec.secrets_fd) if fd is not None]],
+            )
         finally:
             for fd in kept:
                 os.close(fd)

@@ -67,7 +67,9 @@ def manager(spec: ContainerSpec, facts: HostFacts) -> str:
         )
     if found == "user" and not demanded and not _can_read_log(facts.identity.uid):
         return ""  # nobody but root could tell him what his container printed
-    by_descriptor = [o.flag for o in OPTIONS if o.kind == "descriptor" and _is_given(spec, o.field)]
+    by_descriptor = [
+        o.flag for o in OPTIONS if o.kind in ("descriptor", "credential") and _is_given(spec, o.field)
+    ]
     if demanded and by_descriptor:
         raise SpecError(
             "descriptors do not reach a unit", where=by_descriptor[0],
@@ -83,7 +85,7 @@ def _can_read_log(uid: int) -> bool:
 
 
 def _is_given(spec: ContainerSpec, field: str) -> bool:
-    return bool(field) and getattr(spec, field) is not None
+    return bool(field) and getattr(spec, field) not in (None, ())
 
 
 def unit_name(container_id: str) -> str:

@@ -110,6 +110,7 @@ def _repeats(spec: ContainerSpec) -> bool:
     """Does the spec name no file of the host, and no descriptor?"""
     named = (
         spec.rootfs, spec.toolchains, spec.workspace, spec.context, spec.volumes, spec.secrets, spec.env_fd,
+        spec.secrets_fd, spec.credentials,
         spec.log_path, spec.toolchain_rootfs, spec.provider_config_ro, spec.provider_config_rw,
         spec.names_policies or None,
     )  # fmt: skip

@@ -71,6 +71,8 @@ class ContainerSpec(Value):
     provider_config_ro: tuple[Volume, ...] = ()
     provider_config_rw: tuple[Volume, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    secrets_fd: int | None = None
+    credentials: tuple[Secret, ...] = ()  # `source` is a name in $CREDENTIALS_DIRECTORY
     shm_size_bytes: int = 64 << 20
 
     memory_bytes: int | None = None

@@ -333,6 +333,20 @@ def _secret(text: str, option: Option) -> Secret:
     return Secret(source=_path(source, option), target=path)
 
 
+def _credential(text: str, option: Option) -> Secret:
+    from .filesystem import SECRETS, Secret
+
+    name, _, target = text.partition(":")
+    if not name or "/" in name or name in (".", ".."):
+        raise SpecError(
+            f"'{name}' is not the name of a credential", remedy=f"such as {option.flag} {option.example}"
+        )
+    path = inside_path(target if target.startswith("/") else f"{SECRETS}/{target or name}")
+    if not path.startswith(f"{SECRETS}/"):
+        raise SpecError(f"'{target}' is outside {SECRETS}", remedy=f"use {SECRETS}{path}, or a link to it")
+    return Secret(source=name, target=path)
+
+
 def _ulimit(text: str, option: Option) -> Rlimit:
     from ..base.units import parse_integer
     from .process import INFINITY, RLIMITS, Rlimit
@@ -445,6 +459,7 @@ def _layers(text: str, option: Option) -> tuple[str, ...]:
 
 PARSERS: dict[str, Callable[[str, Option], object]] = {
     "account": _account, "argument": _argument, "choice": _choice, "command": _command, "count": _count, "cpus": _cpus,
+    "credential": _credential,
     "descriptor": _descriptor, "duration": _duration, "env": _env, "flag": _flag, "hostname": _hostname,
     "files": _files, "idmap": _idmap, "inside": _inside, "interval": _interval, "io": _io,
     "label": _label, "layers": _layers, "name": _name, "path": _path, "port": _port,

@@ -19,7 +19,7 @@ LATER = frozenset({
     "home",
     "nat_backend", "no_gpu_driver_libs", "policy",
     "preset", "publish",
-    "systemd_credential", "terminal",
+    "terminal",
 })  # fmt: skip
 LATER_SHORT = {"-p": "--publish"}
 

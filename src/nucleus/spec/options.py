@@ -283,6 +283,16 @@ OPTIONS: tuple[Option, ...] = (
         "alone",
     ),
     Option(
+        key="secrets_fd", field="secrets_fd", kind="descriptor", group="files", metavar="N", example="6",
+        help="secrets from an inherited descriptor above 2: NAME=VALUE, each ended by NUL, or a JSON object of strings; "
+        "they appear as /run/secrets/NAME",
+    ),
+    Option(
+        key="systemd_credential", field="credentials", kind="credential", group="files", metavar="NAME[:DEST]",
+        example="db-password", repeat=True,
+        help="a credential that systemd passed to the calling service (systemd.exec(5)), as /run/secrets/NAME or at DEST",
+    ),
+    Option(
         key="shm_size", field="shm_size_bytes", kind="size", group="files", metavar="SIZE", unit="bytes",
         default="64M", example="256M",
         help="the size of /dev/shm",

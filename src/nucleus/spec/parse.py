@@ -27,6 +27,7 @@ _TABLE: tuple[Any, str] = (list[str] | dict[str, str], "a table, or a list of st
 TYPES: dict[str, tuple[Any, str]] = {
     "account": _STRING_OR_NUMBER,
     "count": _NUMBER,
+    "descriptor": _STRING_OR_NUMBER,
     "cpus": _STRING_OR_ANY_NUMBER,
     "duration": _STRING_OR_ANY_NUMBER,
     "interval": _STRING_OR_ANY_NUMBER,

@@ -264,6 +264,7 @@ def targets_are_free(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     for key in ("provider_config_ro", "provider_config_rw"):
         mounts += [(where.item(key, n), v.target) for n, v in enumerate(getattr(spec, key))]
     secrets = [(where.item("secret", n), s.target) for n, s in enumerate(spec.secrets)]
+    secrets += [(where.item("systemd_credential", n), s.target) for n, s in enumerate(spec.credentials)]
     if not mounts and not secrets:
         return
     from .paths import is_below, reserved_target
@@ -291,6 +292,17 @@ def descriptors_differ(spec: ContainerSpec, where: _Where) -> Iterator[Problem]:
     """Each descriptor is read once."""
     if spec.env_fd is not None and where.places.get("config_fd") == f"--config-fd {spec.env_fd}":
         yield _problem(where["env_fd"], "is the descriptor of the launch document", "use two descriptors")
+    read = [where.places.get("config_fd", "").removeprefix("--config-fd ")]
+    read += [str(spec.env_fd)] if spec.env_fd is not None else []
+    if spec.secrets_fd is not None and str(spec.secrets_fd) in (*read, str(spec.events_fd)):
+        yield _problem(
+            where["secrets_fd"], "is a descriptor for something else as well", "use two descriptors"
+        )
+    if spec.secrets_fd is not None and spec.restart != "no":
+        yield _problem(
+            where["secrets_fd"], "is read once, and a container that restarts needs its secrets again",
+            "use --secret, or leave --restart away",
+        )  # fmt: skip
     if spec.events_fd is None:
         return
     if spec.env_fd == spec.events_fd or where.places.get("config_fd") == f"--config-fd {spec.events_fd}":

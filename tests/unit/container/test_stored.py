@@ -19,7 +19,8 @@ RICH = {
     "command": ["sh", "-c", "echo 'ü'"], "name": "web", "label": ["team=a"], "env": {"A": "1", "B": ""},
     "memory": "512M", "cpus": 1.5, "ulimit": ["nofile=1024:4096"], "volume": ["/srv/data:/data:ro"],
     "provider_config_rw": ["/srv/agent:.config/agent"], "provider_config_ro": ["/srv/gitconfig:.gitconfig"],
-    "tmpfs": ["/scratch:8M"], "secret": ["token=/srv/token"], "additional_group": [44], "timeout": "10m",
+    "tmpfs": ["/scratch:8M"], "secret": ["token=/srv/token"], "systemd_credential": ["db"],
+    "additional_group": [44], "timeout": "10m",
     "io_limit": ["8:0 rbps=10M wiops=500"], "uidmap": ["1000:1000:1"], "gidmap": ["1000:1000:1"],
     "toolchain": ["/opt/node"], "workspace": "/srv/project", "allow_degraded_security": True,
 }  # fmt: skip
