@@ -292,3 +292,68 @@ def test_a_launch_that_fails_leaves_an_empty_record(boxes: Boxes) -> None:
     )
     assert refused.code == 125
     assert not log.exists() or log.read_text() == ""
+
+
+def test_the_listener_itself_is_confined(boxes: Boxes) -> None:
+    """It reads what a hostile program wrote: it can make no file and no process, and nobody looks into it."""
+    log = boxes.folder / "calls.jsonl"
+    flags = ("--rm", "--seccomp-mode", "trace", "--seccomp-log", str(log))
+    with boxes.start(*flags, "--", "sh", "-c", "echo up; read line; exit 7", stdin=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stdout.readline() == "up\n"
+        (tracer,) = wait_until(tracers)
+        status = Path("/proc", str(tracer), "status").read_text()
+        assert "\nNoNewPrivs:\t1\n" in status and "\nSeccomp:\t2\n" in status
+        if os.geteuid():
+            with pytest.raises(PermissionError):
+                os.listdir(f"/proc/{tracer}/fd")
+        run.communicate("go on\n", timeout=20)
+        assert run.returncode == 7
+
+
+POLICY = """
+[[rules]]
+path = "/"
+access = ["read_dir"]
+
+[[rules]]
+path = "/usr"
+access = ["read", "execute"]
+"""
+
+
+def test_why_holds_what_was_named_against_a_landlock_policy(boxes: Boxes) -> None:
+    policy, log = boxes.folder / "landlock.toml", boxes.folder / "calls.jsonl"
+    policy.write_text(POLICY)
+    flags = (
+        "--name",
+        "walled",
+        "--seccomp-mode",
+        "trace",
+        "--seccomp-log",
+        str(log),
+        "--landlock-policy",
+        str(policy),
+    )
+    ran = boxes.cli("run", *flags, "--", "sh", "-c", "cat /etc/hostname; echo x >/tmp/new; true")
+    assert "ermission denied" in ran.err
+    told = boxes.cli("why", "--format", "json", "walled")
+    found = {line["what"]: line for line in map(json.loads, told.out.splitlines()) if "what" in line}
+    assert (
+        "read_file" in found["read /etc/hostname"]["rule"]
+        and found["write to /tmp/new"]["layer"] == "landlock"
+    )
+    assert not [what for what in found if "/usr/" in what and "execute" in what]
+
+
+@pytest.mark.identity("root")
+def test_why_counts_while_a_container_runs(boxes: Boxes) -> None:
+    forks = "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done; wait"
+    started = boxes.cli(
+        "run", "--detach", "--detach-with", "none", "--name", "busy", "--pids", "4", "--", "sh", "-c", forks
+    )
+    assert started.code == 0, started.err
+    told = wait_until(
+        lambda: [line for line in boxes.cli("why", "busy").out.splitlines() if "--pids N" in line]
+    )
+    assert told
+    boxes.cli("rm", "--force", "busy")

@@ -9,9 +9,11 @@ import os
 
 from ..base.errors import SpecError
 from ..base.value import Value
-from ..policy.refusals import CGROUP, SECCOMP, Denial, of_calls, of_files
+from ..policy.refusals import CGROUP, SECCOMP, Denial, of_calls, of_files, of_landlock
 from ..policy.seccomp_record import Record, merged, read
 from ..state.store import read_file
+from . import processes
+from .policies import read_policy
 from .stored import spec_of
 from .traced import DENIED
 
@@ -53,9 +55,12 @@ def report(handle: Handle) -> Report:
         )
     elif trace is None:
         unknown.append(f"{spec.seccomp_log} cannot be read: it was moved, or belongs to somebody else")
+    files = of_files(record, spec)
+    if spec.landlock_policy and record.uses:
+        files += _of_policy(record, spec, unknown)
     calls = of_calls(trace if trace is not None else record, spec)
     return Report(
-        denials=(*calls, *of_files(record, spec), *_of_end(handle.ended, told=bool(calls))),
+        denials=(*calls, *files, *_of_end(handle.ended, told=bool(calls)), *_of_living(handle)),
         unknown=tuple(unknown),
     )
 
@@ -85,17 +90,60 @@ def _of_end(ended: ExitRecord | None, *, told: bool = False) -> tuple[Denial, ..
             layer=SECCOMP, what="a system call that the profile kills for", rule="which one, nobody has recorded",
             remedy="run it with --seccomp-log-denied to learn which",
         ))  # fmt: skip
-    if ended.pids_denied:
+    return (*found, *_of_counters(ended.pids_denied, ended.oom_kills))
+
+
+def _of_counters(processes_denied: int, killed: int) -> tuple[Denial, ...]:
+    found = []
+    if processes_denied:
         found.append(Denial(
             layer=CGROUP, what="a new process or thread", rule="the limit of processes was reached", remedy="--pids N",
-            count=ended.pids_denied,
+            count=processes_denied,
         ))  # fmt: skip
-    if ended.oom_kills:
+    if killed:
         found.append(Denial(
             layer=CGROUP, what="memory", rule="the limit of memory was reached, and a process was killed",
-            remedy="--memory SIZE", count=ended.oom_kills,
+            remedy="--memory SIZE", count=killed,
         ))  # fmt: skip
     return tuple(found)
+
+
+def _of_policy(record: Record, spec: ContainerSpec, unknown: list[str]) -> tuple[Denial, ...]:
+    """The policy is read anew: with its hash it is the one that held, without it may be another by now."""
+    from ..policy.landlock_policy import parse
+
+    file = spec.landlock_policy
+    try:
+        return of_landlock(
+            record, parse(read_policy(file, "--landlock-policy", spec.landlock_policy_sha256), file), file
+        )
+    except SpecError as error:
+        unknown.append(f"what Landlock refused: {error.message}")
+        return ()
+
+
+def _of_living(handle: Handle) -> tuple[Denial, ...]:
+    """What the counters of a container say that has not ended: its exit record will have them."""
+    if handle.ended is not None or handle.record is None or not processes.is_here(handle.record):
+        return ()
+    counted = {"max": 0, "oom_kill": 0}
+    for cgroup in handle.record.cgroups:
+        for file, key in (
+            ("pids.events", "max"),
+            ("memory.events", "oom_kill"),
+            ("memory.oom_control", "oom_kill"),
+        ):
+            counted[key] += _counter(f"{cgroup}/{file}", key)
+    return _of_counters(counted["max"], counted["oom_kill"])
+
+
+def _counter(path: str, key: str) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            words = [line.split() for line in file]
+    except OSError:
+        return 0  # another hierarchy, or a limit that nobody asked for
+    return next((int(row[1]) for row in words if row[:1] == [key]), 0)
 
 
 def _spec(handle: Handle) -> ContainerSpec | None:

@@ -28,7 +28,7 @@ def load(spec: ContainerSpec, facts: HostFacts) -> Policies:
     if spec.seccomp_file:
         from ..policy import seccomp_floor, seccomp_oci
 
-        data = _read(spec.seccomp_file, "--seccomp-profile", spec.seccomp_profile_sha256)
+        data = read_policy(spec.seccomp_file, "--seccomp-profile", spec.seccomp_profile_sha256)
         machine = seccomp_oci.Machine(
             arch=facts.kernel.arch, kernel=_version(facts.kernel.release),
             capabilities=kept.permitted if kept else 0,
@@ -43,7 +43,7 @@ def _capabilities(spec: ContainerSpec) -> CapabilitySets | None:
         return None
     from ..policy.capability_policy import parse
 
-    sets = parse(_read(spec.caps_policy, "--caps-policy", spec.caps_policy_sha256), spec.caps_policy)
+    sets = parse(read_policy(spec.caps_policy, "--caps-policy", spec.caps_policy_sha256), spec.caps_policy)
     names = ", ".join([f"CAP_{name}" for name in sets.dangerous])
     error = modes.fatal("dangerous-capabilities", spec.mode, f"{spec.caps_policy} keeps {names}")
     if names and error is not None:
@@ -57,7 +57,7 @@ def _landlock(spec: ContainerSpec, facts: HostFacts) -> LandlockPolicy | None:
     from ..policy.landlock_policy import parse
 
     file = spec.landlock_policy
-    policy = parse(_read(file, "--landlock-policy", spec.landlock_policy_sha256), file)
+    policy = parse(read_policy(file, "--landlock-policy", spec.landlock_policy_sha256), file)
     abi = facts.kernel.landlock_abi
     if abi < policy.min_abi:
         raise HostUnsupported(
@@ -81,7 +81,7 @@ def _version(release: str) -> tuple[int, int]:
     return int(major) if major.isdecimal() else 0, int(digits or 0)
 
 
-def _read(path: str, where: str, wanted: str) -> bytes:
+def read_policy(path: str, where: str, wanted: str) -> bytes:
     """The bytes of a policy file.  What is hashed is what is parsed: nothing is read a second time."""
     remedy = "name a file that you can read"
     try:

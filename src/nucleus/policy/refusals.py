@@ -7,7 +7,7 @@ workload write: no listener sees how a call ended.  ✗ reads no container, ✗ 
 from __future__ import annotations
 
 from ..base.value import Value
-from . import seccomp
+from . import landlock, seccomp
 from .seccomp_allow import NEVER, opt_in_names
 from .seccomp_record import KILLED
 from .seccomp_rules import holds
@@ -16,9 +16,10 @@ from .seccomp_trace import FILES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.container import ContainerSpec
+    from .landlock_policy import LandlockPolicy
     from .seccomp_record import Call, Record, Use
 
-SECCOMP, MOUNT, NETWORK, CGROUP = "seccomp", "read-only mount", "network", "cgroup"
+SECCOMP, MOUNT, NETWORK, CGROUP, LANDLOCK = "seccomp", "read-only mount", "network", "cgroup", "landlock"
 LOOPBACK_ALONE = "none"
 
 
@@ -71,6 +72,42 @@ def of_files(record: Record, spec: ContainerSpec) -> tuple[Denial, ...]:
         if denial is not None:
             found.setdefault(denial.what, denial)
     return tuple(found.values())
+
+
+def of_landlock(record: Record, policy: LandlockPolicy, file: str) -> tuple[Denial, ...]:
+    """What a Landlock policy of one's own gives no right to, in the order in which it was named."""
+    found: dict[str, Denial] = {}
+    for use in record.uses:
+        for path, right, verb in _wanted(use):
+            given = 0
+            for rule in policy.rules:
+                if rule.path == "/" or path == rule.path or path.startswith(f"{rule.path}/"):
+                    given |= rule.access
+            if given & right != right:
+                name = " and ".join(landlock.names_of(right & ~given))
+                denial = Denial(
+                    layer=LANDLOCK, what=f"{verb} {path}", rule=f"no rule of {file} gives {name} there",
+                    remedy=f"a [[rules]] entry of that file, with {name}", certain=False,
+                )  # fmt: skip
+                found.setdefault(denial.what, denial)
+    return tuple(found.values())
+
+
+def _wanted(use: Use) -> list[tuple[str, int, str]]:
+    """(path, rights that Landlock asks for, what is done): of opening and executing, which need no look at the file."""
+    if use.name in ("execve", "execveat"):
+        return [(use.path, landlock.EXECUTE, "execute")]
+    if use.name not in ("open", "openat") or use.flags & _PATH_ONLY:
+        return []
+    wanted = []
+    if use.flags & _ACCESS_MODE in (0, 2):
+        wanted.append((use.path, landlock.READ_DIR if use.flags & _DIRECTORY else landlock.READ_FILE, "read"))
+    if use.flags & _ACCESS_MODE in (1, 2):
+        wanted.append((use.path, landlock.WRITE_FILE, "write to"))
+    return wanted
+
+
+_ACCESS_MODE, _PATH_ONLY, _DIRECTORY = 0o3, 0o10000000, 0o200000
 
 
 def written(use: Use) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nucleus.policy.refusals import of_calls, of_files, writable, written
+from nucleus.policy import landlock
+from nucleus.policy.landlock_policy import LandlockPolicy, PathRule
+from nucleus.policy.refusals import of_calls, of_files, of_landlock, writable, written
 from nucleus.policy.seccomp_record import Call, Record, Use
 from nucleus.spec.parse import from_mapping
 
@@ -71,3 +73,30 @@ def test_a_port_is_refused_where_there_is_no_network() -> None:
     (denial,) = of_files(Record(calls=(), uses=uses), spec_of())
     assert "443" in denial.what
     assert of_files(Record(calls=(), uses=uses), spec_of(network="host", allow_host_network=True)) == ()
+
+
+def test_a_policy_of_ones_own_is_held_against_what_was_opened_and_executed() -> None:
+    policy = LandlockPolicy(
+        min_abi=3,
+        rules=(
+            PathRule(path="/usr", access=landlock.READ | landlock.EXECUTE),
+            PathRule(path="/tmp", access=landlock.WRITE_FILE),
+        ),
+    )
+    uses = (
+        Use(name="openat", path="/usr/lib/x"),
+        Use(name="execve", path="/usr/bin/x"),
+        Use(name="openat", path="/tmp/x", flags=0o101),
+        Use(name="openat", path="/tmp/x", flags=0o2),
+        Use(name="openat", path="/usrlocal", flags=0),
+        Use(name="openat", path="/etc", flags=0o200000),
+        Use(name="openat", path="/etc/x", flags=0o10000000),
+        Use(name="execve", path="/tmp/x"),
+    )
+    found = [(d.what, d.rule) for d in of_landlock(Record(calls=(), uses=uses), policy, "l.toml")]
+    assert found == [
+        ("read /tmp/x", "no rule of l.toml gives read_file there"),
+        ("read /usrlocal", "no rule of l.toml gives read_file there"),
+        ("read /etc", "no rule of l.toml gives read_dir there"),
+        ("execute /tmp/x", "no rule of l.toml gives execute there"),
+    ]
