@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sandboxes import Boxes, descendants, python, wait_until
 
+from nucleus import sandbox
 from nucleus.policy.syscall_tables import TABLES
 
 NAMES = {number: name for name, number in TABLES[os.uname().machine].items()}
@@ -357,3 +358,27 @@ def test_why_counts_while_a_container_runs(boxes: Boxes) -> None:
     )
     assert told
     boxes.cli("rm", "--force", "busy")
+
+
+def test_a_program_that_runs_the_same_again_and_again_has_a_record_of_each(boxes: Boxes) -> None:
+    """The SDK keeps what it has found and compiled from one run to the next."""
+    log = boxes.folder / "calls.jsonl"
+    options = {
+        "root": str(boxes.root),
+        "seccomp_mode": "trace",
+        "seccomp_log": str(log),
+        "seccomp_log_denied": True,
+    }
+    for _ in range(4):
+        result = sandbox.run([python(), "-I", "-S", "-c", UNSHARE], **options)
+        assert result.exit_code == 0 and [d.what for d in result.denials] == ["unshare(arg0=0x0): EPERM"]
+    assert [line["end"] for line in lines_of(log) if "end" in line] == ["complete"] * 4
+
+
+@pytest.mark.identity("root")
+def test_limits_that_are_reached_again_and_again_are_in_each_result(boxes: Boxes) -> None:
+    for _ in range(3):
+        result = sandbox.run(
+            ["sh", "-c", "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait"], root=str(boxes.root), pids=2
+        )
+        assert [d.remedy for d in result.denials] == ["--pids N"]

@@ -72,10 +72,11 @@ def _run(
         ended is not None and (ended.pids_denied or ended.oom_kills or ended.signal == SIGSYS)
     ):
         from .denials import denials_of, read_all
+        from .stored import spec_of
 
-        assert prepared.request is not None and ended is not None
+        assert ended is not None
         text = read_all(refused) if refused >= 0 else ""
-        result = result.replace(denials=denials_of(text, prepared.request.spec, ended))
+        result = result.replace(denials=denials_of(text, spec_of(record.spec), ended))
     return result
 
 

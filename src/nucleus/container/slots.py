@@ -46,7 +46,7 @@ def open_slots(
         elif kind == "trace":
             from .traced import start
 
-            fd = start(prepared, spec)
+            fd = start(prepared, spec, facts.kernel.arch)
         elif kind in _SINKS:
             fd = _open_sink(kind, spec)
         else:

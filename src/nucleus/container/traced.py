@@ -21,11 +21,12 @@ DENIED = "denied.jsonl"
 _APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def start(prepared: Prepared, spec: ContainerSpec) -> int:
+def start(prepared: Prepared, spec: ContainerSpec, arch: str) -> int:
     """The channel of a tracer for that launch; a launch that is only explained has none.  Raises NucleusError."""
     request, plan, state = prepared.request, prepared.plan, prepared.state
-    assert request is not None and plan is not None and state is not None
-    if not request.owner and not request.reporter:
+    assert plan is not None and state is not None
+    # What is made of a template, as the SDK does, has no request: it is started always.
+    if request is not None and not request.owner and not request.reporter:
         return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     (step,) = plan.steps_of("trace-seccomp")
     program = step["program"]
@@ -37,7 +38,7 @@ def start(prepared: Prepared, spec: ContainerSpec) -> int:
             opened.append(log := _open_log(spec.seccomp_log))
         if spec.seccomp_log_denied:
             opened.append(denied := os.open(DENIED, _APPENDED, 0o600, dir_fd=state.fd))
-        return tracer.start(tables(request.facts.kernel.arch), program, log=log, denied=denied)
+        return tracer.start(tables(arch), program, log=log, denied=denied)
     finally:
         for fd in opened:
             os.close(fd)
