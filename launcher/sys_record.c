@@ -41,6 +41,7 @@ static int new_fd(int least, const char *name, bool inherited)
 		fd++;
 	world.open[fd] = true;
 	world.reported[fd] = false;
+	world.drained[fd] = false;
 	snprintf(world.name[fd], sizeof(world.name[fd]), "%s", name);
 	if (inherited)
 		printf("inherited %d %s\n", fd, name);
@@ -102,6 +103,11 @@ static long answer_read(int fd, char *to)
 
 	if (!strcmp(name, "pipe"))
 		return 0; /* the other side has executed */
+	if (world.opcode == STEP_WRITE_SECRET) { /* what holds a secret is empty once it was read */
+		if (world.drained[fd])
+			return 0;
+		world.drained[fd] = true;
+	}
 	if (strstr(name, "/stat"))
 		text = stat;
 	else if (strstr(name, "."))

@@ -17,7 +17,7 @@ struct world {
 	const struct env *env; /* as the last step saw it */
 	struct step step;
 	u32 opcode;
-	bool open[MAX_FDS], reported[MAX_FDS];
+	bool open[MAX_FDS], reported[MAX_FDS], drained[MAX_FDS];
 	char name[MAX_FDS][64];
 };
 
