@@ -15,15 +15,18 @@ import argparse
 import os
 import platform
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from test_identities import ROOT, Absent, Identities, Place
+from test_lanes import printed_at_the_end, run_limited, side_by_side
 
 sys.path.insert(0, str(ROOT / "tests" / "project"))
 
@@ -37,6 +40,7 @@ class Suite:
     """One run: which tests, as whom, and the seconds after which it is stopped.
 
     budget_s    processor seconds for each of its `workers`: what it takes on a quiet machine, whatever else this one does
+    lane        lanes run side by side, the suites of one after another; without one a suite has the machine for itself
     """
 
     name: str
@@ -45,6 +49,7 @@ class Suite:
     limit_s: int
     budget_s: int | None = None
     workers: int = 1
+    lane: str = ""
 
 
 @dataclass(kw_only=True)
@@ -70,15 +75,21 @@ SUITES = (
         budget_s=15,  # the goal is 10; a busy machine has been seen to charge 13
         workers=2,
     ),
-    Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900),
-    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=900),
-    Suite(name="oracle", identity="caller", paths=("tests/policy_oracle",), limit_s=300),
-    Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=1200),
-    Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1200),
-    Suite(name="kernel-nosub", identity="nosub", paths=("tests/kernel",), limit_s=1200),
-    Suite(name="kernel-nested", identity="nested", paths=("tests/kernel",), limit_s=1200),
-    Suite(name="harness", identity="caller", paths=("tests/vm/test_harness.py", "tests/bench"), limit_s=120),
-    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=3000),
+    Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900, lane="here"),
+    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=900, lane="here"),
+    Suite(name="oracle", identity="caller", paths=("tests/policy_oracle",), limit_s=300, lane="here"),
+    Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=1500, lane="here"),
+    Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1500, lane="here"),
+    Suite(name="kernel-nosub", identity="nosub", paths=("tests/kernel",), limit_s=1500, lane="here"),
+    Suite(name="kernel-nested", identity="nested", paths=("tests/kernel",), limit_s=1500, lane="here"),
+    Suite(
+        name="harness",
+        identity="caller",
+        paths=("tests/vm/test_harness.py", "tests/bench"),
+        limit_s=300,
+        lane="guests",
+    ),
+    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=4000, lane="guests"),
 )
 
 
@@ -115,25 +126,6 @@ def judge_nouns(outcomes: list[Outcome]) -> Outcome:
     return Outcome(suite=suite, passed=proven, complaints=[f"did not pass anywhere: {line}" for line in left])
 
 
-def run_limited(command: list[str], *, limit_s: int, cwd: Path, environment: dict[str, str]) -> int | None:
-    """Runs a command in a session of its own; None if it had to be stopped."""
-    with subprocess.Popen(
-        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        try:
-            return process.wait(timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-            return None
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGTERM)
-            raise
-
-
 def _collect(outcome: Outcome, reports: list[Path], status: int | None) -> None:
     for report in reports:
         passed, failed, skipped = read_counts(report)
@@ -155,7 +147,7 @@ def _collect(outcome: Outcome, reports: list[Path], status: int | None) -> None:
         )
 
 
-def run_pytest(suite: Suite, place: Place) -> Outcome:
+def run_pytest(suite: Suite, place: Place, output: IO[bytes] | None) -> Outcome:
     """Runs one suite with pytest as the identity of `place`."""
     outcome = Outcome(suite=suite)
     present = [p for p in suite.paths if (ROOT / p).is_file() or any((ROOT / p).rglob("test_*.py"))]
@@ -180,6 +172,7 @@ def run_pytest(suite: Suite, place: Place) -> Outcome:
             limit_s=suite.limit_s,
             cwd=place.folder,
             environment=environment,
+            output=output,
         )
         after = os.times()
         outcome.seconds = time.monotonic() - started
@@ -188,7 +181,7 @@ def run_pytest(suite: Suite, place: Place) -> Outcome:
     return outcome
 
 
-def run_vm(suite: Suite) -> Outcome:
+def run_vm(suite: Suite, output: IO[bytes] | None) -> Outcome:
     """The virtual machine has a runner of its own, which writes one report per kernel and identity."""
     outcome = Outcome(suite=suite)
     if not (ROOT / suite.paths[0]).exists():
@@ -203,33 +196,52 @@ def run_vm(suite: Suite) -> Outcome:
             limit_s=suite.limit_s,
             cwd=ROOT,
             environment=dict(os.environ),
+            output=output,
         )
         outcome.seconds = time.monotonic() - started
         _collect(outcome, sorted(Path(folder).rglob("*.xml")), status)
     return outcome
 
 
-def run_suite(suite: Suite, identities: Identities) -> Outcome:
+def run_suite(suite: Suite, identities: Identities, output: IO[bytes] | None) -> Outcome:
     """Runs one suite, or says why it cannot run here."""
     if suite.identity == "vm":
-        return run_vm(suite)
+        return run_vm(suite, output)
     try:
-        return run_pytest(suite, identities.place(suite.identity))
+        return run_pytest(suite, identities.place(suite.identity), output)
     except Absent as reason:
         return Outcome(suite=suite, absent=True, complaints=[f"not run: {reason}"])
 
 
-def run_all(suites: list[Suite], identities: Identities) -> list[Outcome]:
-    """Runs the suites one after the other; none gets more than what is left of TOTAL_S."""
-    deadline, outcomes = time.monotonic() + TOTAL_S, []
+def run_lane(suites: list[Suite], identities: Identities, deadline: float, *, shown: bool) -> list[Outcome]:
+    """Runs suites one after the other; none gets more than what is left of the time.
+
+    shown: as they go; else what a suite prints comes when it is over.
+    """
+    outcomes = []
     for suite in suites:
         left = int(deadline - time.monotonic())
         if left < 1:
             complaint = f"not run: the {TOTAL_S // 60} minutes for all suites are over"
             outcomes.append(Outcome(suite=suite, complaints=[complaint]))
-        else:
-            outcomes.append(run_suite(replace(suite, limit_s=min(suite.limit_s, left)), identities))
+            continue
+        limited = replace(suite, limit_s=min(suite.limit_s, left))
+        with nullcontext() if shown else printed_at_the_end() as output:
+            outcomes.append(run_suite(limited, identities, output))
     return outcomes
+
+
+def run_all(suites: list[Suite], identities: Identities) -> list[Outcome]:
+    """Runs what wants the machine for itself, then the lanes side by side."""
+    deadline = time.monotonic() + TOTAL_S
+    outcomes = run_lane([s for s in suites if not s.lane], identities, deadline, shown=True)
+    lanes = [
+        [s for s in suites if s.lane == lane] for lane in dict.fromkeys(s.lane for s in suites if s.lane)
+    ]
+    work = [
+        partial(run_lane, lane, identities, deadline, shown=number == 0) for number, lane in enumerate(lanes)
+    ]
+    return outcomes + [outcome for lane in side_by_side(work) for outcome in lane]
 
 
 def must_run(given: str | None, *, root: bool) -> set[str]:
@@ -279,6 +291,9 @@ def main() -> int:
     ]
     if not suites:
         parser.error(f"no suite of that name; there are {', '.join(s.name for s in SUITES)}")
+    # Asked to end, it ends what it started; tests clean up then.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     identities = Identities()
     try:
         outcomes = run_all(suites, identities)

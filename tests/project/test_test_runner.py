@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,8 @@ from source_tree import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from run_tests import SUITES, Outcome, Suite, must_run, read_counts, run_limited, summarise
+from run_tests import SUITES, Outcome, Suite, must_run, read_counts, summarise
+from test_lanes import printed_at_the_end, run_limited, side_by_side
 
 KERNEL = Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=5)
 
@@ -69,3 +74,42 @@ def test_a_suite_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     assert (
         run_limited(["sleep", "60"], limit_s=1, cwd=tmp_path, environment={"PATH": "/usr/bin:/bin"}) is None
     )
+
+
+def test_lanes_run_side_by_side_and_their_results_keep_their_order() -> None:
+    meet = threading.Barrier(3, timeout=20)
+
+    def lane(name: str) -> str:
+        meet.wait()
+        return name
+
+    assert side_by_side([partial(lane, name) for name in "abc"]) == ["a", "b", "c"]
+
+
+def test_a_lane_that_breaks_ends_what_the_others_run(tmp_path: Path) -> None:
+    others: list[int | None] = []
+    started = threading.Event()
+
+    def waits() -> None:
+        started.set()
+        others.append(
+            run_limited(["sleep", "60"], limit_s=50, cwd=tmp_path, environment={"PATH": "/usr/bin:/bin"})
+        )
+
+    def breaks() -> None:
+        started.wait(20)
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([breaks, waits])
+    assert others == [-signal.SIGTERM]
+
+
+def test_what_a_lane_prints_comes_in_one_piece(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with printed_at_the_end() as output:
+        run_limited(
+            ["echo", "guest"], limit_s=9, cwd=tmp_path, environment={"PATH": "/usr/bin:/bin"}, output=output
+        )
+        print("machine")
+    assert capfd.readouterr().out == "machine\nguest\n"
