@@ -68,7 +68,7 @@ def fuzz(target: str, *, runs: int, seconds: int, jobs: int) -> bool:
             f"-runs={runs}",
             f"-max_total_time={seconds}",
             "-max_len=8192",
-            "-timeout=5",
+            "-timeout=60",  # of a clock that a busy machine lets run on
             "-print_final_stats=1",
         ),
         *(f"-artifact_prefix={work}/", f"-fork={jobs}" if jobs > 1 else "-verbosity=1"),
