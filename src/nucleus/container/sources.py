@@ -15,6 +15,7 @@ from ..plan.request import RootEntry, Source, VolumeSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from ..host.facts import HostFacts, HostPath
@@ -94,17 +95,19 @@ class SourceFinder:
 
     def _takes_idmap(self, device: int) -> bool:
         if self._no_idmap is None:
-            self._no_idmap = set()
-            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-                for line in file:
-                    words, kind = line.split(" ", 5), line.partition(" - ")[2]
-                    major, _, minor = words[2].partition(":")
-                    device = os.makedev(int(major), int(minor))
-                    if kind.startswith(_NO_IDMAP):
-                        self._no_idmap.add(device)
-                    if kind.partition(" ")[0] in _KERNEL:
-                        self._kernel.append((device, _unescaped(words[4])))
+            table = list(_mounts())
+            self._no_idmap = {mounted for mounted, kind, _ in table if kind.startswith(_NO_IDMAP)}
+            self._kernel = [(mounted, point) for mounted, kind, point in table if kind in _KERNEL]
         return device not in self._no_idmap
+
+
+def _mounts() -> Iterator[tuple[int, str, str]]:
+    """Device, type and mount point of every mount."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            words, kind = line.split(" ", 5), line.partition(" - ")[2]
+            major, _, minor = words[2].partition(":")
+            yield os.makedev(int(major), int(minor)), kind.partition(" ")[0], _unescaped(words[4])
 
 
 def _unescaped(point: str) -> str:

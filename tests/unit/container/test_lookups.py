@@ -228,3 +228,16 @@ def test_a_context_that_is_too_deep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NucleusError, match="directories deep") as caught:
         copied(tmp_path / "source", tmp_path / "copy")
     assert caught.value.where == "--context" and caught.value.remedy
+
+
+@pytest.mark.parametrize("last", ["ext4", "overlay"])
+def test_each_file_system_answers_for_itself_whatever_was_mounted_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    device = tmp_path.stat().st_dev
+    mine = "overlay" if last == "ext4" else "ext4"
+    table = [(device, mine, "/"), (device + 1, last, "/somewhere")]
+    monkeypatch.setattr("nucleus.container.sources._mounts", lambda: iter(table))
+    finder = SourceFinder()
+    for _ in range(2):  # the first answer reads the table
+        assert finder.find(str(tmp_path), "--workspace").idmap is (mine == "ext4")
