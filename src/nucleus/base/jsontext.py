@@ -60,6 +60,31 @@ def dumps(value: Plain, indent: int = 0) -> str:
     return _line(value) if _written < _FEW else "".join(_encoder()(value, 0))
 
 
+class Form:
+    """Objects that differ in few members: the text of the others is written once."""
+
+    __slots__ = ("_own", "_shared")
+
+    def __init__(self, members: Mapping[str, Any], own: tuple[str, ...]) -> None:
+        shared, self._own = ["{"], []
+        for number, (key, value) in enumerate(members.items()):
+            shared[-1] += f"{', ' if number else ''}{_quote(key)}: "
+            if key in own:
+                self._own.append(key)
+                shared.append("")
+            else:
+                shared[-1] += _line(value)
+        shared[-1] += "}"
+        self._shared = shared
+
+    def text(self, own: Mapping[str, str]) -> str:
+        """The line of an object with these members, which are JSON text already."""
+        parts = [self._shared[0]]
+        for key, behind in zip(self._own, self._shared[1:], strict=True):
+            parts += (own[key], behind)
+        return "".join(parts)
+
+
 def _line(value: Any) -> str:
     scalar = _SCALARS.get(type(value))
     if scalar is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 
 from ..base.errors import LaunchError, NucleusError, SpecError
 from ..launch import launcher, report, supervise
@@ -112,9 +111,10 @@ def launch_beside(
 
     meanwhile   what is done once it runs; `undo`, when it could not be started
     """
-    with ExitStack() as kept:
+    pipes: list[int] = []  # (read, write) of both streams
+    try:
         try:
-            process, ours, streams = _start(ready, stdin, kept)
+            process, ours = _start(ready, stdin, pipes)
         except BaseException:
             undo()
             raise
@@ -124,31 +124,36 @@ def launch_beside(
             ours.close()  # nobody would listen any more: the monitor ends the container
             process.wait()
             raise
-        return supervise.watch(process, ours, streams, on_data)
+        return supervise.watch(process, ours, (pipes[0], pipes[2]), on_data, held=(pipes[1], pipes[3]))
+    finally:
+        for fd in pipes:
+            os.close(fd)
 
 
-def _start(
-    ready: Prepared | Entry, stdin: bytes | None, kept: ExitStack
-) -> tuple[launcher.Process, socket, tuple[int, int]]:
-    """The launcher's process, our end of the control socket, and the reading ends, which `kept` closes."""
-    ours, theirs = supervise.control_pair()
-    kept.callback(ours.close)
-    with ExitStack() as handed:
-        handed.callback(theirs.close)
-        reading, writing = [], []
-        for _ in range(2):
-            read, write = os.pipe2(os.O_CLOEXEC)
-            kept.callback(os.close, read)
-            handed.callback(os.close, write)
-            reading.append(read)
-            writing.append(write)
-        source = _input(stdin)
-        handed.callback(os.close, source)
-        process = launcher.spawn(
-            ready.encoded, ready.id, ready.slots, ready.held, theirs.fileno(),
-            (source, writing[0], writing[1]),
-        )  # fmt: skip
-    return process, ours, (reading[0], reading[1])
+def _start(ready: Prepared | Entry, stdin: bytes | None, pipes: list[int]) -> tuple[launcher.Process, socket]:
+    """The launcher's process and our end of the control socket; the caller closes `pipes`, whatever comes of it."""
+    source = _input(stdin)
+    try:
+        pipes += os.pipe2(os.O_CLOEXEC)
+        pipes += os.pipe2(os.O_CLOEXEC)
+        ours, theirs = supervise.control_pair()
+        try:
+            process = launcher.spawn(
+                ready.encoded,
+                ready.id,
+                ready.slots,
+                ready.held,
+                theirs.fileno(),
+                (source, pipes[1], pipes[3]),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+    finally:
+        os.close(source)
+    return process, ours
 
 
 def _input(stdin: bytes | None) -> int:
@@ -162,7 +167,8 @@ def _input(stdin: bytes | None) -> int:
 def meanwhile(prepared: Prepared) -> None:
     """What nobody needs before the workload runs; a state root in disorder ends no healthy container."""
     try:
-        sweep(prepared.store)
+        if not prepared.store.holds_only(prepared.id):
+            sweep(prepared.store)
     except (OSError, NucleusError):
         pass  # the next command that looks at the state says what is wrong with it
     finally:

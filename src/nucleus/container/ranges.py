@@ -25,10 +25,12 @@ _FIRST, _LAST = 524288, 1879048191
 _DIRECTORY = "/run/nucleus/ranges"
 
 
-def _bases(wish: int) -> Iterator[int]:
+def _bases(taken: tuple[IdRange, ...], wish: int) -> Iterator[int]:
     if wish:
         yield wish
-    yield from range(_FIRST, _LAST - BLOCK, BLOCK)
+    for base in range(_FIRST, _LAST - BLOCK, BLOCK):
+        if not _overlaps(base, taken):
+            yield base
 
 
 def _folder(directory: str) -> int:
@@ -55,7 +57,7 @@ def _overlaps(base: int, taken: tuple[IdRange, ...]) -> bool:
 def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int = 0) -> tuple[int, int]:
     """(first host id, descriptor that holds the block).  Raises HostUnsupported when every block is in use.
 
-    wish: the block to take if nobody has it.
+    wish: the block to take if nobody has it; one that was taken for the same facts, so that it overlaps no line.
     """
     try:
         folder = _folder(directory)
@@ -66,9 +68,7 @@ def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int =
             remedy="make /run writable for root",
         ) from None
     try:
-        for base in _bases(wish):
-            if _overlaps(base, taken):
-                continue
+        for base in _bases(taken, wish):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(str(base), flags, 0o600, dir_fd=folder)
             try:

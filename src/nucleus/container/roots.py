@@ -7,7 +7,6 @@ with the last one.  It is used for as long as a look says that it shows what a n
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
@@ -16,9 +15,14 @@ from _thread import allocate_lock
 from struct import Struct
 
 from ..base.errors import NucleusError
-from ..host.current import MountTable, identity, stamp, target
+from ..host.current import MountView, stamp
 from ..launch import launcher, report, supervise
 from ..plan.mounts import parents_of
+from .kept import Kept
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..host.current import View
 
 _KEPT = 16  # kinds of sandboxes times blocks of host ids that one program uses in turn
 _PATIENCE_S = 10.0
@@ -32,23 +36,23 @@ Look = tuple[object, ...]
 class Roots:
     """Safe to use from any thread, and after a fork."""
 
-    __slots__ = ("_known", "_lock", "_mounts", "_pid")
+    __slots__ = ("_known", "_lock", "_pid", "_view")
 
     def __init__(self) -> None:
         self._lock, self._pid = allocate_lock(), os.getpid()
-        self._mounts = MountTable()
+        self._view = MountView()
         self._known: dict[bytes, _Root] = {}
 
-    def get(self, plan: bytes, sources: tuple[str, ...]) -> int:
+    def get(self, plan: bytes, sources: Sources, view: View | None = None) -> int:
         """A descriptor of the root that `plan` makes, which the caller closes; -1 where a start makes its own.
 
-        sources: the paths of the host that the root shows.  The first time nothing is made: most programs start no
-        second sandbox of a kind.
+        view: of the mount table, where the caller has looked just now.  The first time nothing is made: most programs
+        start no second sandbox of a kind.
         """
         if self._pid != os.getpid():  # a thread that is not there any more may hold the lock
             self._lock, self._pid = allocate_lock(), os.getpid()
         with self._lock:
-            known, look = self._known.pop(plan, None), self._look(sources)
+            known, look = self._known.pop(plan, None), sources.look(view or self._view.now())
             if known is None:
                 known = _Root()
             elif look and (known.look != look or known.lost()):
@@ -57,7 +61,7 @@ class Roots:
             self._known[plan] = known
             while len(self._known) > _KEPT:
                 self._known.pop(next(iter(self._known))).close()
-            return known.descriptor() if look and known.look == look else -1
+            return known.again() if look and known.look == look else -1
 
     def forget(self) -> None:
         """A launch was refused: the machine may have changed in a way that no look shows."""
@@ -65,40 +69,34 @@ class Roots:
         for root in known.values():
             root.close()
 
-    def _look(self, sources: tuple[str, ...]) -> Look:
-        """What may make a root stale: the mount table, the directories on the way to its sources; () while they change."""
-        holding = {os.path.dirname(path) for path in sources}
+
+class Sources:
+    """The paths of the host that a root shows: where to look for what makes it stale."""
+
+    __slots__ = ("_above", "_holding")
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        holding = {os.path.dirname(path) for path in paths}
         above = {parent for path in holding for parent in ["/", *parents_of(path)]} - holding
-        stamps = [stamp(path) for path in sorted(holding)]
+        self._holding, self._above = sorted(holding), sorted(above)
+
+    def look(self, view: View) -> Look:
+        """The mount table, the directories on the way to the sources; () while they change."""
+        stamps = [stamp(path) for path in self._holding]
         latest = max([max(s[2:]) for s in stamps if s], default=0)
         if not all(stamps) or time.time_ns() - latest < _SETTLED_NS:
             return ()
-        ways = [stamp(path)[:2] for path in sorted(above)]
-        return self._mounts.text(), target("/proc/self/ns/mnt"), os.geteuid(), stamps, ways
+        return view, stamps, [stamp(path)[:2] for path in self._above]
 
 
-class _Root:
-    """A descriptor and the look under which it was made; -1 where none could be made under that look."""
+class _Root(Kept):
+    """The descriptor and the look under which it was made; none where none could be made under that look."""
 
-    __slots__ = ("_fd", "_file", "look")
+    __slots__ = ("look",)
 
     def __init__(self, look: Look = (), fd: int = -1) -> None:
-        self.look, self._fd, self._file = look, fd, identity(fd)
-
-    def lost(self) -> bool:
-        """Has the program closed our descriptor, and perhaps opened another file there?"""
-        return self._fd >= 0 and identity(self._fd) != self._file
-
-    def descriptor(self) -> int:
-        """Another one for the same namespace; -1 where there is none."""
-        if self._fd < 0 or self.lost():
-            return -1
-        return fcntl.fcntl(self._fd, fcntl.F_DUPFD_CLOEXEC, 3)
-
-    def close(self) -> None:
-        if self._fd >= 0 and not self.lost():
-            os.close(self._fd)
-        self._fd = -1
+        super().__init__(fd)
+        self.look = look
 
 
 def _made(plan: bytes) -> int:

@@ -27,7 +27,7 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
     channel = _console(spec)
     prepared = prepare(spec, reporter=reporter, console=(channel, (0, 0)))
-    if prepared.store.ids() != [prepared.id] or prepared.store.names():
+    if not prepared.store.holds_only(prepared.id):
         from .sweep import sweep
 
         sweep(prepared.store)

@@ -24,13 +24,19 @@ def open_slots(
     facts: HostFacts,
     variables: dict[str, str],
     parents: list[int],
+    sealed: int = -1,
 ) -> None:
-    """Open what the plan refers to by name, in its order; secrets are read from where the spec says."""
+    """Open what the plan refers to by name, in its order; secrets are read from where the spec says.
+
+    sealed: the variables in a file already, which is among `held`.
+    """
     assert prepared.plan is not None and prepared.state is not None
     for name in prepared.plan.slots:
         kind, _, number = name.partition(":")
         if kind == "environment":
-            fd = launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
+            fd = sealed
+            if fd < 0:
+                fd = launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
         elif kind == "cgroup":
             fd = parents[int(number)]
         elif kind == "secret":

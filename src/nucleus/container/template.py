@@ -8,30 +8,42 @@ from __future__ import annotations
 
 import time
 
-from ..base.jsontext import digest, dumps
+from ..base.jsontext import Form, digest, dumps
 from ..cgroup import tree
+from ..launch import launcher
 from ..plan.encode import encode, encode_step, join
 from ..plan.namespaces import created_members
 from ..plan.prepared import owned_by, sources, split
-from ..plan.steps import LaunchPlan, Step, step
+from ..plan.steps import LaunchPlan, Step
 from ..plan.workload import PATH, candidates, exec_values
 from ..state.store import write_file
 from . import ranges
+from .kept import Kept
 from .prepare import Prepared, environment, open_store
+from .roots import Sources
 from .slots import open_slots
 from .sweep import sweep_holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..cgroup.parent import CgroupDirectory
+    from ..host.current import View
     from ..host.facts import HostFacts, IdRange
     from ..plan.request import Source
+    from ..plan.steps import FieldValue
     from ..spec.container import ContainerSpec
     from ..state.record import ContainerRecord
     from .roots import Roots
 
+    IdMap = tuple[tuple[int, int, int], ...]
+
 _NAMED = ("set-hostname", "write-file", "cover-file")  # the steps that hold the host name
+_CHANGED = ("write-id-map", "note-created", "exec")  # the steps that hold the host ids and the command
 _NAME_LENGTH = 12  # of the id, where nothing else names the host
+# What of a record two starts do not share.
+_OWN = ("id", "command", "created_ns", "cgroups", "spec_hash", "spec")
 
 
 class Template:
@@ -43,9 +55,15 @@ class Template:
 
     __slots__ = (
         "_cgroups",
+        "_directory",
+        "_environment",
         "_form",
+        "_path",
         "_record",
+        "_record_form",
         "_shared",
+        "_spec_form",
+        "_taken",
         "_variables",
         "facts",
         "plan",
@@ -59,22 +77,29 @@ class Template:
     ) -> None:  # fmt: skip
         self.spec, self.facts, self.plan, self.resolv_conf = spec, facts, plan, resolv_conf
         self._record, self._cgroups = record, cgroups
+        self._record_form, self._spec_form = Form(record.as_dict(), _OWN), Form(record.spec, ("command",))
         self._variables = environment(spec)
+        self._path = self._variables.get("PATH", PATH)
+        self._environment = Kept(-1)
+        self._taken = _taken(facts)
         self._form = _Form(plan, host_name)
+        self._directory = str(plan.steps_of("exec")[0]["directory"])
         self._shared: _Shared | None = None
 
     def encoded(self) -> bytes:
         """The plan's bytes."""
         return self._form.encoded()
 
-    def start(self, command: tuple[str, ...] = (), roots: Roots | None = None) -> Prepared | None:
+    def start(
+        self, command: tuple[str, ...] = (), roots: Roots | None = None, view: View | None = None
+    ) -> Prepared | None:
         """A launch that is ready to go; None when the plan's host ids are in use and cannot be moved.
 
-        command: instead of the spec's own.  roots: where prepared roots are kept.
+        command: instead of the spec's own.  roots: where prepared roots are kept.  view: of the mount table, just now.
         """
         prepared = Prepared(open_store(self.spec))
         try:
-            if self._fill(prepared, command, roots):
+            if self._fill(prepared, command, roots, view):
                 return prepared
         except BaseException:
             prepared.discard()
@@ -82,73 +107,87 @@ class Template:
         prepared.discard()
         return None
 
-    def _fill(self, prepared: Prepared, command: tuple[str, ...], roots: Roots | None) -> bool:
-        record, form = self._record, self._form
+    def _fill(
+        self, prepared: Prepared, command: tuple[str, ...], roots: Roots | None, view: View | None
+    ) -> bool:
+        form, maps = self._form, (self._record.uid_map, self._record.gid_map)
         changed: dict[int, Step] = {}
-        if not record.rootless:
+        if not self._record.rootless:
             if (wish := self._block()) is None:
                 return False
-            base, lock = ranges.take(_taken(self.facts), wish=wish)
+            base, lock = ranges.take(self._taken, wish=wish)
             prepared.held.append(lock)
             if base != wish:
                 if self.plan.steps_of("make-userns"):
                     return False
-                block = ((0, base, ranges.BLOCK),)
-                record = record.replace(uid_map=block, gid_map=block)
+                maps = (((0, base, ranges.BLOCK),),) * 2
             if roots is not None:
-                form = self._in_root(prepared, roots, base)
-            changed.update(form.moved(base) if base != wish else {})
+                form = self._in_root(prepared, roots, base, view)
+            if base != wish:
+                changed.update(form.moved(base))
         if command:
             changed.update(self._other_command(form, command))
-            spec = {**record.spec, "command": command}
-            record = record.replace(command=command, spec=spec, spec_hash=digest(dumps(spec).encode()))
         prepared.plan, prepared.encoded = form.plan_for(prepared.id, changed)
         parents = []
         for directory in self._cgroups:
             parents.append(tree.open_directory(directory))
             prepared.held.append(parents[-1])
-        self._register(prepared, record)
-        open_slots(prepared, self.spec, self.facts, self._variables, parents)
+        self._register(prepared, command or self._record.command, maps)
+        prepared.held.append(self._sealed_environment())
+        open_slots(prepared, self.spec, self.facts, self._variables, parents, prepared.held[-1])
         return True
 
-    def _register(self, prepared: Prepared, record: ContainerRecord) -> None:
+    def _sealed_environment(self) -> int:
+        """The variables, which are the same each time, in a file that nobody can change."""
+        fd = self._environment.again()
+        if fd < 0:
+            sealed = launcher.sealed("nucleus-environment", launcher.environment_bytes(self._variables))
+            self._environment = kept = Kept(sealed)
+            fd = kept.again()
+        return fd
+
+    def _register(self, prepared: Prepared, command: tuple[str, ...], maps: tuple[IdMap, IdMap]) -> None:
         """The state directory, the name, the record."""
+        record = self._record
         prepared.state = prepared.store.create(prepared.id)
         if record.name:
             sweep_holder(prepared.store, record.name)
             prepared.store.take_name(record.name, prepared.id)
-        prepared.record = record.replace(
-            id=prepared.id,
-            created_ns=time.time_ns(),
-            cgroups=tuple([f"{d.path}/nucleus-{prepared.id}" for d in self._cgroups]),
-        )
-        write_file(prepared.state.fd, "state.json", prepared.record.to_json())
+        words, now = dumps(command), time.time_ns()
+        spec = self._spec_form.text({"command": words})
+        spec_hash = digest(spec.encode())
+        cgroups = tuple([f"{d.path}/nucleus-{prepared.id}" for d in self._cgroups])
+        prepared.record = record = self._record.replace(
+            id=prepared.id, command=command, created_ns=now, uid_map=maps[0], gid_map=maps[1], cgroups=cgroups,
+            spec_hash=spec_hash, spec={**self._record.spec, "command": command},
+        )  # fmt: skip
+        own = {
+            "id": f'"{prepared.id}"', "command": words, "created_ns": f"{now}", "cgroups": dumps(cgroups),
+            "spec_hash": f'"{spec_hash}"', "spec": spec,
+        }  # fmt: skip
+        moved = maps[0] is not self._record.uid_map
+        text = record.to_json() if moved else self._record_form.text(own).encode() + b"\n"
+        write_file(prepared.state.fd, "state.json", text)
 
-    def _in_root(self, prepared: Prepared, roots: Roots, base: int) -> _Form:
+    def _in_root(self, prepared: Prepared, roots: Roots, base: int, view: View | None) -> _Form:
         """The plan of a start in a prepared root, where there is one for these host ids."""
         shared = self._shared
         if shared is None:
             shared = self._shared = _Shared(self._form, self.spec)
         if shared.form is None:
             return self._form
-        prepared.root = roots.get(shared.root_for(base), shared.sources)
+        prepared.root = roots.get(shared.root_for(base), shared.sources, view)
         if prepared.root < 0:
             return self._form
         prepared.held.append(prepared.root)
         return shared.form
 
     def _other_command(self, form: _Form, command: tuple[str, ...]) -> dict[int, Step]:
-        at = form.place("exec")
-        was = form.plan.steps[at]
-        directory = str(was["directory"])
-        found = candidates(command[0], self._variables.get("PATH", PATH), directory)
-        fields = {**dict(zip(was.spec.names, was.values, strict=True)), **exec_values(found, command)}
-        other = {at: step("exec", origin=was.origin, **fields)}
+        found = candidates(command[0], self._path, self._directory)
         members = created_members(self.spec.name, self.spec.labels, command)
-        for at, was in enumerate(form.plan.steps):
-            if was.spec.name == "note-created":
-                other[at] = Step(was.spec, (*was.values[:-1], members), was.origin)
-        return other
+        return form.other("exec", exec_values(found, command)) | form.other(
+            "note-created", {"members": members}
+        )
 
     def _block(self) -> int | None:
         """The first host id, where the whole map is one block: it is not when an owner is mapped himself."""
@@ -160,11 +199,14 @@ class Template:
 class _Form:
     """A plan whose bytes are made, step by step, and where in it the host name of a start belongs."""
 
-    __slots__ = ("_chunks", "_named", "host_name", "plan")
+    __slots__ = ("_chunks", "_named", "_places", "host_name", "plan")
 
     def __init__(self, plan: LaunchPlan, host_name: str) -> None:
         self.plan, self.host_name = plan, host_name
         self._chunks = [encode_step(s) for s in plan.steps]
+        self._places = {
+            name: [n for n, s in enumerate(plan.steps) if s.spec.name == name] for name in _CHANGED
+        }
         name = host_name.encode()
         self._named = [
             n for n, s in enumerate(plan.steps) if name and s.name in _NAMED and name in self._chunks[n]
@@ -173,14 +215,19 @@ class _Form:
     def encoded(self) -> bytes:
         return join(self.plan.kind, self._chunks)
 
-    def place(self, name: str) -> int:
-        return next(n for n, s in enumerate(self.plan.steps) if s.spec.name == name)
+    def other(self, name: str, values: Mapping[str, FieldValue]) -> dict[int, Step]:
+        """The steps of that name, one of _CHANGED, with some other values, by their places."""
+        other = {}
+        for at in self._places[name]:
+            was = self.plan.steps[at]
+            kept = zip(was.spec.names, was.values, strict=True)
+            other[at] = Step(was.spec, tuple([values.get(field, value) for field, value in kept]), was.origin)
+        return other
 
     def moved(self, base: int) -> dict[int, Step]:
         """The id map on another block: one step holds it."""
-        at, line = self.place("write-id-map"), f"0 {base} {ranges.BLOCK}\n"
-        origin = self.plan.steps[at].origin
-        return {at: step("write-id-map", origin=origin, uid_map=line, gid_map=line, deny_setgroups=0)}
+        line = f"0 {base} {ranges.BLOCK}\n"
+        return self.other("write-id-map", {"uid_map": line, "gid_map": line, "deny_setgroups": 0})
 
     def plan_for(self, container_id: str, changed: dict[int, Step]) -> tuple[LaunchPlan, bytes]:
         """The plan with other steps in their places, and its bytes."""
@@ -220,7 +267,7 @@ class _Shared:
         self._encoded: dict[int, bytes] = {}
         self._root = parts[0] if parts else None
         self.form = _Form(parts[1], whole.host_name) if parts else None
-        self.sources = sources(parts[0]) if parts else ()
+        self.sources = Sources(sources(parts[0]) if parts else ())
 
     def root_for(self, base: int) -> bytes:
         """The plan that makes the root for that block of host ids; kept for the few blocks that a program uses."""

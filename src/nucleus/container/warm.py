@@ -44,9 +44,12 @@ class Warm:
     def start(self, command: Sequence[str], options: dict[str, object]) -> Prepared | None:
         """A launch like an earlier one with the same options; None when nothing is known, or a look says otherwise."""
         template = self._templates.get(_key(options)) if self._templates else None
-        if template is None or template.facts is not self.facts.get() or not _plain(command):
+        if template is None or not _plain(command):
             return None
-        return template.start(tuple(command), self.roots) if _resolver_stands(template) else None
+        facts, view = self.facts.look()
+        if template.facts is not facts or not _resolver_stands(template):
+            return None
+        return template.start(tuple(command), self.roots, view)
 
     def learn(self, options: dict[str, object], wanted: ContainerSpec, prepared: Prepared) -> None:
         """Keep what `prepared` took to make, where nothing of it belongs to one launch or to files that may change."""

@@ -68,34 +68,17 @@ def watch(
     control: socket.socket,
     streams: tuple[int, int],
     on_data: tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None] = (None, None),
+    held: tuple[int, ...] = (),
 ) -> Watched:
     """Read until the launcher has said how it ended and both streams are at their end; reap it.
 
+    held: our copies of the streams' writing ends, which the caller closes.  As long as they are open nobody is woken up
+    by the end of the workload alone.
     An exception (KeyboardInterrupt, one of `on_data`) closes the control socket, which makes the monitor kill the container.
     """
     kept = {fd: _Stream(call) for fd, call in zip(streams, on_data, strict=True) if fd >= 0}
-    ended: ExitRecord | None = None
-    poller = select.poll()
-    for fd in (*kept, control.fileno()):
-        poller.register(fd, select.POLLIN)
-    open_fds = {*kept, control.fileno()}
     try:
-        while open_fds:
-            # Once the end is told the sandbox is empty: what the pipes hold is all there is, whoever else holds them.
-            events = poller.poll(0 if ended else None)
-            if not events:
-                break
-            for fd, _ in events:
-                if fd == control.fileno():
-                    data = control.recv(report.MESSAGE.size)
-                    ended = report.exit_of(data) or ended
-                else:
-                    data = os.read(fd, _CHUNK)
-                    if data:
-                        kept[fd].add(data)
-                if not data:
-                    poller.unregister(fd)
-                    open_fds.discard(fd)
+        ended = _read_all(control, kept, held)
     finally:
         # The end of file must reach the monitor past any copy that a fork of this process has.
         try:
@@ -106,3 +89,49 @@ def watch(
         process.wait()
     out, err = (kept[fd].captured() if fd >= 0 else Captured() for fd in streams)
     return Watched(exit=ended, stdout=out, stderr=err)
+
+
+def _read_all(control: socket.socket, kept: dict[int, _Stream], held: tuple[int, ...]) -> ExitRecord | None:
+    """What the streams bring, until the monitor has gone; its exit record, or None when it left none."""
+    ended: ExitRecord | None = None
+    poller, number = select.poll(), control.fileno()
+    for fd in kept:
+        poller.register(fd, select.POLLIN)
+    # The record is the last thing it says: who waits for its end reads it then, and is woken up once.
+    poller.register(number, 0)
+    open_fds = {*kept, number}
+    while open_fds:
+        # Once the end is told the sandbox is empty: what the pipes hold is all there is, whoever else holds them.
+        events = poller.poll(0 if ended else None)
+        if not events:
+            break
+        for fd, _ in events:
+            if fd == number:
+                ended = _last_record(control)
+                if ended is None:
+                    _drop(held)
+                data = b""
+            else:
+                data = os.read(fd, _CHUNK)
+                if data:
+                    kept[fd].add(data)
+            if not data:
+                poller.unregister(fd)
+                open_fds.discard(fd)
+    return ended
+
+
+def _last_record(control: socket.socket) -> ExitRecord | None:
+    """The exit record among what the monitor has said; it has gone."""
+    ended = None
+    while data := control.recv(report.MESSAGE.size):
+        ended = report.exit_of(data) or ended
+    return ended
+
+
+def _drop(held: tuple[int, ...]) -> None:
+    """The monitor was killed: only the end of file tells when the workload has gone, too."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for fd in held:
+        os.dup2(null, fd, inheritable=False)
+    os.close(null)

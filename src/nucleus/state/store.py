@@ -168,6 +168,10 @@ class Store:
                     continue  # removed between the two calls
         return [name for _, name in sorted(found)]
 
+    def holds_only(self, container_id: str) -> bool:
+        """Is there nothing else that a sweep could find?"""
+        return os.listdir(self.containers_fd) == [container_id] and not os.listdir(self.names_fd)
+
     def names(self) -> list[str]:
         """All names, whether their container exists or not."""
         return sorted(os.listdir(self.names_fd))

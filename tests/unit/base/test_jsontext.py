@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus.base import jsontext
-from nucleus.base.jsontext import dumps
+from nucleus.base.jsontext import Form, dumps
 from nucleus.base.value import Value
 
 
@@ -58,3 +58,11 @@ def test_an_enumerated_number_is_a_number() -> None:
 def test_what_has_no_json_form_is_refused() -> None:
     with pytest.raises(TypeError, match="object has no JSON form"):
         dumps([object()])  # type: ignore[list-item]
+
+
+def test_a_form_writes_what_the_whole_object_would_be() -> None:
+    members = {"a": 1, "own": ["ü", None], "b": {"c": (1, 2)}, "last": "x"}
+    for own in ((), ("a",), ("own", "last"), ("a", "b"), tuple(members)):
+        form = Form(members, own)
+        assert form.text({key: dumps(members[key]) for key in own}) == dumps(members)
+    assert Form({}, ()).text({}) == "{}"

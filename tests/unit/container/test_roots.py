@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nucleus.container import roots as module
-from nucleus.container.roots import Roots
+from nucleus.container.roots import Roots, Sources
 
 OLD = time.time_ns() - 10**10
 
@@ -52,7 +52,7 @@ def sources(tmp_path: Path) -> tuple[str, ...]:
 
 
 def used(roots: Roots, plan: bytes, sources: tuple[str, ...]) -> bool:
-    fd = roots.get(plan, sources)
+    fd = roots.get(plan, Sources(sources))
     if fd >= 0:
         assert not os.get_inheritable(fd)
         os.close(fd)

@@ -17,12 +17,14 @@ from nucleus.plan.encode import decode
 from nucleus.plan.steps import Step
 from nucleus.spec.parse import from_mapping
 from nucleus.state.record import ContainerRecord
+from nucleus.state.store import read_file
 
 KINDS: list[dict[str, Any]] = [
     {},
     {"network": "host", "allow_host_network": True},
     {"hostname": "box", "env": {"A": "b", "PATH": "/opt/bin:/usr/bin"}},
     {"memory": "64M", "timeout": 5, "user": "0", "workdir": "/tmp"},
+    {"events_jsonl": "/dev/null"},
     {"seccomp_profile": "builtin:strict", "label": {"a": "b"}, "tmpfs": ["/scratch"]},
 ]
 
@@ -38,7 +40,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def launched(prepared: Prepared) -> tuple[list[Step], ContainerRecord]:
     """Plan and record, without what no two launches share; the launch itself is given up."""
     record = prepared.record
-    assert record is not None
+    assert record is not None and prepared.state is not None
+    assert read_file(prepared.state.fd, "state.json") == record.to_json()
     name, encoded = prepared.id, prepared.encoded
     prepared.discard()
     cgroups = tuple(path.replace(name, "ID") for path in record.cgroups)
@@ -69,14 +72,14 @@ def test_a_template_launches_what_the_long_way_launches(options: dict[str, Any],
 
 def test_with_a_prepared_root_a_start_takes_its_descriptor_along(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
-    asked: list[tuple[bytes, tuple[str, ...]]] = []
+    asked: list[bytes] = []
 
-    def root(plan: bytes, sources: tuple[str, ...]) -> int:
-        asked.append((plan, sources))
+    def root(plan: bytes) -> int:
+        asked.append(plan)
         return os.dup(writing)
 
     warm = learned({})
-    monkeypatch.setattr(type(warm.roots), "get", lambda _, plan, sources: root(plan, sources))
+    monkeypatch.setattr(type(warm.roots), "get", lambda _, plan, sources, view: root(plan))
     for _ in range(2):
         started = warm.start(["true"], {})
         assert started is not None
@@ -89,7 +92,7 @@ def test_with_a_prepared_root_a_start_takes_its_descriptor_along(monkeypatch: py
         covers = [s["content"] for s in plan.steps_of("cover-file")]
         assert len(covers) == 2 and all([started.id[:12].encode() in bytes(c) for c in covers])  # type: ignore[arg-type]
         started.discard()
-    assert len({plan for plan, _ in asked}) <= 2  # blocks of ids that others hold meanwhile
+    assert len({*asked}) <= 2  # blocks of ids that others hold meanwhile
     os.close(reading)
     os.close(writing)
 

@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from nucleus.host import current
-from nucleus.host.current import CurrentFacts
+from nucleus.host.current import CurrentFacts, ProcFile
 
 
 def test_facts_are_probed_once_while_nothing_changes() -> None:
@@ -60,18 +60,29 @@ def test_facts_are_not_believed_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_closed_descriptor_is_noticed() -> None:
     kept = CurrentFacts()
     first = kept.get()
-    os.close(kept._mounts._fd)
-    other = os.open("/dev/null", os.O_RDONLY)  # takes its number
-    assert kept.get() is first
-    os.close(other)
+    for file in (kept._view._mounts._file, kept._cgroup):
+        other = file._fd
+        with open("/dev/null", "rb") as null:
+            os.dup2(null.fileno(), other)
+        assert kept.get() is first and file._fd != other
+        os.close(other)
 
 
 def test_a_child_looks_with_a_descriptor_of_its_own() -> None:
     kept = CurrentFacts()
     kept.get()
-    before = kept._mounts._fd
+    before = (kept._view._mounts._file._fd, kept._cgroup._fd)
     child = os.fork()
     if child == 0:
         kept.get()
-        os._exit(0 if kept._mounts._fd != before else 1)
+        os._exit(1 if {kept._view._mounts._file._fd, kept._cgroup._fd} & {*before} else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_file_of_any_length_is_read_to_its_end(tmp_path: os.PathLike[str]) -> None:
+    path = os.path.join(tmp_path, "file")
+    for length in (0, 1, 4095, 4096, 10_000):
+        with open(path, "wb") as written:
+            written.write(b"x" * length)
+        assert ProcFile(path).text() == b"x" * length
+    assert ProcFile(path + ".absent").text() == b""
