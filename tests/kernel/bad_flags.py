@@ -39,7 +39,7 @@ soft limit above the hard one | --ulimit nofile=9:8 | --ulimit | above the hard 
 user beyond all ids | --user 4294967295 | --user | beyond the ids | at most
 user whom nobody knows | --user nosuch | --user | no user 'nosuch' | give the number
 group that nobody knows | --group nosuch | --group | no group 'nosuch' | give the number
-profile from a file | --seccomp-profile ./p.json | --seccomp-profile | from a file | builtin:default
+profile that is not there | --seccomp-profile ./p.json | --seccomp-profile | cannot be opened | that you can read
 no system call | --seccomp-allow nosuch | --seccomp-allow | not a system call | syscalls(2)
 no layer | --allow-degraded-security=landlok | --allow-degraded-security | not a layer | landlock?
 swap without memory | --memory-swap 1G | --memory-swap | no effect without --memory | add --memory

@@ -88,8 +88,8 @@ def test_a_supervisor_is_what_its_unit_executes(boxes: Boxes, manager: Path) -> 
     work = boxes.directory("work")
     os.chmod(work, 0o777)
     script = (
-        "echo life >>/workspace/out; test $(wc -l </workspace/out) -ge 3 || exit 7;"
-        "trap 'exit 3' TERM; while :; do sleep 0.02; done"
+        "trap 'exit 3' TERM; echo life >>/workspace/out; test $(wc -l </workspace/out) -ge 3 || exit 7;"
+        "while :; do sleep 0.02; done"
     )
     box = Container.create(
         ["sh", "-c", script], root=str(boxes.root), workspace=str(work), detach_with="systemd",

@@ -43,8 +43,9 @@ build_tree() { # TREE: the root file system without a kernel
         options+=(--dpkgopt="path-exclude=/usr/share/$nothing/*")
     done
     local IFS=,
-    mmdebstrap "${options[@]}" --include="${packages[*]}" "$suite" "$tree" "$cache/sources.tmp" \
-        >"$cache/mmdebstrap.log" 2>&1 || {
+    # Its mounts are nobody else's: tests beside it look at the mount table.
+    unshare --mount --propagation private mmdebstrap "${options[@]}" --include="${packages[*]}" \
+        "$suite" "$tree" "$cache/sources.tmp" >"$cache/mmdebstrap.log" 2>&1 || {
         tail -n 30 "$cache/mmdebstrap.log" >&2
         return 1
     }
