@@ -119,7 +119,7 @@ struct exit_record *the_exit(void);
 int failure_code(const struct failure *failure);
 void take_counters(struct env *env, struct exit_record *exit);
 
-step_handler run_create_cgroup, run_set_cgroup, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
+step_handler run_create_cgroup, run_set_cgroup, run_restrict_devices, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
 	run_remove_cgroup;
 step_handler run_open_tree, run_make_userns, run_map_mount, run_hand_over_mounts, run_attach_mount, run_mount_filesystem, run_mask_file,
 	run_mask_directory, run_protect_path, run_seal_mount;

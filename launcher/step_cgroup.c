@@ -1,9 +1,20 @@
-/* Steps on cgroups, v1 and v2 alike: create, write, enter, read counters, remove.  ✗ which file means what: Python knows. */
+/* Steps on cgroups, v1 and v2 alike: create, write, restrict devices, enter, read counters, remove.  ✗ which file means what: Python knows. */
 #include "launch.h"
 
+#include <linux/bpf.h>
 #include <linux/fcntl.h>
 #include <linux/sched.h>
 #include <linux/time.h>
+
+/* What bpf(2) is asked for: the first members of its union, the rest of which is 0 for the kernel. */
+struct load_attr {
+	u32 type, count;
+	u64 instructions, license;
+};
+
+struct attach_attr {
+	u32 target, program, type, flags;
+};
 
 /* The directory's name below its parent: "nucleus-<id>". */
 static void cgroup_name(const struct env *env, char name[80])
@@ -45,6 +56,27 @@ int run_set_cgroup(const struct step *step, struct env *env)
 	if (!group->created)
 		return -EBADF;
 	return write_file_at(group->directory, step->field[1].bytes, step->field[2].bytes, step->field[2].number);
+}
+
+/* The program goes with the cgroup: no descriptor of it is left, and nobody inside could detach it.  Beside those of cgroups
+ * above (BPF_F_ALLOW_MULTI): what one of them refuses is refused. */
+int run_restrict_devices(const struct step *step, struct env *env)
+{
+	const struct cgroup *group = &env->cgroups[step->field[0].number];
+	const struct load_attr load = { BPF_PROG_TYPE_CGROUP_DEVICE, (u32)(step->field[1].number / 8),
+					(uintptr_t)step->field[1].bytes, (uintptr_t)"Apache-2.0" };
+	struct attach_attr attach = { (u32)group->directory, 0, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI };
+	int program, result;
+
+	if (!group->created || group->version != 2)
+		return -EBADF;
+	program = (int)K(__NR_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	if (program < 0)
+		return program;
+	attach.program = (u32)program;
+	result = (int)K(__NR_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach));
+	K(__NR_close, program);
+	return result;
 }
 
 /* "0" to tasks moves the calling, single-threaded process without the global lock that another pid would take. */

@@ -4,6 +4,7 @@
 static step_handler *const handlers[MAX_OPCODE] = {
 	[STEP_CREATE_CGROUP] = run_create_cgroup,
 	[STEP_SET_CGROUP] = run_set_cgroup,
+	[STEP_RESTRICT_DEVICES] = run_restrict_devices,
 	[STEP_OPEN_TREE] = run_open_tree,
 	[STEP_JOIN_NAMESPACES] = run_join_namespaces,
 	[STEP_JOIN_CGROUP] = run_join_cgroup,

@@ -329,6 +329,8 @@ long record_answer(long number, const long *a)
 		return answer_statx((int)a[0], (struct statx *)a[4]);
 	case __NR_mmap:
 		return a[4] < 0 ? (long)(uintptr_t)anonymous : (long)world.plan;
+	case __NR_bpf:
+		return a[0] == 5 /* BPF_PROG_LOAD */ ? new_fd(FIRST_SLOT, "program", false) : 0;
 	case __NR_seccomp: /* the listener's, which the twin closes in the table that both have */
 		return a[1] & 8 /* SECCOMP_FILTER_FLAG_NEW_LISTENER */ ? MAX_FDS : 0;
 	case __NR_prctl:

@@ -31,6 +31,7 @@ CONTAINER = {
     "spec_hash": "SHA-256 of `spec`",
     "config_hash": "of the file of services that it belongs to; empty",
     "spec": "all options, without the values of environment variables",
+    "devices_by": "what refuses devices beside the mounts: bpf (cgroup v2), controller (v1) or none",
     "gated": "it was created to wait for `start`",
     "detached": "empty in the foreground; `none` in a session of its own; else the systemd unit",
 }

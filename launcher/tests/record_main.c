@@ -13,7 +13,7 @@ __asm__(".globl init_image, init_image_end\n.data\ninit_image: .ascii \"image\"\
 /* Name of a call, and which argument is text (-1: none). */
 static const struct { long number; const char *name; int text; } calls[] = {
 #define CALL(name, text) { __NR_##name, #name, text }
-	CALL(capget, -1), CALL(capset, -1), CALL(chdir, 0), CALL(chroot, 0), CALL(clock_gettime, -1), CALL(clone, -1),
+	CALL(bpf, -1), CALL(capget, -1), CALL(capset, -1), CALL(chdir, 0), CALL(chroot, 0), CALL(clock_gettime, -1), CALL(clone, -1),
 	CALL(clone3, -1),
 	CALL(close, -1), CALL(close_range, -1), CALL(dup3, -1), CALL(execve, 0), CALL(execveat, -1), CALL(fchdir, -1),
 	CALL(fchmod, -1), CALL(fchmodat, 1), CALL(fchownat, 1), CALL(fcntl, -1), CALL(flock, -1), CALL(fsconfig, 2), CALL(fsmount, -1), CALL(fsopen, 0),

@@ -169,6 +169,11 @@ if libc.name_to_handle_at(-100, b'/usr', handle, ctypes.byref(mount), 0) == 0:
         proof=("test_refused_calls.py::test_a_terminal_works_although_typing_into_it_is_refused",),
     ),
     Attack(
+        name="a device file that lies in a volume", layers=("nodev mounts", "the devices of its cgroup (root)"),
+        proof=("test_attacks.py::test_a_device_file_that_lies_in_a_volume_opens_nothing",
+               "test_attacks.py::test_whoever_is_in_the_cgroup_opens_the_devices_of_the_list_alone"),
+    ),
+    Attack(
         name="a set-user-id file", layers=("nosuid mounts", "no_new_privs"),
         proof=("test_mounts.py::test_no_mount_lets_set_user_id_or_devices_through",
                "test_refused_calls.py::test_nobody_becomes_root_inside"),

@@ -1,7 +1,7 @@
 """A launch with some of its layers switched off, so that what stands behind them is alone.  ✗ no tests, no attacks.
 
-`seccomp`, `landlock` and `userns-limit` are switched off as a user would, by --allow-degraded-security.  Nucleus has no
-option for the others: the steps that make them are taken out of the plan, or their values changed, before it runs.
+Those of BY_OPTION are switched off as a user would, by --allow-degraded-security.  Nucleus has no option for the others:
+the steps that make them are taken out of the plan, or their values changed, before it runs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from nucleus.container.result import Result
 from nucleus.plan.encode import encode
 from nucleus.plan.steps import LaunchPlan, Step, step
 
-BY_OPTION = ("seccomp", "landlock", "userns-limit")
+BY_OPTION = ("seccomp", "landlock", "userns-limit", "devices")
 _REMOVED = {
     "read-only": {"seal-mount"},
     "masks": {"mask-file", "mask-directory"},
 }
-# mount_setattr(2): MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOEXEC.
-_ATTRIBUTES = {"read-only": 0x1, "noexec": 0x8}
+# mount_setattr(2): MOUNT_ATTR_RDONLY, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC.
+_ATTRIBUTES = {"read-only": 0x1, "nodev": 0x4, "noexec": 0x8}
 
 
 def run_without(boxes: Boxes, layers: frozenset[str], *words: str) -> Result:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import stat
 import struct
 import subprocess
 import threading
@@ -17,6 +18,7 @@ from socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket
 from types import SimpleNamespace
 
 import pytest
+from layers import run_without
 from sandboxes import COMMAND, Boxes, python
 
 from nucleus.base.errors import HostUnsupported, LaunchError, PermissionRefused, SpecError
@@ -119,6 +121,48 @@ def test_a_descriptor_of_a_host_process_sends_no_signal(boxes: Boxes) -> None:
             os.close(pidfd)
             victim.kill()
             victim.wait()
+
+
+# ---- devices ----
+
+
+@AS_ROOT
+def test_a_device_file_that_lies_in_a_volume_opens_nothing(boxes: Boxes) -> None:
+    """The mount is nodev, and the cgroup has a list of devices: each holds alone, and without both it opens."""
+    volume = boxes.directory("volume")
+    os.mknod(volume / "kmsg", 0o666 | stat.S_IFCHR, os.makedev(1, 11))
+    (volume / "kmsg").chmod(0o666)
+    script = "import os\ntry: os.open('/data/kmsg', os.O_WRONLY)\nexcept OSError as e: print(e.errno)\n"
+    words = ("--volume", f"{volume}:/data", "--", python(), "-c", script)
+    refused_with = {
+        layers: run_without(boxes, frozenset(layers), *words).out.strip()
+        for layers in ((), ("nodev",), ("devices",), ("nodev", "devices"))
+    }
+    # The kernel's word is EACCES for nodev, EPERM for the cgroup.
+    assert refused_with == {(): "13", ("nodev",): "1", ("devices",): "13", ("nodev", "devices"): ""}
+
+
+@pytest.mark.identity("root")
+@pytest.mark.parametrize("hidden", ["", "unified"])
+def test_whoever_is_in_the_cgroup_opens_the_devices_of_the_list_alone(boxes: Boxes, hidden: str) -> None:
+    """By a program on cgroup v2; where that is not mounted, by the v1 controller."""
+    v1 = Path("/sys/fs/cgroup/devices")
+    hide = f"umount /sys/fs/cgroup/{hidden}; " if hidden and v1.is_dir() else ""
+    start = f'{hide}exec "$1" run -d --detach-with none --name box --root "$2" -- sleep 60'
+    subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", start, "sh", str(COMMAND), str(boxes.root)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60,
+    )  # fmt: skip
+    known = boxes.inspect("box")
+    assert known["devices_by"] == ("controller" if hide else "bpf")
+    group = [path for path in known["cgroups"] if (str(v1) in path) == bool(hide)][-1]
+    enter = "echo 0 >$0/$1; for d in kmsg null tty ptmx pts/0 fuse; do true <>/dev/$d && echo $d; done"
+    file = "tasks" if hide else "cgroup.procs"
+    opened = subprocess.run(
+        ["sh", "-c", enter, group, file], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert {"null", "ptmx"} <= set(opened.stdout.split()) <= {"null", "ptmx", "tty", "pts/0"}, opened.stderr
+    assert boxes.cli("rm", "-f", "box").code == 0
 
 
 # ---- descriptors, links, programs ----

@@ -111,6 +111,7 @@ def test_the_monitor_alone_removes_and_records(recorder: Recorder, role: str) ->
 CALLS = {
     "create-cgroup": ("mkdirat openat", "mkdirat openat openat"),
     "set-cgroup": ("openat write close",),
+    "restrict-devices": ("bpf bpf close",),
     "enter-cgroup": ("write close",),
     "unshare-cgroup": ("unshare",),
     "join-cgroup": ("", "openat"),

@@ -195,14 +195,17 @@ def _cgroups(spec: ContainerSpec, facts: HostFacts) -> tuple[CgroupParent, ...]:
         cpu_quota_us=spec.cpu_quota_us, cpu_weight=spec.cpu_weight, pids=spec.pids or None, io=spec.io_limits,
         defaulted=() if spec.wrote("pids") else ("pids",),
     )  # fmt: skip
-    placement = choose_parent(facts, wanted=limits.controllers_of(wanted), excluded=("scope",))
+    devices = facts.identity.may_restrict_devices and "devices" not in spec.degraded
+    placement = choose_parent(
+        facts, wanted=limits.controllers_of(wanted), excluded=("scope",), devices=devices
+    )
     plan = limits.plan_limits(
         wanted, placement.versions, degraded="cgroup" in spec.degraded, swap_limit=placement.swap_limit
     )
     return tuple([
         CgroupParent(
             version=d.version, controllers=d.controllers, slot=f"cgroup:{n}",
-            writes=plan.writes_for(d.controllers),
+            writes=plan.writes_for(d.controllers), devices=devices and d.restricts_devices,
         )
         for n, d in enumerate(placement.directories)
     ])  # fmt: skip

@@ -51,6 +51,7 @@ V2 = CgroupParent(
     controllers=("memory", "cpu", "pids"),
     slot="cgroup-parent:v2",
     writes=(("memory.max", "536870912", "memory"), ("pids.max", "512", "pids")),
+    devices=True,
 )
 V1 = tuple(
     [

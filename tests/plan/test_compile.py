@@ -308,6 +308,7 @@ def test_abstract_sockets_are_scoped_where_the_network_is_the_hosts(abi: int, sc
 def test_a_layer_that_was_given_up_by_name_is_the_only_one_that_is_missing() -> None:
     for layer, step_name in (
         ("landlock", "landlock-restrict"), ("seccomp", "set-seccomp"), ("userns-limit", "write-sysctl"),
+        ("devices", "restrict-devices"),
     ):  # fmt: skip
         plan = compile_plan(request_of({"allow_degraded_security": [layer]}, MACHINES["root, cgroup v2"]))
         present = {

@@ -35,6 +35,11 @@ class CgroupDirectory(Value):
     device: int
     controllers: tuple[str, ...] = ()
 
+    @property
+    def restricts_devices(self) -> bool:
+        """Whether a list of devices can be given to a cgroup below it: a program on v2, a controller on v1."""
+        return self.version == 2 or "devices" in self.controllers
+
 
 class Placement(Value):
     """The decision.  `kind` is one of the words above, "v1" or "none".
@@ -99,13 +104,20 @@ def _v1_directories(cgroup: Cgroups, wanted: tuple[str, ...]) -> list[CgroupDire
     return found
 
 
-def _v1(facts: HostFacts, wanted: tuple[str, ...]) -> Placement | None:
-    """v1 directories for the limits; on a hybrid host a v2 one beside them, for kill, freeze and events."""
+def _beside(cgroup: Cgroups, *, devices: bool) -> list[CgroupDirectory]:
+    """On a hybrid host a v2 directory, for kill, freeze, events and the list of devices; else the v1 one of devices."""
+    v2 = cgroup.v2
+    if v2 is not None and v2.delegated:
+        return [CgroupDirectory(version=2, path=v2.directory, device=v2.device)]
+    return _v1_directories(cgroup, ("devices",)) if devices else []
+
+
+def _v1(facts: HostFacts, wanted: tuple[str, ...], *, devices: bool) -> Placement | None:
+    """v1 directories for the limits, and what stands beside them."""
     cgroup = facts.cgroup
     directories = _v1_directories(cgroup, wanted)
-    beside = cgroup.v2
-    if beside is not None and beside.delegated and (directories or not wanted):
-        directories.append(CgroupDirectory(version=2, path=beside.directory, device=beside.device))
+    if directories or not wanted:
+        directories += _beside(cgroup, devices=devices)
     if not directories:
         return None
     memory = cgroup.v1_controller("memory")
@@ -160,7 +172,7 @@ def _root(facts: HostFacts, v2: V2Hierarchy, wanted: tuple[str, ...]) -> Placeme
     )
 
 
-def _option(facts: HostFacts, wanted: tuple[str, ...], option: str) -> Placement:
+def _option(facts: HostFacts, wanted: tuple[str, ...], option: str, *, devices: bool) -> Placement:
     """--cgroup-parent: a path in the cgroup tree, or the same with the mount point in front."""
     cgroup = facts.cgroup
     parts = option.split("/")
@@ -172,16 +184,17 @@ def _option(facts: HostFacts, wanted: tuple[str, ...], option: str) -> Placement
         )
     path = "/".join(["", *[p for p in parts if p]])
     directories: list[CgroupDirectory] = []
-    for name in [_V1_NAMES.get(n, n) for n in wanted]:
+    v2 = cgroup.v2
+    beside = ("devices",) if devices and v2 is None else ()
+    for name in [_V1_NAMES.get(n, n) for n in (*wanted, *beside)]:
         controller = cgroup.v1_controller(name)
         if controller is not None:
             at = f"{controller.mount}{path.removeprefix(controller.mount)}"
             one = CgroupDirectory(version=1, path=at, device=controller.device, controllers=(name,))
             directories.append(one)
-    v2 = cgroup.v2
     usable: tuple[str, ...] = ()
-    if v2 is not None and not directories:
-        usable = tuple([c for c in CONTROLLERS if c in wanted])
+    if v2 is not None and (devices or not directories):
+        usable = () if directories else tuple([c for c in CONTROLLERS if c in wanted])
         at = f"{v2.mount}{path.removeprefix(v2.mount)}"
         directories.append(CgroupDirectory(version=2, path=at, device=v2.device, controllers=usable))
     if not directories:
@@ -197,19 +210,25 @@ def _option(facts: HostFacts, wanted: tuple[str, ...], option: str) -> Placement
 
 
 def choose_parent(
-    facts: HostFacts, *, wanted: tuple[str, ...], option: str = "", excluded: tuple[str, ...] = ()
+    facts: HostFacts,
+    *,
+    wanted: tuple[str, ...],
+    option: str = "",
+    excluded: tuple[str, ...] = (),
+    devices: bool = False,
 ) -> Placement:
     """Where the container's cgroup goes.
 
     wanted     the controllers that limits need (`limits.controllers_of`); with () no scope is asked for
     excluded   kinds that were tried and did not work
+    devices    one is wanted that can refuse devices
     """
     if option:
-        return _option(facts, wanted, option)
+        return _option(facts, wanted, option, devices=devices)
     cgroup, v2 = facts.cgroup, facts.cgroup.v2
     found: Placement | None = None
     if cgroup.v1:
-        found = _v1(facts, wanted) if "v1" not in excluded else None
+        found = _v1(facts, wanted, devices=devices) if "v1" not in excluded else None
     elif v2 is not None:
         found = (_root(facts, v2, wanted) if "root" not in excluded else None) or (
             _own(facts, v2, wanted, excluded) if not v2.is_root else None

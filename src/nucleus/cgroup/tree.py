@@ -173,7 +173,9 @@ def prepare(placement: Placement) -> None:
         ) from error
 
 
-def settle(facts: HostFacts, *, wanted: tuple[str, ...], option: str = "") -> Placement:
+def settle(
+    facts: HostFacts, *, wanted: tuple[str, ...], option: str = "", devices: bool = False
+) -> Placement:
     """Chooses and prepares, going on to the next kind where one cannot be had.
 
     The answer's kind is "scope" where the caller should run `scope_command` instead of going on.
@@ -182,7 +184,9 @@ def settle(facts: HostFacts, *, wanted: tuple[str, ...], option: str = "") -> Pl
     if os.environ.get("NUCLEUS_SCOPE") or not systemd_run():
         excluded.append("scope")
     while True:
-        placement = choose_parent(facts, wanted=wanted, option=option, excluded=tuple(excluded))
+        placement = choose_parent(
+            facts, wanted=wanted, option=option, excluded=tuple(excluded), devices=devices
+        )
         if placement.kind in ("scope", "none"):
             return placement
         try:

@@ -212,7 +212,7 @@ def _fill(
         volumes=volumes,
         protected=protected_paths(spec, volumes),
         secrets=_secrets(prepared, spec),
-        cgroups=_cgroup_parents(limit_plan, prepared.parents),
+        cgroups=_cgroup_parents(limit_plan, prepared.parents, devices=_restricts_devices(spec, facts)),
         hostname=spec.hostname or spec.name or prepared.id[:12],
         resolv_conf=sources.resolv_conf(spec, finder),
         candidates=candidates(spec.command[0], variables.get("PATH", PATH), workdir),
@@ -361,7 +361,9 @@ def _limits(
     if in_unit and not facts.cgroup.v1 and not spec.cgroup_parent:
         # The unit's whole tree is the container's: nobody is in the way now, and `update` and `stats` may want them later.
         controllers = CONTROLLERS
-    placement = tree.settle(facts, wanted=controllers, option=spec.cgroup_parent)
+    placement = tree.settle(
+        facts, wanted=controllers, option=spec.cgroup_parent, devices=_restricts_devices(spec, facts)
+    )
     if placement.kind == "scope":
         if cgroup_limits.demands_cgroup(wanted):
             _run_in_scope(placement)
@@ -376,6 +378,10 @@ def _limits(
     if plan.problems:
         raise SpecError(problems=plan.problems)
     return plan, tree.open_parents(placement)
+
+
+def _restricts_devices(spec: ContainerSpec, facts: HostFacts) -> bool:
+    return facts.identity.may_restrict_devices and "devices" not in spec.degraded
 
 
 def _run_in_scope(placement: Placement) -> None:
@@ -429,6 +435,7 @@ def _record(
         },
         pids_by="none" if not spec.pids else "rlimit" if limit_plan.nproc else "cgroup",
         degraded=spec.degraded,
+        devices_by=_devices_by(spec, facts, parents),
         cgroups=tuple([f"{d.path}/nucleus-{prepared.id}" for d, _ in parents]),
         spec_hash=digest(dumps(written).encode()),
         config_hash="",
@@ -438,11 +445,19 @@ def _record(
     )
 
 
-def _cgroup_parents(limit_plan: LimitPlan, parents: tuple[CgroupDirectory, ...]) -> tuple[CgroupParent, ...]:
+def _devices_by(spec: ContainerSpec, facts: HostFacts, parents: list[tuple[CgroupDirectory, int]]) -> str:
+    """What refuses devices beside the mounts, which let nobody open one."""
+    able = [d.version for d, _ in parents if d.restricts_devices and _restricts_devices(spec, facts)]
+    return {1: "controller", 2: "bpf"}[able[0]] if able else "none"
+
+
+def _cgroup_parents(
+    limit_plan: LimitPlan, parents: tuple[CgroupDirectory, ...], *, devices: bool
+) -> tuple[CgroupParent, ...]:
     return tuple([
         CgroupParent(
             version=d.version, controllers=d.controllers, slot=f"cgroup:{n}",
-            writes=limit_plan.writes_for(d.controllers),
+            writes=limit_plan.writes_for(d.controllers), devices=devices and d.restricts_devices,
         )
         for n, d in enumerate(parents)
     ])  # fmt: skip

@@ -87,6 +87,11 @@ class Identity(Value):
         return self.uid == 0 and not self.in_user_namespace and self.has(CAP_SETUID) and self.has(CAP_SETGID)
 
     @property
+    def may_restrict_devices(self) -> bool:
+        """Whether the kernel takes a list of devices for a cgroup from him: CAP_SYS_ADMIN of the machine."""
+        return not self.in_user_namespace and self.has(CAP_SYS_ADMIN)
+
+    @property
     def may_write_maps(self) -> bool:
         """Whether the kernel takes any map inside the caller's own ids from him, without newuidmap."""
         return self.has(CAP_SETUID) and self.has(CAP_SETGID)

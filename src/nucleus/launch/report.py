@@ -155,6 +155,10 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("create-cgroup", ""): ("cannot create the container's cgroup", _DELEGATION),
     ("set-cgroup", "EINVAL"): ("the kernel refuses this limit: {file}={value}", "choose a value the controller takes"),
     ("set-cgroup", ""): ("cannot set the limit {file}={value}", _DELEGATION),
+    ("restrict-devices", ""): (
+        "the kernel takes no list of devices for the container's cgroup",
+        "use a kernel with CONFIG_CGROUP_BPF, or give the layer up: --allow-degraded-security=devices",
+    ),
     ("spawn", "EPERM"): ("user namespaces are not allowed here", _USERNS),
     ("spawn", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),
     ("spawn", "EAGAIN"): ("too many processes", "raise the caller's nproc limit, or stop other processes"),

@@ -234,7 +234,9 @@ def _capability_sets(plan: LaunchPlan) -> Iterator[str]:
 _MAKE, _USE, _END = 0, 1, 2
 _LIFE: Mapping[str, tuple[tuple[str, int], ...]] = {
     **dict.fromkeys(("create-cgroup", "join-cgroup"), (("cgroup", _MAKE),)),
-    **dict.fromkeys(("set-cgroup", "enter-cgroup", "read-counter", "spawn"), (("cgroup", _USE),)),
+    **dict.fromkeys(
+        ("set-cgroup", "restrict-devices", "enter-cgroup", "read-counter", "spawn"), (("cgroup", _USE),)
+    ),
     "remove-cgroup": (("cgroup", _END),),
     **dict.fromkeys(("open-tree", "open-tree-inside"), (("mount", _MAKE),)),
     "attach-mount": (("mount", _END),),

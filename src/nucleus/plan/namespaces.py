@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..base.jsontext import dumps
 from . import schema
+from .limits import device_program, device_writes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def cgroup_steps(draft: Draft) -> None:
         )
         for file, value, origin in parent.writes:
             draft.add("set-cgroup", origin, cgroup=number, file=file, value=value)
+        if parent.devices and parent.version == 2:
+            draft.add("restrict-devices", "devices", cgroup=number, program=device_program())
+        elif parent.devices:
+            for file, value in device_writes():
+                draft.add("set-cgroup", "devices", cgroup=number, file=file, value=value)
 
 
 def chosen(draft: Draft) -> int:

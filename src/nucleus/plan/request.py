@@ -76,6 +76,7 @@ class CgroupParent(Value):
     controllers: tuple[str, ...]
     slot: str  # the name of its descriptor slot
     writes: tuple[tuple[str, str, str], ...] = ()  # (file, value, origin)
+    devices: bool = False  # it refuses the container the devices that are not on the list
 
 
 class RootEntry(Value):

@@ -236,6 +236,10 @@ INVARIANTS: tuple[Invariant, ...] = (
         key="residual-capabilities", title="a capability, or a missing filter, is found before the program is executed",
         cells=_ALL_FATAL, step="assert-locked",
     ),
+    Invariant(
+        key="devices-step", title="the cgroup of a container of root takes no list of devices", cells=_ALL_FATAL,
+        step="restrict-devices", degrade="devices",
+    ),
     Invariant(key="rlimit-step", title="a resource limit is not set", cells=_ALL_FATAL, step="set-rlimit"),
     Invariant(key="proc-step", title="/proc is not mounted", cells=_ALL_FATAL, step="mount-proc"),
     Invariant(key="mask-step", title="a file of /proc is not hidden", cells=_ALL_FATAL, step="mask-file"),

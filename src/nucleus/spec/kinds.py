@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .resources import IoLimit
 
 MAX_ID = (1 << 32) - 2  # (uid_t) -1 means "no change" to the kernel
-LAYERS = ("seccomp", "landlock", "cgroup", "userns-limit")
+LAYERS = ("seccomp", "landlock", "cgroup", "userns-limit", "devices")
 _MAX_TEXT = 128 * 1024  # the kernel takes no longer argument (MAX_ARG_STRLEN)
 _MAX_PATH = 4095
 _MAX_PIDS = 4_194_304  # PID_MAX_LIMIT

@@ -184,6 +184,6 @@ CONFINEMENT: tuple[Option, ...] = (
         key="allow_degraded_security", field="degraded", kind="layers", group="security", metavar="LAYERS",
         example="landlock", bare="all",
         help="run although a layer cannot be had: a comma list of seccomp, landlock, cgroup, userns-limit, "
-        "or all",
+        "devices, or all",
     ),
 )  # fmt: skip

@@ -40,6 +40,7 @@ class ContainerRecord(Value):
     spec_hash: str
     config_hash: str
     spec: dict[str, Any]
+    devices_by: str = "none"  # "bpf", "controller" (v1), "none"
     gated: bool = False  # created to wait for `start`
     detached: str = ""  # "": in the foreground; "none": in a session of its own; else the systemd unit
 

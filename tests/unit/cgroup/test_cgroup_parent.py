@@ -133,3 +133,17 @@ def test_an_option_that_is_no_path_is_refused(option: str) -> None:
     with pytest.raises(SpecError) as caught:
         choose_parent(on_v2(), wanted=(), option=option)
     assert caught.value.where == "--cgroup-parent" and caught.value.remedy
+
+
+DEVICES = ("/sys/fs/cgroup/devices/box", 1)
+
+
+@pytest.mark.parametrize("option", ["", "/box"])
+def test_a_list_of_devices_is_given_on_v2_where_there_is_one_else_to_the_v1_controller(option: str) -> None:
+    devices = v1("devices", DEVICES[0])
+    hybrid = HYBRID.replace(v1=(*HYBRID.v1, devices))
+    for cgroup, by in ((hybrid, 2), (hybrid.replace(layout="v1", v2=None), 1)):
+        found = choose_parent(host(cgroup), wanted=("pids",), option=option, devices=True)
+        assert [d.version for d in found.directories if d.restricts_devices] == [by]
+    plain = choose_parent(host(hybrid.replace(layout="v1", v2=None)), wanted=("pids",), option=option)
+    assert not [d for d in plain.directories if d.restricts_devices]

@@ -59,7 +59,7 @@ def spec(**options: object) -> ContainerSpec:
             {"uidmap": ["0:5:1"], "gidmap": ["0:5:1"]}, "uidmap", (IdMap(container=0, host=5, count=1),),
         ),
         ({"seccomp_profile": "builtin:strict"}, "seccomp_profile", "strict"),
-        ({"allow_degraded_security": True}, "degraded", ("seccomp", "landlock", "cgroup", "userns-limit")),
+        ({"allow_degraded_security": True}, "degraded", ("seccomp", "landlock", "cgroup", "userns-limit", "devices")),
         ({"allow_degraded_security": ["landlock", "seccomp"]}, "degraded", ("seccomp", "landlock")),
         ({"allow_degraded_security": False}, "degraded", ()),
         ({"workspace": "/a/b:ro"}, "workspace_mode", "bind-ro"),
