@@ -203,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         "--also", action="append", type=Path, default=[], help="stage this path of the project too"
     )
     parser.add_argument("--results", type=Path, help="keep output and junit files of each run in this folder")
-    parser.add_argument("--timeout", type=float, default=900, help="seconds for each run (default: 900)")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds for each run (default: 1800)")
     parser.add_argument(
         "--pytest", action="append", default=[], metavar="ARG", help="one more argument of pytest"
     )
