@@ -154,7 +154,9 @@ def test_a_kill_in_the_moment_of_the_start_is_never_lost(boxes: Boxes) -> None:
     """Either it is heard at the gate, or it reaches the command: whoever killed has nothing to repeat."""
 
     def start(container: Container) -> None:
-        with contextlib.suppress(Conflict, LaunchError):  # it may have been killed before
+        with contextlib.suppress(
+            Conflict, LaunchError, NotFound
+        ):  # it may have been killed, and gone, before
             container.start()
 
     for number in range(40):

@@ -59,6 +59,11 @@ several targets, each error told
 many lives at once leave nothing, and no state is unreadable meanwhile
     kernel/test_lifecycle.py::test_two_hundred_lives_sixteen_at_a_time_leave_nothing
     kernel/test_lifecycle.py::test_many_lives_at_once_while_others_look
+two commands that mean the same container at once
+    kernel/test_at_once.py::test_of_two_starts_one_is_told_that_it_runs
+    kernel/test_at_once.py::test_rm_waits_for_who_reads_the_end_without_a_lock_that_he_waits_for
+    kernel/test_at_once.py::test_rm_ends_what_a_start_of_the_same_moment_takes_for_one_that_nobody_stopped
+    kernel/test_at_once.py::test_what_was_removed_meanwhile_has_ended_and_cannot_be_started
 the next command tells the truth after kill -9
     kernel/test_faults.py::test_a_fault_at_any_step_of_a_detached_container_is_told_by_the_next_command
     kernel/test_lifecycle.py::test_whoever_of_it_is_killed_the_next_command_tells_the_truth

@@ -21,7 +21,7 @@ from . import lifecycle, stored
 from .attached import OWNER_IGNORED
 from .audited import note_start
 from .events import note
-from .handle import Handle
+from .handle import Handle, removed
 from .prepare import Gate, facts_for, prepare
 from .sweep import bury, settled, sweep, sweep_one
 
@@ -324,6 +324,8 @@ def locked(handle: Handle) -> int:
                     f"container {handle.name} has not ended", where="nucleus restart", remedy="try again"
                 )
             time.sleep(_LOCK_WAIT_S / 100)
+        if not os.fstat(fd).st_nlink:
+            raise removed(handle)  # `rm` held it
         if not settled(read_file(fd, "exit") or b""):
             bury(handle.store, handle.id, fd, handle.record)
     except BaseException:

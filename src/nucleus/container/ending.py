@@ -16,9 +16,10 @@ from ..cgroup import control
 from ..launch.report import INIT_KILLED, ExitRecord
 from ..spec.process import signal_number
 from ..state import gate
-from ..state.store import is_locked, owner_is_gone, read_file
+from ..state.store import is_locked, let_go, owner_is_gone, read_file
 from . import lifecycle
 from .events import note
+from .handle import removed
 from .sweep import bury, kill_left_over, remove_directory, settled, sweep_one
 
 TYPE_CHECKING = False
@@ -36,7 +37,16 @@ def stop(handle: Handle, *, grace_s: float | None = None, number: int | None = N
 
     grace_s  None: what the container was created with; 0 kills at once; negative: wait for ever
     number   of the signal; None: what the container was created with
+    It is no error that its own --rm, or somebody else, removes it meanwhile: it has ended, as was asked.
     """
+    try:
+        _stop(handle, grace_s, number)
+    except NotFound:
+        return
+    settle(handle)
+
+
+def _stop(handle: Handle, grace_s: float | None, number: int | None) -> None:
     spec = handle.record.spec if handle.record else {}
     grace = int(spec.get("stop_timeout_ms", 10_000)) / 1000 if grace_s is None else grace_s
     asking = int(spec.get("stop_signal", signal.SIGTERM)) if number is None else number
@@ -51,7 +61,6 @@ def stop(handle: Handle, *, grace_s: float | None = None, number: int | None = N
             _thaw(handle)
             _await_end(handle, None if grace < 0 else time.monotonic() + grace)
         _kill_until_ended(handle)
-    settle(handle)
 
 
 def kill(handle: Handle, number: int) -> None:
@@ -121,15 +130,13 @@ def remove(handle: Handle, *, force: bool) -> None:
 
 
 def _remove(handle: Handle, *, force: bool) -> None:
-    if force:
-        with gate.Lock(handle.fd, gate.WATCH_LOCK):
-            if handle.record is not None and handle.record.copies:
-                _mark(handle, THROWN_AWAY)
-            mark_stopping(handle)
-            _kill_until_ended(handle)
     deadline = time.monotonic() + _KILL_WAIT_S
+    if force:
+        _end_for_good(handle)
     # Somebody who only looks holds the lock for a moment, too: the state tells whether the container is in use.
-    while not owner_is_gone(handle.fd) or (gate.is_watched(handle.fd) and time.monotonic() < deadline):
+    while not _is_free(handle, deadline):
+        if force and handle.refresh().status not in lifecycle.LEGAL["rm"]:
+            _end_for_good(handle)  # a `restart` of the same moment
         handle.refresh().require("rm")
         if time.monotonic() > deadline:
             raise Conflict(f"container {handle.name} is in use", where="nucleus rm", remedy="try again")
@@ -145,6 +152,24 @@ def _remove(handle: Handle, *, force: bool) -> None:
         bury(handle.store, handle.id, handle.fd, handle.record)
     remove_directory(handle.store, handle.id, handle.record)
     note(handle.store, handle.record, "removed")
+
+
+def _end_for_good(handle: Handle) -> None:
+    with gate.Lock(handle.fd, gate.WATCH_LOCK):
+        if handle.record is not None and handle.record.copies:
+            _mark(handle, THROWN_AWAY)
+        mark_stopping(handle)
+        _kill_until_ended(handle)
+
+
+def _is_free(handle: Handle, deadline: float) -> bool:
+    """Take the container's lock where it has no owner, and nobody waits to read its end, who has his time for that."""
+    if not owner_is_gone(handle.fd):
+        return False
+    if not gate.is_watched(handle.fd) or time.monotonic() > deadline:
+        return True
+    let_go(handle.fd)  # whoever waits sees by that lock that it has ended
+    return False
 
 
 def settle(handle: Handle) -> None:
@@ -170,7 +195,10 @@ def mark_stopping(handle: Handle) -> None:
 
 def _mark(handle: Handle, name: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(name, flags, 0o600, dir_fd=handle.fd))
+    try:
+        os.close(os.open(name, flags, 0o600, dir_fd=handle.fd))
+    except FileNotFoundError:  # its directory is still open here, and gone
+        raise removed(handle) from None
 
 
 def _signal_workload(handle: Handle, number: int) -> bool:
@@ -235,6 +263,8 @@ def _kill_until_ended(handle: Handle) -> None:
         if state == lifecycle.STOPPED and handle.record is not None and handle.record.copies:
             _await_end(handle, None)  # its changes are being applied, and that may take as long as it takes
             continue
+        if state not in (lifecycle.STOPPED, lifecycle.DEAD):
+            mark_stopping(handle)  # again: a start of the same moment may have taken the mark for an old one
         if state == lifecycle.CREATED:
             _tell_to_die(handle)
         elif tries or not _signal_workload(handle, signal.SIGKILL):

@@ -70,9 +70,7 @@ class Handle:
         self.started = read_started(read_file(self.fd, "started") or b"")
         self.ended = read_exit(read_file(self.fd, "exit") or b"")
         if not os.fstat(self.fd).st_nlink:
-            raise NotFound(
-                f"container {self.id[:12]} was removed", where=self.store.path, remedy="see `nucleus ps -a`"
-            )
+            raise removed(self)
         return self
 
     @property
@@ -160,6 +158,13 @@ class Handle:
             where="container",
             remedy="nucleus ps -a shows its state",
         )
+
+
+def removed(handle: Handle) -> NotFound:
+    """Somebody else was faster."""
+    return NotFound(
+        f"container {handle.id[:12]} was removed", where=handle.store.path, remedy="see `nucleus ps -a`"
+    )
 
 
 def resolve(store: Store, reference: str) -> Handle:

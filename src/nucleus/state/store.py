@@ -241,6 +241,11 @@ def owner_is_gone(fd: int) -> bool:
     return True
 
 
+def let_go(fd: int) -> None:
+    """Give back the lock that `owner_is_gone` took."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
 def is_locked(fd: int) -> bool:
     """Does a container's directory have a living owner?  Looks by a description of its own and keeps no lock."""
     own = os.open(".", _DIRECTORY, dir_fd=fd)

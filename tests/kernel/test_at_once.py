@@ -1,0 +1,99 @@
+"""Two commands that mean the same container at the same moment."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from sandboxes import Boxes, wait_until
+
+from nucleus.base.errors import NotFound, NucleusError
+from nucleus.container import detach, ending, lifecycle
+from nucleus.container.container import Container
+from nucleus.container.handle import Handle, resolve
+from nucleus.container.inventory import open_store
+from nucleus.state import gate
+from nucleus.state.store import Store, is_locked
+
+SOON_S = 6.0  # less than the patience of a verb that waits for another one
+
+pytestmark = pytest.mark.identity("root", "user")
+
+
+def held(boxes: Boxes, reference: str) -> Handle:
+    return resolve(open_store(str(boxes.root)), reference)
+
+
+class Verb(threading.Thread):
+    """What one of the two does; `error` is what came of it."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._act, self.error = act, ""
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._act()
+        except NucleusError as error:
+            self.error = str(error)
+
+
+def test_rm_waits_for_who_reads_the_end_without_a_lock_that_he_waits_for(boxes: Boxes) -> None:
+    container = Container.run(["true"], root=str(boxes.root))
+    container.wait()
+    with held(boxes, container.id) as watched, held(boxes, container.id) as handle:
+        with gate.Lock(watched.fd, gate.WATCH_LOCK):
+            removal = Verb(lambda: ending.remove(handle, force=True))
+            time.sleep(0.1)
+            wait_until(lambda: not is_locked(watched.fd), SOON_S)
+            assert removal.is_alive(), "somebody reads"
+        removal.join(SOON_S)
+        assert not removal.is_alive() and not removal.error
+
+
+def test_rm_ends_what_a_start_of_the_same_moment_takes_for_one_that_nobody_stopped(
+    boxes: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = Container.run(["sleep", "0.05"], root=str(boxes.root), restart="always")
+    mark, marked = ending.mark_stopping, []
+
+    def forgotten_once(handle: Handle) -> None:
+        mark(handle)
+        if not marked:
+            detach.forget(handle.fd, ending.STOPPING)  # the first act of a start
+        marked.append(handle.id)
+
+    monkeypatch.setattr(ending, "mark_stopping", forgotten_once)
+    begun = time.monotonic()
+    container.remove(force=True)
+    assert time.monotonic() - begun < SOON_S and len(marked) > 1
+
+
+def test_what_was_removed_meanwhile_has_ended_and_cannot_be_started(
+    boxes: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = Container.run(["sleep", "60"], root=str(boxes.root))
+    with held(boxes, container.id) as handle:
+        container.remove(force=True)
+        ending.stop(handle)
+        # It went after its directory was opened, and before it was locked.
+        monkeypatch.setattr(Store, "open", lambda *_: os.dup(handle.fd))
+        with pytest.raises(NotFound, match="was removed"):
+            detach.locked(handle)
+        with pytest.raises(NotFound, match="was removed"):
+            ending.kill(handle, 9)
+
+
+def test_of_two_starts_one_is_told_that_it_runs(boxes: Boxes) -> None:
+    container = Container.create(["sleep", "60"], root=str(boxes.root))
+    starts = [Verb(container.start) for _ in range(2)]
+    for start in starts:
+        start.join()
+    told = sorted([start.error for start in starts])
+    assert told[0] == "" and "is running" in told[1]
+    assert container.status == lifecycle.RUNNING
+    container.remove(force=True)
