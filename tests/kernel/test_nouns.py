@@ -62,7 +62,9 @@ def test_ps_and_inspect_print_json_for_programs(boxes: Boxes) -> None:
     boxes.cli("run", "--name", "web", "--label", "team=search", "--label", "x=", "--", "true")
     (line,) = boxes.cli("ps", "-a", "--format", "json").out.splitlines()
     (known,) = json.loads(boxes.cli("inspect", "web").out)
-    assert json.loads(line) == known
+    assert json.loads(line) | {"live": None, "workspace": None} == known, (
+        "ps looks at no cgroup and no workspace"
+    )
     assert known["labels"] == {"team": "search", "x": ""} and known["status"] == "stopped"
     assert boxes.cli("ps", "-aq").out.split() in ([], [known["id"]]) and boxes.cli("ps").out.count("\n") == 1
 

@@ -37,25 +37,36 @@ class Arguments:
                 return
             if word in flags:
                 self._flags.add(flags[word])
-            elif _joined(word, flags):
-                self._flags |= {flags[f"-{letter}"] for letter in word[1:]}
             elif name in values:
-                if not equals and not left:
-                    raise SpecError("a value is missing", where=name, remedy=f"write {name} VALUE")
-                self.values[name] = value if equals else left.pop(0)
-                self.lists.setdefault(name, []).append(self.values[name])
-            elif word.startswith("-") and word != "-":
+                self._take(name, value if equals else None, left)
+            elif not word.startswith("-") or word == "-":
+                self.words.append(word)
+            elif not self._joined(word, flags, values, left):
                 verb = " ".join(help_text.split()[1:3])
                 raise SpecError(f"unknown option {ascii(name)}", where=verb, remedy=f"see {verb} --help")
-            else:
-                self.words.append(word)
+
+    def _take(self, name: str, value: str | None, left: list[str]) -> None:
+        """The value of an option: what stands beside it, or the next word."""
+        if value is None and not left:
+            raise SpecError("a value is missing", where=name, remedy=f"write {name} VALUE")
+        self.values[name] = left.pop(0) if value is None else value
+        self.lists.setdefault(name, []).append(self.values[name])
+
+    def _joined(self, word: str, flags: dict[str, str], values: tuple[str, ...], left: list[str]) -> bool:
+        """Short options in one word, such as -aq, -t5 or -fn20; False where one of them is unknown."""
+        letters = word[1:]
+        found = []
+        for at, letter in enumerate(letters, 1):
+            name = f"-{letter}"
+            if name in values:
+                self._take(name, letters[at:] or None, left)
+                break
+            if name not in flags:
+                return False
+            found.append(flags[name])
+        self._flags.update(found)
+        return True
 
     def has(self, name: str) -> bool:
         """Was the flag given?"""
         return name in self._flags
-
-
-def _joined(word: str, flags: dict[str, str]) -> bool:
-    """Short flags in one word, such as -aq."""
-    letters = word[1:]
-    return word[:1] == "-" and len(letters) > 1 and all(f"-{letter}" in flags for letter in letters)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 FILE, FOLDER, NOTHING, CHOICES, BARE = "file", "folder", "nothing", "choices", "bare"
 _FILES = frozenset((
-    "config", "log", "env_file", "events_jsonl", "audit_log", "provider_config_ro", "provider_config_rw", "secret", "volume",
+    "config", "log", "env_file", "events_jsonl", "audit_log", "provider_config_ro", "provider_config_rw", "secret",
+    "seccomp_profile", "volume",
 ))  # fmt: skip
 _FOLDERS = frozenset(("path", "workspace"))
 # Verbs that take the options of `run` and then a command.
@@ -53,7 +54,7 @@ def words_of(verb: str) -> list[Word]:
     found = []
     for flag in page_of(verb).flags:
         value, choices = BARE, tuple[str, ...]()
-        if "|" in flag.metavar:
+        if "|" in flag.metavar and flag.metavar.islower():  # words to type; kinds of words are in capitals
             value, choices = CHOICES, tuple(flag.metavar.split("|"))
         elif flag.metavar:
             value = {"DIR": FOLDER, "FILE": FILE}.get(flag.metavar, NOTHING)

@@ -46,6 +46,7 @@ exit codes:
 
 _SENTENCES = {
     "run": "Runs a command in a sandbox of its own and waits for it.",
+    "create": "Makes a container ready and prints its id; its command waits for `nucleus start`.",
     "explain": "Shows the launch plan of such a run. --format text|json, --raw or --prepared may stand first.",
 }
 

@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 
     from .tables import Column
 
-HELP = """usage: nucleus ps [-a] [-q] [--filter KEY=VALUE]... [--format FORMAT] [--no-trunc] [--root DIR]
+HELP = r"""usage: nucleus ps [-a] [-q] [--filter KEY=VALUE]... [--format FORMAT] [--no-trunc] [--root DIR]
 
-List containers: running and paused ones, with -a all of them.
+List containers: those that run, are paused, or wait to be restarted; with -a all of them.
 
   -a, --all           also containers that wait for `start`, and those that have ended and were not removed
   -q, --quiet         ids only
   -f, --filter KEY=VALUE
-                      only those: status=STATE, name=PART, id=PREFIX, label=KEY or label=KEY=VALUE; repeatable.
-                      A filter for a state looks at all containers
+                      only those: status=STATE, health=STATE, name=PART, id=PREFIX, label=KEY or
+                      label=KEY=VALUE; repeatable. A filter for a state looks at all containers
   --format FORMAT     table (default); json, one object a line; json-array; or a template such as
-                      '{{.id}} {{.status}} {{json .labels}}' with the fields of `nucleus inspect`
+                      '{{.id}} {{.status}} {{json .labels}}' with the fields of `nucleus inspect`;
+                      'table {{.id}}\t{{.status}}' has columns with heads
   --no-trunc          nothing is shortened in the table
   --root DIR          the state root
 """
+_SHOWN = ("running", "paused", "restarting")
 _FLAGS = {"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet", "--no-trunc": "whole"}
 
 
@@ -54,7 +56,7 @@ def main(argv: list[str]) -> int:
     rows = [
         row
         for row in list_containers(given.values.get("--root", ""))
-        if (everything or row["status"] in ("running", "paused")) and filters.match(row)
+        if (everything or row["status"] in _SHOWN) and filters.match(row)
     ]
     if given.has("quiet"):
         sys.stdout.write("".join([f"{row['id']}\n" for row in rows]))

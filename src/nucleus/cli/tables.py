@@ -1,6 +1,7 @@
 r"""Lists for people and programs: --format table, json (one object a line), json-array or a template; filters.
 
 A template is text with {{.field}}, {{.field.below}}, {{json .field}} and {{json .}}; \t and \n are a tab and a new line.
+Behind the word `table` its tabs part columns, and the names of the fields are their heads.
 {{.ExitCode}} finds exit_code too.  ✗ which rows and columns: each verb.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from ..base.errors import SpecError
 from ..base.jsontext import dumps
+from ..base.value import Value
 from .errors import printable
 
 TYPE_CHECKING = False
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     Column = tuple[str, Callable[[Row], str]]
 
 _FORMS = ("table", "json", "json-array")
+_TABLE = "table "
 
 
 def render(rows: Sequence[Row], columns: Sequence[Column], form: str, *, header: bool = True) -> str:
@@ -29,6 +32,8 @@ def render(rows: Sequence[Row], columns: Sequence[Column], form: str, *, header:
         return dumps([dict(row) for row in rows], 2) + "\n"
     if form == "table":
         return _table(rows, columns, header=header)
+    if form.startswith(_TABLE):
+        return _table(rows, _columns(form.removeprefix(_TABLE)), header=header)
     template = Template(form)
     return "".join([template.line(row) + "\n" for row in rows])
 
@@ -36,7 +41,7 @@ def render(rows: Sequence[Row], columns: Sequence[Column], form: str, *, header:
 def check_format(form: str) -> str:
     """The format, or SpecError: before anything is asked of the machine."""
     if form not in _FORMS:
-        Template(form)
+        Template(form.removeprefix(_TABLE))
     return form
 
 
@@ -53,6 +58,12 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], *, header: bool) -> s
     return "".join(
         ["  ".join([c.ljust(w) for c, w in zip(line, widths, strict=True)]).rstrip() + "\n" for line in lines]
     )
+
+
+def _columns(form: str) -> list[Column]:
+    """The columns of `table TEMPLATE`."""
+    cells = [Template(cell) for cell in form.replace("\\t", "\t").split("\t")]
+    return [(cell.title, cell.line) for cell in cells]
 
 
 class Template:
@@ -78,6 +89,12 @@ class Template:
         if not any(isinstance(part, tuple) for part in self._parts):
             raise _no_format(form)
 
+    @property
+    def title(self) -> str:
+        """The name of its first field, as the head of a column has it."""
+        path = next((part[1] for part in self._parts if isinstance(part, tuple)), ())
+        return (path[-1] if path else "all").replace("_", " ").upper()
+
     def line(self, row: Row) -> str:
         """The text for one row.  Raises SpecError for a field that it does not have."""
         out = []
@@ -101,7 +118,7 @@ def _no_format(form: str) -> SpecError:
 
 
 def _below(value: Any, word: str) -> Any:
-    known = value if isinstance(value, dict) else {}
+    known = value if isinstance(value, dict) else value.as_dict() if isinstance(value, Value) else {}
     wanted = word.replace("_", "").lower()
     for key, inner in known.items():
         if str(key).replace("_", "").lower() == wanted:
@@ -119,10 +136,10 @@ class Filters:
         self._wanted: dict[str, list[str]] = {}
         for text in texts:
             key, equals, value = text.partition("=")
-            if not equals or key not in ("status", "name", "label", "id"):
+            if not equals or key not in ("status", "health", "name", "label", "id"):
                 raise SpecError(
                     f"{text!r} is not a filter", where="--filter",
-                    remedy="use status=STATE, name=PART, label=KEY[=VALUE] or id=PREFIX",
+                    remedy="use status=STATE, health=STATE, name=PART, label=KEY[=VALUE] or id=PREFIX",
                 )  # fmt: skip
             self._wanted.setdefault(key, []).append(value)
 
@@ -148,6 +165,7 @@ def _labelled(labels: Mapping[str, str], wanted: str) -> bool:
 
 _MATCH: dict[str, Callable[[str, str], bool]] = {
     "status": lambda have, want: have == want or (have, want) == ("stopped", "exited"),
+    "health": lambda have, want: (have or "none") == want,
     "name": lambda have, want: want in have,
     "id": lambda have, want: have.startswith(want),
 }

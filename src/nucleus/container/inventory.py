@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What is known only of some: every container has every field, so that a list can be told from its first line.
+_UNKNOWN: dict[str, Any] = {
+    "exit_code": None, "signal": None, "reason": "", "finished_ns": 0, "oom_kills": 0, "memory_peak_bytes": 0,
+    "failure": "", "health": "", "health_failures": 0, "health_error": "", "ready": None, "restarts": 0, "ends": (),
+}  # fmt: skip
+
+
 def open_store(root: str, *, sweep_at_most: int = AT_MOST) -> Store:
     """The state root, swept: what follows reports the truth."""
     store = Store(root or default_root(os.geteuid(), dict(os.environ)))
@@ -34,6 +41,7 @@ def _known(store: Store, container_id: str) -> dict[str, Any] | None:
 def describe(handle: Handle) -> dict[str, Any]:
     """The record with status, pid and exit."""
     known: dict[str, Any] = dict(handle.record.as_dict()) if handle.record else {"id": handle.id}
+    known |= _UNKNOWN
     known["status"] = handle.status  # first: that may be the look which meets the end
     ended, init = handle.ended, handle.init
     known["pid"] = init.init_pid if init and known["status"] in ALIVE else 0
@@ -85,6 +93,7 @@ def inspect(reference: str, root: str) -> dict[str, Any]:
     try:
         with resolve(store, reference) as handle:
             known = describe(handle)
+            known |= {"live": None, "workspace": None}
             if known["status"] in ALIVE:
                 from .live import measured_or_none
 

@@ -52,6 +52,15 @@ def test_help_of_run_lists_every_flag_within_100_columns(argv: list[str], capsys
     assert max(len(line) for line in out.splitlines()) <= 100
 
 
+@pytest.mark.parametrize("name", [name for name in cli.VERBS if name not in ("help", "version")])
+def test_every_verb_has_its_help(name: str, capsys: Captured) -> None:
+    assert cli.main([name, "--help"]) == 0
+    asked = capsys.readouterr().out
+    assert asked.startswith(f"usage: nucleus {name}")
+    assert cli.main(["help", name]) == 0
+    assert capsys.readouterr().out == asked
+
+
 def test_the_schema_is_json(capsys: Captured) -> None:
     assert cli.main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["additionalProperties"] is False

@@ -9,6 +9,7 @@ import pytest
 
 from nucleus.base.errors import SpecError
 from nucleus.base.jsontext import dumps
+from nucleus.cgroup.stats import Held
 from nucleus.cli.tables import Filters, Template, check_format, render, short
 
 ROWS = [{"id": "abc", "memory_bytes": 12, "labels": {"a": "b"}}, {"id": "d", "memory_bytes": 3, "labels": {}}]
@@ -23,6 +24,8 @@ COLUMNS = [("ID", lambda r: str(r["id"])), ("MEM", lambda r: str(r["memory_bytes
         ("{{.ID}}\\t{{ .MemoryBytes }}", "abc\t12\nd\t3\n"),
         ("{{json .labels}}!", '{"a": "b"}!\n{}!\n'),
         ("{{.labels}}", '{"a": "b"}\n{}\n'),
+        ("table {{.id}}!\\t{{.memory_bytes}}", "ID    MEMORY BYTES\nabc!  12\nd!    3\n"),
+        ("table {{json .}}", "ALL\n" + "".join([f"{dumps(row)}\n" for row in ROWS])),
         ("x{{json .}}{{.id}}", "".join([f"x{dumps(row)}{row['id']}\n" for row in ROWS])),
     ],
 )  # fmt: skip
@@ -30,7 +33,7 @@ def test_the_three_forms(form: str, text: str) -> None:
     assert render(ROWS, COLUMNS, check_format(form)) == text
 
 
-@pytest.mark.parametrize("form", ["", "yaml", "{{.id", "{{id}}", "{{range .}}", "{{.}}"])
+@pytest.mark.parametrize("form", ["", "yaml", "{{.id", "{{id}}", "{{range .}}", "{{.}}", "table x"])
 def test_what_is_no_form_is_refused_before_anything_is_asked(form: str) -> None:
     with pytest.raises(SpecError, match="no format"):
         check_format(form)
@@ -69,6 +72,12 @@ def test_templates(template: str, line: str) -> None:
     assert Template(template).line(ROW) == line
 
 
+def test_a_value_has_fields_as_an_object_has() -> None:
+    held = Held(pids=3)
+    line = Template("{{.live.held.pids}} {{json .live}}").line({"live": {"held": held}})
+    assert line == f"3 {dumps({'held': held})}"
+
+
 @pytest.mark.parametrize("template", ["{{.name..x}}", "{{.name.}}", "{{.name.x}}", "{{.limits.x}}"])
 def test_a_field_that_is_not_below_is_refused(template: str) -> None:
     with pytest.raises(SpecError) as caught:
@@ -83,7 +92,7 @@ def test_a_field_that_is_not_below_is_refused(template: str) -> None:
         (["status=running", "status=stopped"], True), (["name=we"], True), (["name=db"], False),
         (["id=abab"], True), (["id=ba"], False), (["label=team"], True), (["label=team=a"], True),
         (["label=team=b"], False), (["label=team", "label=y"], False), (["name=web", "status=running"], False),
-        (["label=x="], True),
+        (["label=x="], True), (["health=healthy"], False), (["health=none"], True),
     ],
 )  # fmt: skip
 def test_filters(texts: list[str], passes: bool) -> None:
