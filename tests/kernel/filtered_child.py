@@ -34,17 +34,43 @@ def _arguments(call: Call) -> list[object]:
     return [ctypes.c_long(number), *given, *(ctypes.c_ulong(0) for _ in range(6 - len(given)))]
 
 
-def _run(library: ctypes.CDLL, program: bytes, prepared: list[list[object]], out: int) -> None:
+def _install(library: ctypes.CDLL, program: bytes) -> None:
     filter_ = _Program(len(program) // 8, program)
     if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         os._exit(101)
     number = ctypes.c_long(NUMBERS["seccomp"])
     if library.syscall(number, _SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(filter_)):
         os._exit(102)
+
+
+def _run(library: ctypes.CDLL, program: bytes, prepared: list[list[object]], out: int) -> None:
+    _install(library, program)
     for arguments in prepared:
         result = library.syscall(*arguments)
         os.write(out, struct.pack("<i", ctypes.get_errno() if result == -1 else 0))
     os._exit(0)
+
+
+def run_without(call: str, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """A command whose kernel answers EPERM to one call; its exit code, and what it wrote to its standard error."""
+    refuse = struct.pack(
+        "<" + "HBBI" * 4,
+        *(0x20, 0, 0, 0),  # load the number
+        *(0x15, 0, 1, NUMBERS[call]),  # is it that one?
+        *(0x06, 0, 0, 0x0005_0000 | errno.EPERM),  # SECCOMP_RET_ERRNO
+        *(0x06, 0, 0, 0x7FFF_0000),  # SECCOMP_RET_ALLOW
+    )
+    library = _library()
+    receive, send = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(send, 2)
+        _install(library, refuse)
+        os.execve(command[0], command, environment)
+    os.close(send)
+    with os.fdopen(receive) as file:
+        said = file.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
 
 
 def answers(program: bytes, calls: list[Call]) -> list[str]:

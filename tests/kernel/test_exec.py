@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filtered_child import run_without
 from sandboxes import COMMAND, PATIENCE_S, Boxes, Ran, python, wait_until
 from test_refused_calls import REFUSED, SOCKETS
 
@@ -75,6 +76,7 @@ def box(boxes: Boxes) -> Iterator[Running]:
         *boxes.probe_flags(),
         "--ulimit",
         "fsize=1000000:2000000",
+        "--time-namespace",
     )
     command = ("--", "sh", "-c", "echo ready; exec sleep 600")
     process = boxes.start
@@ -127,6 +129,13 @@ def test_who_enters_is_confined_as_the_workload_is(box: Running) -> None:
         process.kill()
         process.communicate()
     wait_until(lambda: not Path(f"/proc/{inside}").exists() or _gone(inside))
+
+
+def test_nobody_enters_where_a_namespace_cannot_be_joined(box: Running) -> None:
+    command = [str(COMMAND), "exec", "--root", str(box.boxes.root), box.name, "--", "touch", "/tmp/came"]
+    code, said = run_without("setns", command, box.boxes.environment)
+    assert code == 125 and "namespace" in said and "operation not permitted" in said, said
+    assert box.cli("--", "test", "-e", "/tmp/came").code == 1
 
 
 def _environment(pid: int) -> set[bytes]:

@@ -83,6 +83,7 @@ def test_a_server_that_was_killed_inside_is_unhealthy_and_restarted(
     happened = [line.split()[4] for line in boxes.cli("events", "--filter", "name=db").out.splitlines()]
     for before, after in (("healthy", "unhealthy"), ("unhealthy", "stopped"), ("stopped", "restarted")):
         assert happened.index(before) < happened.index(after), happened
+    assert happened.count("exec") == 1, "the kill: checks are noted by what comes of them"
     container.remove()
 
 
@@ -184,10 +185,11 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
     pid = told(boxes, running_one)["pid"]
     waiting = Container.create(ENDLESS, root=str(boxes.root), restart="always", name="two")
     pausing = running(boxes, "sh", "-c", "exit 4", restart="always", name="three")
-    wait_until(lambda: told(boxes, pausing)["restarts"] >= 3)
-    wait_until(lambda: pausing.status == "restarting")
-    for container in (running_one, waiting, pausing):
-        os.kill(supervisor_of(boxes, container), signal.SIGKILL)
+    wait_until(lambda: told(boxes, pausing)["restarts"] >= 4)
+    supervisors = [supervisor_of(boxes, container) for container in (pausing, running_one, waiting)]
+    wait_until(lambda: pausing.status == "restarting")  # for more than a second
+    for supervisor in supervisors:
+        os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: running_one.status == "stopped")
     reap_orphans()
     assert not os.path.exists(f"/proc/{pid}")

@@ -136,7 +136,7 @@ class Probe:
         """Raises NucleusError, OSError."""
         from .enter import Wish, prepare_entry
 
-        entry = prepare_entry(handle, Wish(command=(SHELL, "-c", command)), owner=OWNER_KILLS)
+        entry = prepare_entry(handle, Wish(command=(SHELL, "-c", command), told=False), owner=OWNER_KILLS)
         self._control, theirs = supervise.control_pair()
         self._output, write = os.pipe2(os.O_CLOEXEC)
         source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
