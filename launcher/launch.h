@@ -135,7 +135,7 @@ step_handler run_let_hooks_run, run_await_hooks, run_run_hook, run_run_hook_insi
 step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
 	run_report_failure;
 step_handler run_note, run_note_ended;
-step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask;
+step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask, run_new_keyring;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
 step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;
 step_handler run_set_seccomp, run_trace_seccomp, run_assert_locked, run_await_trace, run_exec;

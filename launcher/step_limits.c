@@ -1,7 +1,8 @@
-/* Steps on the process itself that are not about identity: no_new_privs, host name, loopback, rlimits, umask. */
+/* Steps on the process itself that are not about identity: no_new_privs, host name, loopback, rlimits, umask, keyring. */
 #include "launch.h"
 
 #include <linux/if.h>
+#include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/sockios.h>
@@ -53,4 +54,14 @@ int run_set_umask(const struct step *step, struct env *env)
 	(void)env; /* the mask belongs to the process */
 	K(__NR_umask, step->field[0].number);
 	return 0;
+}
+
+/* A session keyring without a name: nobody else can join it, and the caller's keys are out of reach. */
+int run_new_keyring(const struct step *step, struct env *env)
+{
+	long result = K(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+
+	(void)step, (void)env; /* the step has no fields, the keyring belongs to the process */
+	/* A kernel without keyrings; or a filter around this launch, which refuses keyctl to the workload as well. */
+	return result < 0 && result != -ENOSYS && result != -EPERM ? (int)result : 0;
 }

@@ -68,6 +68,7 @@ static step_handler *const handlers[MAX_OPCODE] = {
 	[STEP_SPAWN_WORKLOAD] = run_spawn_workload,
 	[STEP_SET_RLIMIT] = run_set_rlimit,
 	[STEP_SET_UMASK] = run_set_umask,
+	[STEP_NEW_KEYRING] = run_new_keyring,
 	[STEP_DROP_BOUNDING] = run_drop_bounding,
 	[STEP_SET_GROUPS] = run_set_groups,
 	[STEP_SET_IDS] = run_set_ids,

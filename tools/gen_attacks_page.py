@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "kernel")]
+sys.path[:0] = [str(ROOT / "tests" / "kernel"), str(ROOT / "src")]
 
 from escapes import ATTACKS, LAYERS, Attack  # noqa: E402
 

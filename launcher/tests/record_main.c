@@ -17,7 +17,7 @@ static const struct { long number; const char *name; int text; } calls[] = {
 	CALL(clone3, -1),
 	CALL(close, -1), CALL(close_range, -1), CALL(dup3, -1), CALL(execve, 0), CALL(execveat, -1), CALL(fchdir, -1),
 	CALL(fchmod, -1), CALL(fchmodat, 1), CALL(fchownat, 1), CALL(fcntl, -1), CALL(flock, -1), CALL(fsconfig, 2), CALL(fsmount, -1), CALL(fsopen, 0),
-	CALL(fspick, 1), CALL(getdents64, -1), CALL(getpgid, -1), CALL(getpid, -1), CALL(ioctl, -1), CALL(kill, -1), CALL(landlock_add_rule, -1),
+	CALL(fspick, 1), CALL(getdents64, -1), CALL(getpgid, -1), CALL(getpid, -1), CALL(ioctl, -1), CALL(keyctl, -1), CALL(kill, -1), CALL(landlock_add_rule, -1),
 	CALL(landlock_create_ruleset, -1), CALL(landlock_restrict_self, -1), CALL(lseek, -1), CALL(memfd_create, 0),
 	CALL(mkdirat, 1), CALL(mknodat, 1), CALL(mmap, -1), CALL(mount_setattr, 1), CALL(move_mount, 3),
 	CALL(nanosleep, -1), CALL(open_tree, 1), CALL(openat, 1), CALL(openat2, 1), CALL(pidfd_send_signal, -1),

@@ -5,8 +5,11 @@ docs/reference/attacks.md is made of it (tools/gen_attacks_page.py); test_escape
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from nucleus.policy.syscall_tables import TABLES
 
 # Layer → what it is, as the page of attacks tells it.
 LAYERS = {
@@ -17,6 +20,7 @@ LAYERS = {
     "read-only": "mounts, the root and /proc are read-only",
     "noexec": "mounts without execution",
     "masks": "files of /proc are hidden",
+    "keyring": "a session keyring of its own",
     "network": "a network namespace of its own",
 }
 # What else stops an attack when every layer of its row is switched off.
@@ -67,6 +71,9 @@ def _opens(path: str, word: str) -> str:
     return f"open({path!r}, 'w').write({word!r})\nprint('through')\n"
 
 
+# Of this run alone: others may try the same at this moment.
+SOCKET = f"nucleus-escape-{os.getpid()}"
+KEYCTL, SEARCH, SESSION = TABLES[os.uname().machine]["keyctl"], 10, -3
 KERNEL = "nothing of the host is behind it: it is refused because such code has had holes"
 
 ATTACKS: tuple[Attack, ...] = (
@@ -114,6 +121,13 @@ if libc.name_to_handle_at(-100, b'/usr', handle, ctypes.byref(mount), 0) == 0:
         name="system call: fanotify", tries="fanotify", layers=("seccomp", "capabilities"), beyond=USERNS,
     ),
     *_calls("mknod_device", "capabilities", "landlock", beyond=USERNS),
+    # ---- the caller's own
+    Attack(
+        name="a key of the caller's session keyring",
+        script=PYTHON + f"key = libc.syscall({KEYCTL}, {SEARCH}, {SESSION}, b'user', b'nucleus-escape', 0)\n"
+        "print('through' if key > 0 else '')\n",
+        layers=("seccomp", "keyring"),
+    ),
     # ---- files
     Attack(
         name="a core_pattern of one's own", script=_opens("/proc/sys/kernel/core_pattern", "|/tmp/x"),
@@ -147,10 +161,22 @@ if libc.name_to_handle_at(-100, b'/usr', handle, ctypes.byref(mount), 0) == 0:
         "if subprocess.run(['/dev/shm/x']).returncode == 0: print('through')\n",
         layers=("noexec", "landlock"),
     ),
+    Attack(
+        name="a program in no file (memfd), where nothing that is written may be executed",
+        script="""import os
+if os.fork() == 0:
+    program = os.memfd_create('x')
+    os.write(program, open('/bin/true', 'rb').read())
+    os.execve(program, ['x'], {})
+print('through' if os.wait()[1] == 0 else '')
+""",
+        layers=("seccomp",), flags=("--seccomp-profile", "builtin:strict"),
+        alone="no mount has it, and Landlock does not govern it; vm.memfd_noexec is the host's to set",
+    ),
     # ---- the network
     Attack(
         name="an abstract socket of the host",
-        script="import socket\nsocket.socket(socket.AF_UNIX).connect('\\0nucleus-escape')\nprint('through')\n",
+        script=f"import socket\nsocket.socket(socket.AF_UNIX).connect('\\0{SOCKET}')\nprint('through')\n",
         layers=("network", "landlock"),
     ),
     Attack(
@@ -221,6 +247,12 @@ if libc.name_to_handle_at(-100, b'/usr', handle, ctypes.byref(mount), 0) == 0:
         name="catching a newcomer's descriptors (exec)", layers=("not dumpable until locked down", "landlock"),
         proof=("test_exec.py::test_a_workload_that_watches_for_newcomers_catches_nothing_of_the_host",
                "test_exec.py::test_nobody_enters_before_the_hosts_tree_is_out_of_reach"),
+    ),
+    Attack(
+        name="a hook that others can change: links, `..`, open directories, an exchange",
+        layers=("owner and mode of all above it", "executed by the judged descriptor"),
+        proof=("test_hooks.py::test_a_hook_that_others_can_change_is_not_run",
+               "test_hooks.py::test_a_hook_that_is_exchanged_after_it_was_judged_is_not_run"),
     ),
     Attack(
         name="LD_PRELOAD and its like in the environment", layers=("refused by name", "no program gains rights"),

@@ -20,6 +20,7 @@ from nucleus.plan.steps import LaunchPlan, Step, step
 BY_OPTION = ("seccomp", "landlock", "userns-limit", "devices")
 _REMOVED = {
     "read-only": {"seal-mount"},
+    "keyring": {"new-keyring"},
     "masks": {"mask-file", "mask-directory"},
 }
 # mount_setattr(2): MOUNT_ATTR_RDONLY, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import ctypes
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from escapes import ATTACKS, LAYERS, RUN, Attack
+from escapes import ATTACKS, LAYERS, RUN, SESSION, SOCKET, Attack
 from layers import run_without
 from sandboxes import Boxes, python
+
+from nucleus.policy.syscall_tables import TABLES
 
 # Whose uid 0 inside is an id of its own: the strongest attacker there is.
 pytestmark = pytest.mark.identity("root", "user")
@@ -18,11 +22,19 @@ REFUSED = {"EPERM", "EACCES", "ENOSYS", "ENOSPC"}  # ENOSPC: no more user namesp
 NONE: frozenset[str] = frozenset()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def keyring() -> None:
+    """A session keyring of this process's own, with a key in it."""
+    libc, calls = ctypes.CDLL(None), TABLES[os.uname().machine]
+    assert libc.syscall(calls["keyctl"], 1, None) > 0
+    assert libc.syscall(calls["add_key"], b"user", b"nucleus-escape", b"secret", 6, SESSION) > 0
+
+
 @pytest.fixture(autouse=True)
 def listening() -> Iterator[None]:
     """Something of the host that an attack may reach."""
     with socket.socket(socket.AF_UNIX) as there:
-        there.bind("\0nucleus-escape")
+        there.bind(f"\0{SOCKET}")
         there.listen()
         yield
 

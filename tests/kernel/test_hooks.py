@@ -8,13 +8,15 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from sandboxes import Boxes, descendants, wait_until
 
+from nucleus.container import hooks as host_hooks
 from nucleus.observe.events import read_events
 
 # Inside a user namespace the folders above belong to nobody.
@@ -171,3 +173,63 @@ def test_whoever_is_killed_while_a_hook_runs_nothing_is_left(
     assert process.returncode not in (0, None)
     assert boxes.cli("ps", "-a").code == 0
     boxes.cli("rm", "-f", "h")
+
+
+# ---- whom it trusts ----
+
+
+def hooked(folder: Path, program: str) -> tuple[Path, Path]:
+    """A list with one hook, and what it would leave behind."""
+    (folder / "hook").write_text(f"#!/bin/sh\ntouch {folder}/ran\n")
+    (folder / "hook").chmod(0o755)
+    listed = folder / "hooks.json"
+    listed.write_text(json.dumps({"createRuntime": [{"path": program.format(folder), "args": ["hook"]}]}))
+    listed.chmod(0o600)
+    return listed, folder / "ran"
+
+
+@pytest.mark.parametrize(
+    ("program", "change", "why"),
+    [
+        ("{}/open/hook", lambda f: put(f / "open", f / "hook", 0o777), "changed by others"),
+        ("{}/link", lambda f: (put(f / "open", f / "hook", 0o777), (f / "link").symlink_to(f / "open/hook")), "others"),
+        ("{}/../hook", lambda f: None, "not plain"),
+        ("{}/hook", lambda f: ((f / "hook").unlink(), os.mkfifo(f / "hook", 0o755)), "regular file"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_others_can_change_is_not_run(
+    boxes: Boxes, program: str, change: Callable[[Path], object], why: str
+) -> None:
+    """Every directory above it is judged by its descriptor, the end of a link too."""
+    with TemporaryDirectory(prefix="nucleus-hook-") as name:
+        listed, ran = hooked(Path(name), program)
+        change(Path(name))
+        done = boxes.cli("run", "--hooks", str(listed), "--", "true")
+        assert done.code == 125 and why in done.err
+        assert not ran.exists()
+
+
+def put(folder: Path, file: Path, mode: int) -> None:
+    """The file in a directory of that mode."""
+    folder.mkdir()
+    file.rename(folder / file.name)
+    folder.chmod(mode)
+
+
+def test_a_hook_that_is_exchanged_after_it_was_judged_is_not_run(
+    boxes: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The descriptor that was judged is executed, whatever the path leads to by then."""
+    with TemporaryDirectory(prefix="nucleus-hook-") as name:
+        listed, ran = hooked(Path(name), "{}/hook")
+        (hook,) = host_hooks.load(str(listed))
+        spawn = os.posix_spawn
+
+        def exchanged(*words: Any, **more: Any) -> int:
+            (Path(name) / "hook").rename(Path(name) / "was")
+            (Path(name) / "hook").write_text(f"#!/bin/sh\ntouch {name}/planted\n")
+            return spawn(*words, **more)
+
+        monkeypatch.setattr(os, "posix_spawn", exchanged)
+        host_hooks.run(hook, b"{}")
+        assert ran.exists() and not (Path(name) / "planted").exists()

@@ -131,6 +131,7 @@ CALLS = {
     "adopt-root": ("openat close umask openat",),
     "set-rlimit": ("prlimit64",),
     "set-umask": ("umask",),
+    "new-keyring": ("keyctl",),
     "set-groups": ("setgroups",),
     "set-ids": ("setresgid setresuid prctl",),
     "set-capabilities": ("prctl capset",),

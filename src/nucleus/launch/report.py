@@ -200,6 +200,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("attach-mount", "EROFS"): ("{target} does not exist and its place is read-only", "choose a target in a writable place"),
     ("write-secret", "ENOSPC"): ("the secrets do not fit (16 MiB)", "mount large files with --volume SRC:DEST:ro"),
     ("make-root", ""): ("cannot make the private root", "run `nucleus doctor`"),
+    ("new-keyring", "EDQUOT"): (
+        "this user has no room for another keyring", "end other containers, or raise kernel.keys.maxkeys",
+    ),
     ("set-rlimit", "EPERM"): ("this limit is above the caller's hard limit", "lower --ulimit or --memlock"),
     ("set-seccomp", ""): ("the kernel refuses the seccomp filter", "run `nucleus doctor`"),
     ("trace-seccomp", ""): (

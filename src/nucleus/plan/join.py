@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The steps of a run that a joining process repeats, in its order.
 _REPEATED = frozenset((
-    "set-rlimit", "set-umask", "drop-bounding", "set-groups", "set-ids", "set-capabilities", "await-root",
+    "set-rlimit", "set-umask", "new-keyring", "drop-bounding", "set-groups", "set-ids", "set-capabilities", "await-root",
     "landlock-ruleset", "landlock-path", "landlock-port", "landlock-restrict", "set-seccomp", "trace-seccomp",
     "assert-locked",
 ))  # fmt: skip

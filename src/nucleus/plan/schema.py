@@ -237,6 +237,7 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(64, "set-rlimit", "limits", ANY, ANY, (_n("resource", 15), _n("soft"), _n("hard")),
              "limit {resource} to {soft} (hard {hard})"),
     StepSpec(65, "set-umask", "limits", OPTIONAL, OPTIONAL, (_n("mask", 0o777),), "set the umask {mask}"),
+    StepSpec(91, "new-keyring", "limits", OPTIONAL, OPTIONAL, (), "take a session keyring of its own"),
     StepSpec(66, "drop-bounding", "identity", REQUIRED, REQUIRED, (_n("keep"),),
              "drop the bounding set (keep {keep})"),
     StepSpec(67, "set-groups", "identity", OPTIONAL, OPTIONAL, (_b("groups", "multiple", 4),),
@@ -296,4 +297,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0xABC66619CD81B5C1
+SCHEMA_HASH = 0xA9FA99F8C55480BC
