@@ -440,7 +440,7 @@ complete -c nucleus -n '__nucleus_is rootfs' -l sha256 -x -d 'the manifest has t
 complete -c nucleus -n '__nucleus_is why' -a '(__nucleus_containers)'
 complete -c nucleus -n '__nucleus_is why' -l format -x -d 'text (default), or json, one object a line'
 complete -c nucleus -n '__nucleus_is why' -l root -x -a '(__fish_complete_directories)' -d 'the state root'
-complete -c nucleus -n '__nucleus_is learn' -s o -l output -x -a '(__fish_complete_directories)' -d 'where to write the three files (default: learned)'
+complete -c nucleus -n '__nucleus_is learn' -s o -l output -x -a '(__fish_complete_directories)' -d 'where to write the files (default: learned)'
 complete -c nucleus -n '__nucleus_is learn' -l runs -x -d 'run it so often, 1 to 100, and learn what all runs needed together (default: 1)'
 complete -c nucleus -n '__nucleus_is seccomp' -s o -l output -r -F -d 'write the profile there (mode 0644, replaced at once), not to the standard output'
 complete -c nucleus -n '__nucleus_is seccomp' -l format -x -d 'of diff: text (default), or json, one object a line'

@@ -117,6 +117,18 @@ def test_what_was_not_used_is_taken_away(boxes: Boxes, work: Path) -> None:
     assert (ran.code, ran.out) == (0, "input\n"), ran.err
 
 
+@pytest.mark.identity(*HAS_LIMITS)
+def test_of_capabilities_those_are_kept_that_a_call_needs(boxes: Boxes) -> None:
+    policy = boxes.folder / "caps.toml"
+    policy.write_text('[ambient]\nkeep = ["NET_BIND_SERVICE", "SYS_TIME", "KILL"]\n')
+    bind = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 80)); print('bound')"
+    document, _ = learned(boxes, "--caps-policy", str(policy), "--", python(), "-I", "-c", bind)
+    kept = tomllib.loads((document.parent / "capabilities.toml").read_text())
+    assert kept["ambient"] == {"keep": ["NET_BIND_SERVICE"]}
+    ran = boxes.cli("run", "--rm", "--config", str(document))
+    assert (ran.code, ran.out) == (0, "bound\n"), ran.err
+
+
 def test_a_command_that_fails_is_learned_as_far_as_it_went_and_that_is_said(boxes: Boxes) -> None:
     done = boxes.cli("learn", "-o", str(boxes.folder / "learned"), "--", "sh", "-c", "exit 3")
     assert done.code == 0 and "ended with 3" in done.err

@@ -93,7 +93,9 @@ def test_one_byte_of_another_file_stops_the_launch_before_anything_runs(boxes: B
     assert (work / "out").read_text() == "ran\n"
 
 
+# What is tried here is held since the first Landlock.
 LANDLOCK = """
+min_abi = 1
 [[rules]]
 path = "/"
 access = ["read_dir"]
@@ -145,17 +147,12 @@ print(ask(8080), ask(8081))
 
 
 def test_a_landlock_policy_decides_about_ports(boxes: Boxes) -> None:
-    if probe().kernel.landlock_abi < 4:
-        ran = run(
-            boxes,
-            ("--landlock-policy", write(boxes, "l.toml", "[net]\nbind_tcp = [8080]\n" + LANDLOCK)),
-            "true",
-        )
-        assert ran.code == 125 and "ABI 4" in ran.err
-        return
     files = '[[rules]]\npath = "/"\naccess = ["read", "execute"]\n'
     file = write(boxes, "l.toml", "[net]\nbind_tcp = [8080]\n" + files)
     ran = run(boxes, ("--landlock-policy", file), python(), "-I", "-S", "-c", PORTS)
+    if probe().kernel.landlock_abi < 4:
+        assert ran.code == 125 and "ABI 4" in ran.err
+        return
     assert ran.out == "bound Permission denied\n", ran.err
 
 

@@ -312,6 +312,8 @@ def test_the_listener_itself_is_confined(boxes: Boxes) -> None:
 
 
 POLICY = """
+min_abi = 1
+
 [[rules]]
 path = "/"
 access = ["read_dir"]

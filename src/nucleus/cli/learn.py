@@ -22,17 +22,22 @@ if TYPE_CHECKING:
 HELP = """usage: nucleus learn [-o DIR] [--runs N] [OPTION...] -- COMMAND [ARGUMENT...]
 
 Run a command, recorded, and write what it needs as a launch document for mode strict-agent: launch.toml, with a seccomp
-profile and a Landlock policy beside it. Prints how it differs from what was asked for; review it before you use it. The
-command has your streams, and what it changes is changed: a program that prints to a file may need other calls than one
-that prints to a pipe.
+profile and a Landlock policy beside it, and a capability policy where it was given one. Prints how it differs from what was
+asked for; review it before you use it. The command has your streams, and what it changes is changed: what prints to
+a file may need other calls than what prints to a pipe.
 
-  -o, --output DIR  where to write the three files (default: learned)
+  -o, --output DIR  where to write the files (default: learned)
   --runs N          run it so often, 1 to 100, and learn what all runs needed together (default: 1)
   OPTION            as for `nucleus run`
 
 Use it with: nucleus run --config DIR/launch.toml
 """
-PROFILE, LANDLOCK, DOCUMENT = "profile.json", "landlock.toml", "launch.toml"
+PROFILE, LANDLOCK, CAPABILITIES, DOCUMENT = (
+    "profile.json",
+    "landlock.toml",
+    "capabilities.toml",
+    "launch.toml",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -142,6 +147,9 @@ def _write(spec: ContainerSpec, record: Record, result: Result, output: str) -> 
         "seccomp_profile": (PROFILE, dumps(profile_of(record), 2) + "\n"),
         "landlock_policy": (LANDLOCK, landlock_text(spec, record)),
     }
+    capabilities, notes = _capabilities(spec, record)
+    if capabilities:
+        texts["caps_policy"] = (CAPABILITIES, capabilities)
     folder = os.path.abspath(output)
     files = {
         key: (f"{folder}/{name}", hashlib.sha256(text.encode()).hexdigest())
@@ -155,8 +163,20 @@ def _write(spec: ContainerSpec, record: Record, result: Result, output: str) -> 
     sys.stdout.writelines(
         difflib.unified_diff(before.splitlines(True), document.splitlines(True), "asked for", "learned")
     )
-    for note in found.notes:
+    for note in (*found.notes, *notes):
         sys.stderr.write(f"nucleus: {note}\n")
+
+
+def _capabilities(spec: ContainerSpec, record: Record) -> tuple[str, tuple[str, ...]]:
+    """The policy that is left of the one that was given, and notes; "" where none was given, or none is left."""
+    if not spec.caps_policy:
+        return "", ()
+    from ..container.policies import read_policy
+    from ..policy.capability_policy import parse
+    from ..policy.learned_capabilities import capability_text
+
+    given = read_policy(spec.caps_policy, "--caps-policy", spec.caps_policy_sha256)
+    return capability_text(parse(given, spec.caps_policy), record)
 
 
 def _put(folder: str, texts: dict[str, str]) -> None:

@@ -53,10 +53,18 @@ class Learned(Value):
 
 
 def learned(spec: ContainerSpec, record: Record, peaks: Peaks, files: dict[str, tuple[str, str]]) -> Learned:
-    """spec: what was run.  files: "seccomp_profile" and "landlock_policy" → (path, SHA-256)."""
+    """spec: what was run.  files: "seccomp_profile", "landlock_policy", "caps_policy" → (path, SHA-256)."""
     document = to_document(spec)
     notes: list[str] = []
-    for key in (*_GIVEN_BACK, "seccomp_mode", "seccomp_log", "seccomp_allow", "seccomp_log_denied"):
+    own = (
+        "seccomp_mode",
+        "seccomp_log",
+        "seccomp_allow",
+        "seccomp_log_denied",
+        "caps_policy",
+        "caps_policy_sha256",
+    )
+    for key in (*_GIVEN_BACK, *own):
         document.pop(key, None)
     reached = sorted(
         {u.port for u in record.uses if u.family and u.name == "connect" and not u.local and u.port}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tomllib
 
+from nucleus.policy import capability_policy
 from nucleus.policy.landlock_policy import parse
 from nucleus.policy.learned import Peaks, landlock_text, learned, toml
+from nucleus.policy.learned_capabilities import capability_text
 from nucleus.policy.seccomp_record import Call, Record, Use
 from nucleus.spec.parse import from_mapping
 
@@ -82,3 +84,31 @@ def test_what_is_executed_where_it_can_be_written_is_told() -> None:
 def test_a_document_is_toml_with_its_tables_last() -> None:
     text = toml({"env": {"A": 'x "y"'}, "command": ["a", "b c"], "pids": 3, "rm": True})
     assert tomllib.loads(text) == {"env": {"A": 'x "y"'}, "command": ["a", "b c"], "pids": 3, "rm": True}
+
+
+def test_capabilities_that_no_call_can_have_used_are_taken_away() -> None:
+    given = b"""
+[ambient]
+keep = ["NET_BIND_SERVICE", "CHOWN", "SYS_NICE"]
+[bounding]
+keep = ["DAC_OVERRIDE", "SYS_TIME"]
+"""
+    sets = capability_policy.parse(given, "caps.toml")
+    calls = {
+        "fchownat": "allow", "sched_setattr": "errno", "bind": "allow",
+    }  # fmt: skip
+    made = tuple([(Call(arch="x86_64", name=n, number=0, answer=a), 1) for n, a in calls.items()])
+    record = Record(calls=made, uses=(Use(name="bind", family=2, port=8080),), runs=1)
+    text, notes = capability_text(sets, record)
+    assert tomllib.loads(text) == {
+        "bounding": {"keep": ["CHOWN", "DAC_OVERRIDE"]}, "ambient": {"keep": ["CHOWN"]}, "inheritable": {"keep": ["CHOWN"]},
+        "effective": {"keep": ["CHOWN"]},
+    }  # fmt: skip
+    assert capability_policy.parse(text.encode(), "new").permitted == 1
+    assert "NET_BIND_SERVICE, SYS_NICE, SYS_TIME" in notes[0] and "DAC_OVERRIDE cannot be told" in notes[1]
+    low = record.replace(uses=(Use(name="bind", family=2, port=80),))
+    assert '"NET_BIND_SERVICE"' in capability_text(sets, low)[0]
+    ambient = capability_policy.parse(b'[ambient]\nkeep = ["SYS_TIME"]\n', "caps.toml")
+    assert capability_text(ambient, record)[0] == ""
+    document = dict(learned(spec_of(caps_policy="/p/caps.toml"), record, Peaks(), FILES).document)
+    assert "caps_policy" not in document
