@@ -17,7 +17,6 @@ The launcher writes (file, value) pairs and knows no controller; the arithmetic 
 from __future__ import annotations
 
 from ..base.errors import Problem
-from ..base.units import format_bytes
 from ..base.value import Value
 
 TYPE_CHECKING = False
@@ -146,6 +145,8 @@ def _memory(draft: _Draft) -> None:
     version = draft.version("memory", first) if first else 0
     for origin, value in asked[:2]:
         if value and value < MIN_MEMORY:
+            from ..base.units import format_bytes
+
             message = f"{format_bytes(value)} is too little memory for a process to start"
             draft.problems.append(Problem(message=message, where=_flag(origin), remedy="at least 1M"))
     if version == 2:
