@@ -24,6 +24,7 @@ verb stop
     kernel/test_lifecycle.py::test_stop_kills_what_does_not_end_and_returns_when_it_has_ended
     kernel/test_lifecycle.py::test_the_containers_own_signal_and_grace_hold
 verb kill
+    kernel/test_targets.py::test_a_signal_may_stand_behind_the_container
     kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
     kernel/test_lifecycle.py::test_what_waits_at_the_gate_can_be_stopped_killed_and_removed
 verb restart
@@ -55,6 +56,7 @@ a recycled pid is never signalled
     kernel/test_lifecycle.py::test_strangers_with_the_pids_of_a_killed_container_are_never_signalled
     unit/container/test_handle.py::test_a_pidfd_is_of_the_process_that_was_recorded
 several targets, each error told
+    kernel/test_targets.py::test_a_filter_means_those_that_are_in_a_state_for_the_verb
     kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
 many lives at once leave nothing, and no state is unreadable meanwhile
     kernel/test_lifecycle.py::test_two_hundred_lives_sixteen_at_a_time_leave_nothing

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .arguments import Arguments
+
 HELP = """usage: nucleus kill [-s SIGNAL] [--root DIR] CONTAINER...
 
 Send a signal to the commands of containers.  Returns when it was sent.
+Without -s the last of several words may be the signal, such as `nucleus kill web HUP`.
 
   -s, --signal SIGNAL  default KILL
+  --filter KEY=VALUE   instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
+                       for it; repeatable
+  -l, --latest         instead of CONTAINER: the one that was created last, of those with --filter
   --root DIR           the state root
 """
 
@@ -19,5 +29,22 @@ def main(argv: list[str]) -> int:
     given = targets(argv, "kill", HELP, values=("-s", "--signal"))
     if given.done:
         return 0
-    number = signal_of(given.values.get("--signal") or given.values.get("-s") or "KILL")
+    name = given.values.get("--signal") or given.values.get("-s") or _last_word(given)
+    number = signal_of(name)
     return each(given, lambda handle: kill(handle, number))
+
+
+def _last_word(given: Arguments) -> str:
+    """Taken from the words where it is a signal and no container's name; else KILL."""
+    from ..spec.process import signal_number
+    from ..state.store import Store, default_root
+
+    if len(given.words) < 2 or not signal_number(given.words[-1]):
+        return "KILL"
+    store = Store(given.values.get("--root") or default_root(os.geteuid(), dict(os.environ)))
+    try:
+        if store.resolve_name(given.words[-1]) is not None:
+            return "KILL"
+    finally:
+        store.close()
+    return given.words.pop()

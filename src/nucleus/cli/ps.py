@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from .tables import Column
 
-HELP = r"""usage: nucleus ps [-a] [-q] [--filter KEY=VALUE]... [--format FORMAT] [--no-trunc] [--root DIR]
+HELP = r"""usage: nucleus ps [-a] [-q] [-l] [--filter KEY=VALUE]... [--format FORMAT] [--no-trunc] [--root DIR]
 
 List containers: those that run, are paused, or wait to be restarted; with -a all of them.
 
   -a, --all           also containers that wait for `start`, and those that have ended and were not removed
   -q, --quiet         ids only
+  -l, --latest        only the one that was created last, whatever its state
   -f, --filter KEY=VALUE
                       only those: status=STATE, health=STATE, name=PART, id=PREFIX, label=KEY or
                       label=KEY=VALUE; repeatable. A filter for a state looks at all containers
@@ -33,7 +34,8 @@ List containers: those that run, are paused, or wait to be restarted; with -a al
   --root DIR          the state root
 """
 _SHOWN = ("running", "paused", "restarting")
-_FLAGS = {"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet", "--no-trunc": "whole"}
+_FLAGS = {"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet", "--no-trunc": "whole", "-l": "latest",
+          "--latest": "latest"}  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
@@ -52,12 +54,13 @@ def main(argv: list[str]) -> int:
         )
     filters = Filters(given.lists.get("--filter", []) + given.lists.get("-f", []))
     form = check_format(given.values.get("--format", "table"))
-    everything = given.has("all") or filters.asks_for("status")
+    everything = given.has("all") or given.has("latest") or filters.asks_for("status")
     rows = [
         row
         for row in list_containers(given.values.get("--root", ""))
         if (everything or row["status"] in _SHOWN) and filters.match(row)
     ]
+    rows = rows[-1:] if given.has("latest") else rows
     if given.has("quiet"):
         sys.stdout.write("".join([f"{row['id']}\n" for row in rows]))
         return 0

@@ -25,11 +25,42 @@ def targets(
     flags: dict[str, str] | None = None,
     values: tuple[str, ...] = (),
 ) -> Arguments:
-    """The arguments of a verb that wants containers.  Raises SpecError where none is named."""
-    given = Arguments(argv, flags=flags or {}, values=("--root", *values), help_text=help_text)
-    if not given.done and not given.words:
+    """The arguments of a verb that wants containers; `words` are their references.
+
+    Raises SpecError where none is named, and no --filter or --latest says which.
+    """
+    known = {"-l": "latest", "--latest": "latest", **(flags or {})}
+    given = Arguments(argv, flags=known, values=("--root", "--filter", *values), help_text=help_text)
+    if given.done:
+        return given
+    chosen = given.has("latest") or "--filter" in given.lists
+    if chosen and given.words:
+        raise SpecError(
+            f"{given.words[0]!r} beside --filter or --latest",
+            where=f"nucleus {verb}",
+            remedy="use one of the two",
+        )
+    if chosen:
+        given.words = _chosen(given, verb)
+    elif not given.words:
         raise SpecError("which container?", where=f"nucleus {verb}", remedy="nucleus ps -a lists them")
     return given
+
+
+def _chosen(given: Arguments, verb: str) -> list[str]:
+    """The ids that --filter and --latest mean: none is no error, when nothing is as the filter has it."""
+    from ..container.inventory import list_containers
+    from ..container.lifecycle import DEAD, LEGAL, STATES, STOPPED
+    from .tables import Filters
+
+    filters = Filters(given.lists.get("--filter", []))
+    rows = [row for row in list_containers(given.values.get("--root", "")) if filters.match(row)]
+    if given.has("latest"):
+        return [str(row["id"]) for row in rows[-1:]]
+    states = LEGAL.get(f"{verb} -f" if given.has("force") else verb, STATES)
+    if verb == "start":
+        states += (STOPPED, DEAD)
+    return [str(row["id"]) for row in rows if row["status"] in states]
 
 
 def each(given: Arguments, act: Callable[[Handle], str | None]) -> int:

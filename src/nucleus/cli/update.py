@@ -22,6 +22,9 @@ Change limits of running containers; what is not named stays as it is. The value
   --cpu-weight N              the share of a busy machine, from 1 to 10000
   --pids N                    the most processes and threads; 0 for no limit
   --io-limit "MAJ:MIN KEY=N"  throttle a block device
+  --filter KEY=VALUE          instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a
+                              state for it; repeatable
+  -l, --latest                instead of CONTAINER: the one that was created last, of those with --filter
   --root DIR                  the state root
 """
 

@@ -82,7 +82,10 @@ def list_containers(root: str, *, sweep_at_most: int = AT_MOST) -> list[dict[str
     """All containers of the state root, oldest first."""
     store = open_store(root, sweep_at_most=sweep_at_most)
     try:
-        return [known for i in store.ids() if (known := _known(store, i)) is not None]
+        found = [known for i in store.ids() if (known := _known(store, i)) is not None]
+        return sorted(
+            found, key=lambda known: known.get("created_ns", 0)
+        )  # their directories change when they run
     finally:
         store.close()
 
