@@ -102,7 +102,16 @@ class Outcome:
 
 def guest_command(user: str, tests: Iterable[str], pytest_arguments: Iterable[str]) -> tuple[str, ...]:
     """Notes what the guest is, then becomes pytest: an interpreter starts slowly there, so only one does."""
-    pytest = ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=/out/junit.xml"]
+    pytest = [
+        "python3",
+        "-m",
+        "pytest",
+        "-q",
+        "--durations=8",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml=/out/junit.xml",
+    ]
     script = (
         "uname -r >/out/kernel; stat -fc %T /sys/fs/cgroup >/out/cgroup;"
         " echo $(id -un) $(id -u) >/out/identity;"
