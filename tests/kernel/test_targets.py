@@ -50,5 +50,7 @@ def test_a_signal_may_stand_behind_the_container(boxes: Boxes) -> None:
     wait_until(lambda: "ready" in said(web) and "ready" in said(hup))
     assert boxes.cli("kill", "web", "usr1").out.split() == [web.id]
     wait_until(lambda: "heard" in said(web))
+    misspelt = boxes.cli("kill", "web", "USER1")
+    assert misspelt.code == 125 and "no signal" in misspelt.err and web.status == "running"
     assert boxes.cli("kill", "web", "HUP").out.split() == [web.id, hup.id], "it is one's name"
     assert [web.wait().exit_code, hup.wait().exit_code] == [137, 137]

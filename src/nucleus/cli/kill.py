@@ -35,16 +35,26 @@ def main(argv: list[str]) -> int:
 
 
 def _last_word(given: Arguments) -> str:
-    """Taken from the words where it is a signal and no container's name; else KILL."""
+    """Taken from the words where it is a signal and no container's name; else KILL.
+
+    Raises SpecError where it is neither: nobody dies of a signal that was misspelt.
+    """
+    from ..base.errors import NotFound, SpecError
     from ..spec.process import signal_number
     from ..state.store import Store, default_root
 
-    if len(given.words) < 2 or not signal_number(given.words[-1]):
+    if len(given.words) < 2:
         return "KILL"
+    word = given.words[-1]
     store = Store(given.values.get("--root") or default_root(os.geteuid(), dict(os.environ)))
     try:
-        if store.resolve_name(given.words[-1]) is not None:
-            return "KILL"
+        if signal_number(word):
+            return "KILL" if store.resolve_name(word) is not None else given.words.pop()
+        store.resolve(word)
+    except NotFound:
+        raise SpecError(
+            f"{word!r} is no signal and no container", where="nucleus kill", remedy="such as TERM, HUP or 9"
+        ) from None
     finally:
         store.close()
-    return given.words.pop()
+    return "KILL"
