@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SIGSYS = 31
 _MOST = 64 << 20
+_AUDIT_LOG = "/var/log/audit/audit.log"
 
 
 class Report(Value):
@@ -50,7 +51,7 @@ def report(handle: Handle) -> Report:
         unknown.append("system calls: nobody recorded those that were refused; add --seccomp-log-denied")
     if spec.seccomp_mode != "trace":
         unknown.append(
-            "files and addresses: mounts, Landlock and the network keep no record of what they refuse; a run with "
+            "files and addresses: mounts and the network keep no record of what they refuse; a run with "
             "--seccomp-mode trace tells what the program asked for"
         )
     elif trace is None:
@@ -58,6 +59,7 @@ def report(handle: Handle) -> Report:
     files = of_files(record, spec)
     if spec.landlock_policy and record.uses:
         files += _of_policy(record, spec, unknown)
+    files += _of_audit(handle, spec, unknown)
     calls = of_calls(trace if trace is not None else record, spec)
     return Report(
         denials=(*calls, *files, *_of_end(handle.ended, told=bool(calls)), *_of_living(handle)),
@@ -120,6 +122,38 @@ def _of_policy(record: Record, spec: ContainerSpec, unknown: list[str]) -> tuple
     except SpecError as error:
         unknown.append(f"what Landlock refused: {error.message}")
         return ()
+
+
+def _of_audit(handle: Handle, spec: ContainerSpec, unknown: list[str]) -> tuple[Denial, ...]:
+    """What Landlock refused, where a kernel of ABI 7 has written it to the machine's audit log, and that can be read."""
+    from ..host.probe import probe
+    from ..policy import landlock
+    from ..policy.landlock_audit import of_audit
+
+    record, abi = handle.record, probe().kernel.landlock_abi
+    if record is None or "landlock" in record.degraded:
+        return ()
+    if abi < landlock.LOG_ABI:
+        unknown.append(
+            f"what Landlock refused: this kernel's ABI {abi} logs nothing, ABI {landlock.LOG_ABI} does"
+        )
+        return ()
+    if not spec.asks_about_calls:
+        unknown.append("what Landlock refused: nobody asked the kernel to log it; add --seccomp-log-denied")
+        return ()
+    try:
+        with open(_AUDIT_LOG, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _MOST))
+            text = file.read(_MOST).decode("utf-8", "replace")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        unknown.append(
+            f"what Landlock refused: a machine that audits has it in {_AUDIT_LOG}, which cannot be read: {reason}"
+        )
+        return ()
+    until_s = handle.ended.finished_ns / 1e9 + 1 if handle.ended is not None else float("inf")
+    ranges = [range(outside, outside + count) for _, outside, count in record.uid_map]
+    return of_audit(text, lambda uid: any(uid in one for one in ranges), record.created_ns / 1e9 - 1, until_s)
 
 
 def _of_living(handle: Handle) -> tuple[Denial, ...]:

@@ -24,7 +24,8 @@ def landlock_steps(draft: Draft, policy: LandlockPolicy, scopes: int) -> None:
             draft.add("landlock-path", "landlock_policy", path=rule.path, access=access, optional=optional)
     for port, access in policy.ports if net else ():
         draft.add("landlock-port", "landlock_policy", port=port, access=access)
-    draft.add("landlock-restrict", "landlock_policy", flags=0)
+    flags = landlock.restrict_flags(abi, log=draft.request.spec.asks_about_calls)
+    draft.add("landlock-restrict", "landlock_policy", flags=flags)
 
 
 def program(draft: Draft, profile: Filter) -> bytes:

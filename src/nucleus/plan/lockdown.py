@@ -71,7 +71,8 @@ def lockdown_steps(draft: Draft) -> None:
             for path, access, origin, is_file in _rules(draft):
                 allowed = landlock.for_kind(access, is_file=is_file) & handled
                 draft.add("landlock-path", origin, path=path, access=allowed, optional=0)
-            draft.add("landlock-restrict", "landlock", flags=0)
+            flags = landlock.restrict_flags(abi, log=request.spec.asks_about_calls)
+            draft.add("landlock-restrict", "landlock", flags=flags)
     mode = 0 if "seccomp" in request.degraded else _seccomp(draft)
     kept = (
         policies.capabilities.permitted if policies is not None and policies.capabilities is not None else 0

@@ -17,7 +17,8 @@ REFER, TRUNCATE, IOCTL_DEV = (1 << bit for bit in range(13, 16))
 # Network (LANDLOCK_ACCESS_NET_*), scopes (LANDLOCK_SCOPE_*), flags of landlock_restrict_self.
 NET_BIND_TCP, NET_CONNECT_TCP = 1, 2
 SCOPE_ABSTRACT_UNIX_SOCKET, SCOPE_SIGNAL = 1, 2
-LOG_SAME_EXEC_OFF, LOG_NEW_EXEC_ON, LOG_SUBDOMAINS_OFF = 1, 2, 4
+LOG_NEW_EXEC_ON = 2
+LOG_ABI = 7  # the first whose refusals are in the audit log
 
 NEWEST_ABI = 7
 
@@ -68,9 +69,10 @@ def handled_scopes(abi: int) -> int:
     return SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL if abi >= 6 else 0
 
 
-def restrict_flags(abi: int) -> int:
-    """Every flag that landlock_restrict_self takes at that ABI."""
-    return LOG_SAME_EXEC_OFF | LOG_NEW_EXEC_ON | LOG_SUBDOMAINS_OFF if abi >= 7 else 0
+def restrict_flags(abi: int, *, log: bool) -> int:
+    """For landlock_restrict_self.  Of the program that is executed next the kernel logs nothing unless it is asked to; and
+    only where it is wanted, since a program can fill the machine's log with it."""
+    return LOG_NEW_EXEC_ON if log and abi >= LOG_ABI else 0
 
 
 def for_kind(access: int, *, is_file: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nucleus.policy import landlock
+from nucleus.policy.landlock_audit import of_audit
 from nucleus.policy.landlock_policy import LandlockPolicy, PathRule
 from nucleus.policy.refusals import of_calls, of_files, of_landlock, writable, written
 from nucleus.policy.seccomp_record import Call, Record, Use
@@ -100,3 +101,26 @@ def test_a_policy_of_ones_own_is_held_against_what_was_opened_and_executed() -> 
         ("read /etc", "no rule of l.toml gives read_dir there"),
         ("execute /tmp/x", "no rule of l.toml gives execute there"),
     ]
+
+
+# As the kernel's documentation shows them, of two domains.
+AUDIT = """
+type=LANDLOCK_ACCESS msg=audit(1729738800.268:30): domain=195ba459b blockers=fs.refer path="/usr/bin" ino=351
+type=LANDLOCK_DOMAIN msg=audit(1729738800.268:30): domain=195ba459b status=allocated mode=enforcing pid=286 uid=525288
+type=SYSCALL msg=audit(1729738800.268:30): arch=c000003e syscall=316 success=no exit=-13 uid=0
+type=UNKNOWN[1423] msg=audit(1729738801.000:31): domain=195ba459b blockers=fs.read_file path=2F746D702F612062 ino=3
+type=UNKNOWN[1423] msg=audit(1729738801.000:32): domain=195ba459b blockers=fs.read_file path=2F746D702F612062 ino=3
+type=LANDLOCK_ACCESS msg=audit(1729738802.000:33): domain=195ba459b blockers=net.connect_tcp daddr=127.0.0.1 dest=80
+type=LANDLOCK_ACCESS msg=audit(1729738802.000:34): domain=2 blockers=fs.refer path="/another" ino=351
+type=LANDLOCK_DOMAIN msg=audit(1729738802.000:34): domain=2 status=allocated mode=enforcing pid=288 uid=1000
+"""
+
+
+def test_what_landlock_refused_is_in_the_audit_log_by_the_containers_domain() -> None:
+    own = range(524288, 589824)
+    found = of_audit(AUDIT, lambda uid: uid in own, 1729738800.0, 1729738900.0)
+    assert [(d.what, d.count, d.certain) for d in found] == [
+        ("fs.refer of /usr/bin", 1, True), ("fs.read_file of /tmp/a b", 2, True), ("net.connect_tcp of port 80", 1, True),
+    ]  # fmt: skip
+    assert of_audit(AUDIT, lambda uid: uid in own, 1729738801.0, 1729738900.0) == ()
+    assert of_audit("type=LANDLOCK_DOMAIN\nlandlock uid=x domain\n\0", lambda uid: True, 0, 1) == ()
