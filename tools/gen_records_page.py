@@ -15,6 +15,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 import record_meanings as meanings  # noqa: E402
 
 from nucleus.base.value import Value  # noqa: E402
+from nucleus.container.inventory import Shown  # noqa: E402
 from nucleus.container.supervision import Supervision  # noqa: E402
 from nucleus.launch import report  # noqa: E402
 from nucleus.observe import audit, events, frames, logs  # noqa: E402
@@ -111,6 +112,14 @@ Fields that do not belong to a type, or are empty, are left out.
 ## state.json
 
 {fields(ContainerRecord, meanings.CONTAINER)}
+## What `ps` and `inspect` print
+
+The fields of `state.json`, and for every container, known or not:
+
+{fields(Shown, meanings.SHOWN)}
+`inspect` adds `live`, the limits that hold (`held`) and what is used (`usage`), both read from the cgroup, and null when it
+has ended; and `workspace`, the state of a copied workspace, else null.
+
 ## supervisor.json
 
 {fields(Supervision, meanings.SUPERVISION)}

@@ -35,6 +35,24 @@ CONTAINER = {
     "gated": "it was created to wait for `start`",
     "detached": "empty in the foreground; `none` in a session of its own; else the systemd unit",
 }
+SHOWN = {
+    "status": "creating, created, running, paused, restarting, stopped, dead or unknown",
+    "pid": "of its first process, as the host sees it; 0 when it has ended",
+    "started_ns": "when its command was executed; 0 before",
+    "finished_ns": "when it ended; 0 before",
+    "exit_code": "null before the end",
+    "signal": "the signal that ended it, or 0; null before the end",
+    "reason": "of the end: exit, signal, oom, timeout, health, owner-lost, host-kill or failed; empty before",
+    "failure": "the sentence of the step that failed, where the reason is failed",
+    "oom_kills": "processes that the kernel killed for memory",
+    "memory_peak_bytes": "the most memory; 0 where it was not counted, and before the end",
+    "ready": "its readiness probe has succeeded, or it has none and runs; null without a supervisor",
+    "health": "starting, healthy or unhealthy; empty without a health check",
+    "health_failures": "checks that failed in a row",
+    "health_error": "why the last one did",
+    "restarts": "starts after the first by its supervisor",
+    "ends": "the last ends of a supervised container, the newest last",
+}
 SUPERVISION = {
     "version": "of this form; a record of another one is not read",
     "phase": "created, running, pausing before the next start, or ended: no start follows",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..base.errors import NotFound
+from ..base.value import Value
 from ..state.store import Store, default_root
 from .handle import Handle, resolve
 from .lifecycle import ALIVE
@@ -15,11 +16,28 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# What is known only of some: every container has every field, so that a list can be told from its first line.
-_UNKNOWN: dict[str, Any] = {
-    "exit_code": None, "signal": None, "reason": "", "finished_ns": 0, "oom_kills": 0, "memory_peak_bytes": 0,
-    "failure": "", "health": "", "health_failures": 0, "health_error": "", "ready": None, "restarts": 0, "ends": (),
-}  # fmt: skip
+class Shown(Value):
+    """What `ps` and `inspect` tell beside the record: every container has every field, known or not."""
+
+    status: str = ""
+    pid: int = 0
+    started_ns: int = 0
+    finished_ns: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    failure: str = ""
+    oom_kills: int = 0
+    memory_peak_bytes: int = 0
+    ready: bool | None = None
+    health: str = ""
+    health_failures: int = 0
+    health_error: str = ""
+    restarts: int = 0
+    ends: tuple[dict[str, Any], ...] = ()
+
+
+_UNKNOWN = Shown().as_dict()
 
 
 def open_store(root: str, *, sweep_at_most: int = AT_MOST) -> Store:
