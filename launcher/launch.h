@@ -29,6 +29,7 @@ struct env {
 	struct failure failure;
 	u32 exit_flags;
 	u64 started_ns;
+	u64 slice_ns; /* the caller's, as long as it has to be given back, or 0 */
 
 	/* monitor */
 	int child_pidfd, child_pid, workload_pidfd;
@@ -56,6 +57,7 @@ struct env {
 	int proc;          /* the host's, for whoever makes a root in a namespace of its own */
 	bool foreign;      /* mounts that others have filled may stand below the new root */
 	int ruleset;       /* Landlock */
+	u64 bounding;      /* what may still be in the bounding set */
 	bool terminal;     /* the caller has one */
 	bool init_ready;   /* init has taken over */
 	int peer;          /* child ↔ workload, until init has taken over */
@@ -96,6 +98,9 @@ int cover(int from, int target, u64 attributes);
 void look_for_terminal(struct env *env);
 /* process_tree.c */
 _Noreturn void workload(struct env *env);
+/* slice.c */
+void shorten_slice(struct env *env);
+void restore_slice(struct env *env);
 /* step_join.c: what the monitor does when the child of a join has started the process inside */
 int adopt_joined(struct env *env);
 /* step_exec.c: until init is in place, and closed to the workload */
@@ -103,7 +108,9 @@ int await_init(struct env *env);
 /* step_console.c */
 void set_apart(struct env *env);
 int become_init(struct env *env);
-int drop_all_capabilities(void);
+/* step_identity.c */
+int drop_bounding(struct env *env, u64 keep);
+int drop_all_capabilities(struct env *env);
 /* monitor.c */
 const struct exit_record *monitor(struct env *env);
 int kill_child(struct env *env);

@@ -487,6 +487,7 @@ const struct exit_record *monitor(struct env *env)
 	int result = block_signals(env);
 
 	exit->started_ns = clock_ns(0 /* CLOCK_REALTIME */);
+	shorten_slice(env);
 	if (env->plan->kind == KIND_PREPARE)
 		prepare(env, exit, result);
 	else

@@ -152,7 +152,10 @@ int run_run_helper(const struct step *step, struct env *env)
 	argv[n] = NULL;
 	helper = K(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 	if (!helper) {
-		long failed = K(__NR_execveat, slot(env, &step->field[0]), "", argv, no_environment, AT_EMPTY_PATH);
+		long failed;
+
+		restore_slice(env);
+		failed = K(__NR_execveat, slot(env, &step->field[0]), "", argv, no_environment, AT_EMPTY_PATH);
 
 		sys_exit(failed == -ENOENT ? 127 : 126);
 	}
@@ -263,6 +266,18 @@ int run_await_release(const struct step *step, struct env *env)
 
 /* ---- the workload, and what becomes of the child ------------------------------------------------------------------ */
 
+/* What neither the workload nor init will have again is given up once, before there are two of them. */
+static int limit_capabilities(struct env *env)
+{
+	struct step step;
+	u64 cursor = 0;
+
+	while (plan_next_of(env->plan, PHASE_IDENTITY, &cursor, &step))
+		if (step.opcode == STEP_DROP_BOUNDING)
+			return drop_bounding(env, step.field[0].number);
+	return 0;
+}
+
 /* The workload's process is made early: it lets go of the host's root and makes the network namespace, which both take
  * long, while the child fills the new root.  Not before the switch, when the monitor has gone to sleep: a processor that
  * falls idle later does not come for it.  Until it executes, the two tell each other by letters how far they are. */
@@ -283,6 +298,8 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	}
 	/* From here on nobody inside may look into init, whose /proc/1/exe is still the host's file. */
 	pid = K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!pid)
+		pid = limit_capabilities(env);
 	if (!pid)
 		pid = K(__NR_clone3, &args, sizeof(args));
 	if (!pid) {
@@ -393,7 +410,7 @@ int duplicate_over_range(int fd, int wanted)
 int become_init(struct env *env)
 {
 	static const char *const argv[] = { "nucleus-init", NULL }, *const none[] = { NULL };
-	int result = drop_all_capabilities(), image, fds[2];
+	int result = drop_all_capabilities(env), image, fds[2];
 
 	if (result < 0)
 		return result;

@@ -166,8 +166,6 @@ int run_remove_cgroup(const struct step *step, struct env *env)
 	if (!group->created)
 		return 0;
 	cgroup_name(env, name);
-	if (group->version == 2) /* nothing is left inside once init is gone; this is for what a fault left */
-		(void)write_file_at(group->directory, "cgroup.kill", "1", 1); /* absent before Linux 5.14 */
 	/* A dying task keeps its cgroup for a moment: try for up to a second. */
 	for (unsigned try = 0; try < 500; try++) {
 		const struct __kernel_timespec pause = { .tv_sec = 0, .tv_nsec = 2000000 };
@@ -175,6 +173,8 @@ int run_remove_cgroup(const struct step *step, struct env *env)
 		result = (int)K(__NR_unlinkat, group->parent, name, AT_REMOVEDIR);
 		if (result != -EBUSY)
 			break;
+		if (group->version == 2 && !try) /* nothing is left inside once init is gone; this is for what a fault left */
+			(void)write_file_at(group->directory, "cgroup.kill", "1", 1); /* absent before Linux 5.14 */
 		K(__NR_nanosleep, &pause, NULL);
 	}
 	if (result == -ENOENT)

@@ -64,6 +64,7 @@ int run_exec(const struct step *step, struct env *env)
 		result = await_init(env);
 	if (result < 0)
 		return result;
+	restore_slice(env); /* where there was no filter to be installed */
 	result = (int)K(__NR_chdir, step->field[3].bytes);
 	if (result < 0) {
 		env->failure.detail = 1; /* the working directory, not the program */

@@ -107,8 +107,10 @@ static int run_hook(const struct hook *hook, struct env *env)
 	if (result)
 		return result;
 	pid = K(__NR_clone, SIGCHLD | CLONE_PIDFD, 0, &pidfd);
-	if (!pid)
+	if (!pid) {
+		restore_slice(env);
 		become(hook, arguments, variables);
+	}
 	if (pid < 0)
 		return (int)pid;
 	over = await(pidfd, hook->timeout_ms);

@@ -5,21 +5,28 @@
 #include <linux/prctl.h>
 #include <linux/signal.h>
 
-int run_drop_bounding(const struct step *step, struct env *env)
+/* Gives up what is not kept of the bounding set.  What was given up before, by the process that made this one too, is not
+ * there to be dropped again: each takes a call. */
+int drop_bounding(struct env *env, u64 keep)
 {
-	(void)env; /* the set belongs to the process */
 	for (u32 capability = 0; capability < 64; capability++) {
 		int result;
 
-		if (step->field[0].number >> capability & 1)
+		if (keep >> capability & 1 || !(env->bounding >> capability & 1))
 			continue;
 		result = (int)K(__NR_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0);
 		if (result == -EINVAL && capability) /* past the last one of this kernel */
-			return 0;
+			break;
 		if (result < 0)
 			return result;
 	}
+	env->bounding &= keep;
 	return 0;
+}
+
+int run_drop_bounding(const struct step *step, struct env *env)
+{
+	return drop_bounding(env, step->field[0].number);
 }
 
 int run_set_groups(const struct step *step, struct env *env)
@@ -66,19 +73,13 @@ int run_set_capabilities(const struct step *step, struct env *env)
 	return result;
 }
 
-int drop_all_capabilities(void)
+int drop_all_capabilities(struct env *env)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0 };
 	const struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
-	int result;
+	int result = drop_bounding(env, 0);
 
-	for (u32 capability = 0; capability < 64; capability++) {
-		result = (int)K(__NR_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0);
-		if (result < 0 && (result != -EINVAL || !capability))
-			return result;
-		if (result < 0)
-			break;
-	}
-	result = (int)K(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (!result)
+		result = (int)K(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return result ? result : (int)K(__NR_capset, &header, none);
 }

@@ -12,7 +12,7 @@ int run_set_seccomp(const struct step *step, struct env *env)
 	const struct sock_fprog program = { .len = (unsigned short)(step->field[0].number / 8),
 					    .filter = (struct sock_filter *)(uintptr_t)step->field[0].bytes };
 
-	(void)env; /* the filter belongs to the process */
+	restore_slice(env); /* the filter may not allow it */
 	if (!step->field[0].number || step->field[0].number / 8 > BPF_MAXINSNS)
 		return -EINVAL;
 	return (int)K(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step->field[1].number, &program);

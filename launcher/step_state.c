@@ -269,6 +269,7 @@ _Noreturn void report_end(struct env *env, const struct step *step, const struct
 	K(__NR_fcntl, env->plan_fd, F_SETFD, 0);
 	for (int i = 0; i < 2; i++)
 		K(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR);
+	restore_slice(env);
 	K(__NR_execve, argv[0], argv, none);
 	sys_exit(exit->exit_code);
 }

@@ -49,6 +49,7 @@ int run_trace_seccomp(const struct step *step, struct env *env)
 
 	if (!step->field[0].number || step->field[0].number / 8 > BPF_MAXINSNS)
 		return -EINVAL;
+	restore_slice(env);
 	shared = K(__NR_mmap, 0, PAGE, 3 /* PROT_READ | PROT_WRITE */, SHARED_MEMORY);
 	if (shared < 0 && shared > -PAGE)
 		return (int)shared;

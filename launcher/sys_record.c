@@ -268,6 +268,9 @@ static long answer_ids(long number, const long *a)
 		if (a[1])
 			*(int *)a[1] = 0;
 		return a[0];
+	case __NR_sched_getattr: /* the slice that a process has, of struct sched_attr */
+		((u64 *)a[1])[3] = 1400000;
+		return 0;
 	case __NR_clock_gettime:
 		*now = (struct __kernel_timespec){ .tv_sec = 1 };
 		return 0;

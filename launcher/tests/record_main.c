@@ -23,7 +23,7 @@ static const struct { long number; const char *name; int text; } calls[] = {
 	CALL(nanosleep, -1), CALL(open_tree, 1), CALL(openat, 1), CALL(openat2, 1), CALL(pidfd_send_signal, -1),
 	CALL(pipe2, -1), CALL(pivot_root, 0), CALL(ppoll, -1), CALL(prctl, -1), CALL(pread64, -1), CALL(prlimit64, -1),
 	CALL(read, -1), CALL(recvfrom, -1), CALL(recvmsg, -1), CALL(renameat, 1), CALL(rt_sigaction, -1),
-	CALL(rt_sigprocmask, -1), CALL(seccomp, -1), CALL(sendmsg, -1), CALL(sendto, -1), CALL(setfsgid, -1),
+	CALL(rt_sigprocmask, -1), CALL(sched_getattr, -1), CALL(sched_setattr, -1), CALL(seccomp, -1), CALL(sendmsg, -1), CALL(sendto, -1), CALL(setfsgid, -1),
 	CALL(setfsuid, -1), CALL(setgroups, -1), CALL(sethostname, 0), CALL(setns, -1),
 	CALL(setpgid, -1), CALL(setresgid, -1), CALL(setresuid, -1), CALL(setsid, -1), CALL(shutdown, -1),
 	CALL(signalfd4, -1),
