@@ -22,6 +22,7 @@ from ..plan.workload import PATH, candidates
 from . import processes, procfile
 from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
 from .events import note
+from .kept import Kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,14 +94,28 @@ class _Known:
     joins   request without its command → plan and its steps' bytes
     """
 
-    __slots__ = ("environment", "joins", "plan", "rlimits")
+    __slots__ = ("environment", "joins", "plan", "rlimits", "sealed")
 
     def __init__(self, init: InitRecord) -> None:
         words = _command_line(init.monitor_pid)
         self.plan = _run_plan(_sealed(init, int(words[0])))
         self.environment = _variables(_sealed(init, int(words[3 + join.environment_slot(self.plan)])))
+        self.sealed = Kept(-1)  # the environment as it is, once somebody has entered with it
         self.rlimits = _rlimits(init.init_pid)
         self.joins: dict[join.JoinRequest, tuple[LaunchPlan, list[bytes]]] = {}
+
+    def open_environment(self, own: tuple[tuple[str, str], ...]) -> int:
+        """The workload's variables and these, in a file that nobody can change."""
+        if own:
+            return launcher.sealed(
+                "nucleus-environment", launcher.environment_bytes(self.environment | dict(own))
+            )
+        fd = self.sealed.again()
+        if fd < 0:
+            made = launcher.sealed("nucleus-environment", launcher.environment_bytes(self.environment))
+            self.sealed = kept = Kept(made)
+            fd = kept.again()
+        return fd
 
     def join(self, request: join.JoinRequest) -> tuple[LaunchPlan, bytes]:
         """The plan of who joins, and its bytes."""
@@ -252,11 +267,11 @@ def prepare_entry(
     # The workload's home is closed to others, and another user has no capability that would open it.
     held = running.held
     directory = wish.directory or ("/" if user else join.working_directory(held.plan))
-    variables = held.environment | dict(wish.env)
+    path = dict(wish.env).get("PATH", held.environment.get("PATH", PATH))
     plan, encoded = held.join(
         join.JoinRequest(
             command=wish.command, directory=directory, user=user, console=wish.console,
-            candidates=candidates(wish.command[0], variables.get("PATH", PATH), directory),
+            candidates=candidates(wish.command[0], path, directory),
             rlimits=held.rlimits, own_group=wish.own_group and wish.console is None,
             timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,
         )
@@ -264,7 +279,7 @@ def prepare_entry(
     entry = Entry(plan, encoded, running.record)
     try:
         for name in plan.slots:
-            entry.slots.append(_open(name, handle, plan, variables, log, console))
+            entry.slots.append(_open(name, handle, plan, (held, wish.env), log, console))
         if wish.told:
             note(
                 handle.store,
@@ -280,14 +295,16 @@ def prepare_entry(
 
 
 def _open(
-    name: str, handle: Handle, plan: LaunchPlan, variables: dict[str, str], log: tuple[str, str], console: int
-) -> int:
+    name: str, handle: Handle, plan: LaunchPlan, variables: tuple[_Known, tuple[tuple[str, str], ...]],
+    log: tuple[str, str], console: int,
+) -> int:  # fmt: skip
     assert handle.record is not None
     kind, _, number = name.partition(":")
     if kind == "init":
         return handle.open_init()
     if kind == "environment":
-        return launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
+        held, own = variables
+        return held.open_environment(own)
     if kind == "console":
         return os.dup(console)
     if kind == "origins":

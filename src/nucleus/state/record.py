@@ -75,8 +75,23 @@ class ContainerRecord(Value):
         return dumps(self).encode() + b"\n"
 
 
+_last: tuple[bytes, ContainerRecord | None] = b"", None
+
+
 def from_json(data: bytes) -> ContainerRecord | None:
-    """The record, or None when the bytes are not one of this version (the sweep and `rm` then still remove it)."""
+    """The record, or None when the bytes are not one of this version (the sweep and `rm` then still remove it).
+
+    A record is written once: who acts on a container again and again reads the same bytes, and gets the same value.
+    """
+    global _last
+    known, record = _last
+    if known != data or not data:
+        record = _parsed(data)
+        _last = data, record
+    return record
+
+
+def _parsed(data: bytes) -> ContainerRecord | None:
     import json
 
     try:

@@ -178,8 +178,10 @@ class Store:
 
     def resolve(self, reference: str) -> str:
         """An id by id, name, or unique prefix.  Raises NotFound, or Conflict when several match."""
-        from ..base.identifiers import is_name
+        from ..base.identifiers import is_id, is_name
 
+        if is_id(reference) and os.access(reference, os.F_OK, dir_fd=self.containers_fd):
+            return reference  # nobody has to look through all others
         ids = self.ids()
         if reference in ids:
             return reference
