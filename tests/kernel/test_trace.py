@@ -122,12 +122,10 @@ while True:
 def test_a_listener_that_is_dead_before_the_start_lets_nothing_start(boxes: Boxes) -> None:
     """All is built and locked down, and waits for the word to execute."""
     log = boxes.folder / "calls.jsonl"
-    command = boxes.cli_process(
-        "create", "--seccomp-mode", "trace", "--seccomp-log", str(log), "--name", "deaf", "--", "true"
-    )
-    assert command.wait(20) == 0
-    for tracer in tracers():
-        os.kill(tracer, signal.SIGKILL)
+    flags = ("--detach-with", "none", "--seccomp-mode", "trace", "--seccomp-log", str(log))
+    assert boxes.cli_process("create", *flags, "--name", "deaf", "--", "true").wait(60) == 0
+    (tracer,) = tracers()
+    os.kill(tracer, signal.SIGKILL)
     started = boxes.cli("start", "deaf")
     waited = boxes.cli("wait", "deaf")
     assert started.code != 0 or waited.out.strip() not in ("", "0"), (started, waited)

@@ -179,10 +179,7 @@ def end_of(watched: Watched, plan: LaunchPlan, container: ContainerRecord) -> Re
     """How it ended.  Raises LaunchError when a step failed, or the launcher was killed."""
     record = watched.exit
     if record is None:
-        raise LaunchError(
-            "the monitor ended without a word", where=container.id[:12],
-            remedy="it was killed from outside; run it again",
-        )  # fmt: skip
+        raise report.silent(container.id)
     if record.failure is not None and record.flags & report.FAILED:
         known = record.failure.step < len(plan.steps)
         step = plan.steps[record.failure.step] if known else None

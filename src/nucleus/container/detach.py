@@ -156,16 +156,8 @@ def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
             continue
         while ours.recv(1):
             pass  # until it is gone, and with it its lock
-        raise _failure(prepared.state.fd, ended) or silent(prepared.id)
-    raise silent(prepared.id)
-
-
-def silent(container_id: str) -> LaunchError:
-    """Nobody could say how it ended."""
-    return LaunchError(
-        "the monitor ended without a word", where=container_id[:12],
-        remedy="it was killed from outside; try it again",
-    )  # fmt: skip
+        raise _failure(prepared.state.fd, ended) or report.silent(prepared.id)
+    raise report.silent(prepared.id)
 
 
 def start(handle: Handle) -> None:
@@ -223,7 +215,7 @@ def _await_start(handle: Handle, monitor: int) -> None:
             break
     ended = handle.refresh().ended
     if ended is None:
-        raise silent(handle.id)
+        raise report.silent(handle.id)
     error = _failure(handle.fd, ended)
     if error is not None:
         raise error

@@ -13,6 +13,7 @@ import time
 
 from ..base.errors import LaunchError, NucleusError
 from ..cgroup.control import is_frozen
+from ..launch import report
 from ..state import gate
 from ..state.store import StateDirectory, Store, read_file
 from . import restart, supervision
@@ -80,7 +81,7 @@ class Supervisor:
             self._build()
             if self.life.gone:
                 self._note_failed_hook()
-                raise self.life.failure() or _silent(self.life.id)
+                raise self.life.failure() or report.silent(self.life.id)
             self._write_pid()
         except NucleusError:
             self.life.abandon()
@@ -134,7 +135,7 @@ class Supervisor:
         """The sentence for a container whose last life was ended here, or ended without a word."""
         ended = self.life.ended
         if ended is None:
-            return _silent(self.life.id)
+            return report.silent(self.life.id)
         where = "--health-cmd" if self.reason == "health" else "readiness"
         return LaunchError(
             f"the container was ended: {self._error}", where=where,
@@ -476,11 +477,4 @@ def not_ready(reason: str) -> LaunchError:
     return LaunchError(
         f"the container did not become ready: {reason}", where="readiness",
         remedy="see what it prints without the readiness probe",
-    )  # fmt: skip
-
-
-def _silent(container_id: str) -> LaunchError:
-    return LaunchError(
-        "the monitor ended without a word", where=container_id[:12],
-        remedy="it was killed from outside; run it again",
     )  # fmt: skip

@@ -179,10 +179,7 @@ class _Start:
     def ended_before(self) -> ExitRecord:
         """How it ended without a terminal.  Raises LaunchError when nobody said."""
         if self.ended is None:
-            raise LaunchError(
-                "the monitor ended without a word", where=self.id[:12],
-                remedy="it was killed from outside; run it again",
-            )  # fmt: skip
+            raise report.silent(self.id)
         return self.ended
 
     def settle(self) -> None:

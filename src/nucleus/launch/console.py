@@ -15,7 +15,6 @@ import struct
 import termios
 import tty
 
-from ..base.errors import LaunchError
 from ..base.value import Value
 from . import report
 
@@ -233,10 +232,7 @@ class Relay:
     def _listen(self, control: socket.socket) -> None:
         data = control.recv(report.MESSAGE.size)
         if not data:
-            raise LaunchError(
-                "the monitor ended without a word", where="terminal",
-                remedy="it was killed from outside; run it again",
-            )  # fmt: skip
+            raise report.silent("terminal")
         self._ended = report.exit_of(data) or self._ended
 
     def _type(self) -> None:

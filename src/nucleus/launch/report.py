@@ -265,6 +265,15 @@ _OPTION_WORDS = frozenset((
 _MAX_TEXT = 400  # an argument or a path may be far longer
 
 
+def silent(where: str) -> LaunchError:
+    """Nobody could say how it ended: not even a step that failed.  where: the container's id, or what waited."""
+    return LaunchError(
+        "the monitor ended without a word", where=where[:12],
+        remedy="it was killed from outside: run it again; if it never starts, reinstall nucleus, whose launcher is of "
+        "another version",
+    )  # fmt: skip
+
+
 class _Named(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return key
