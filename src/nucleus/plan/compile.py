@@ -23,6 +23,7 @@ def compile_plan(request: Request) -> LaunchPlan:
     namespaces.created_steps(draft)
     namespaces.cgroup_steps(draft)
     namespaces.spawn_steps(draft)
+    namespaces.device_steps(draft)
     if request.host_hooks:
         from .hooks import monitor_step
 

@@ -274,12 +274,14 @@ def _numbered_things(plan: LaunchPlan) -> Iterator[str]:
 
 def _child_order(plan: LaunchPlan) -> Iterator[str]:
     child, workload = _named(plan, schema.CHILD), _named(plan, schema.WORKLOAD)
+    monitor = _named(plan, schema.MONITOR)
     if child[0] != "no-new-privileges":
         yield "no_new_privs must be the child's first step"
     if child[-1] != "become-init":
         yield "becoming init must be the child's last step"
     orders = (
         (child, "become-mapped", set(child) - _BEFORE_MAPPED, "before the child has taken its mapped id"),
+        (monitor, "restrict-devices", {"let-hooks-run"}, "before the cgroup refuses devices"),
         (child, "make-root", {*_BELOW_ROOT}, "before there is a root to act on"),
         (child, "adopt-root", {*_BELOW_ROOT, "spawn-workload"}, "before there is a root to act on"),
         (child, "pivot-root", {"spawn-workload"}, "before there is a host's root to detach"),

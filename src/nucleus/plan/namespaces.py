@@ -55,11 +55,19 @@ def cgroup_steps(draft: Draft) -> None:
         )
         for file, value, origin in parent.writes:
             draft.add("set-cgroup", origin, cgroup=number, file=file, value=value)
-        if parent.devices and parent.version == 2:
-            draft.add("restrict-devices", "devices", cgroup=number, program=device_program())
-        elif parent.devices:
+        if parent.devices and parent.version == 1:
             for file, value in device_writes():
                 draft.add("set-cgroup", "devices", cgroup=number, file=file, value=value)
+
+
+def device_steps(draft: Draft) -> None:
+    """On v2 by a program, which the kernel checks and compiles while the child builds: nothing of others runs inside yet.
+
+    Before hooks do.
+    """
+    for number, parent in enumerate(draft.request.cgroups):
+        if parent.devices and parent.version == 2:
+            draft.add("restrict-devices", "devices", cgroup=number, program=device_program())
 
 
 def chosen(draft: Draft) -> int:

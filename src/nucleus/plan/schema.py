@@ -112,8 +112,6 @@ STEPS: tuple[StepSpec, ...] = (
              "create the container's cgroup (v{version}) as number {cgroup}"),
     StepSpec(2, "set-cgroup", "prepare", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _s("file", "name"), _s("value")),
              "write {value} to {file} of cgroup {cgroup}"),
-    StepSpec(90, "restrict-devices", "prepare", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _b("program", "multiple", 8)),
-             "refuse cgroup {cgroup} every device that the program does not name ({program})"),
     StepSpec(19, "note-created", "prepare", ANY, NEVER, _NOTE, "note the event {type} in {file}"),
     StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_n("cgroup", MAX_CGROUPS), _f("directory"), _n("version", 2)),
              "take the container's cgroup (v{version}) as number {cgroup}"),
@@ -126,6 +124,8 @@ STEPS: tuple[StepSpec, ...] = (
              "run {arguments} for the child", start=NEVER),
     StepSpec(8, "write-id-map", "id-map", OPTIONAL, NEVER,
              (_s("uid_map"), _s("gid_map"), _n("deny_setgroups", 1)), "map uids {uid_map} and gids {gid_map}"),
+    StepSpec(90, "restrict-devices", "host-mounts", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _b("program", "multiple", 8)),
+             "refuse cgroup {cgroup} every device that the program does not name ({program})"),
     StepSpec(28, "let-hooks-run", "host-mounts", OPTIONAL, NEVER, (_f("channel"),),
              "tell that the namespaces are there, and wait until the host's hooks have run", start=NEVER),
     StepSpec(3, "open-tree", "host-mounts", ANY, NEVER, _TREE,
@@ -297,4 +297,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0xA9FA99F8C55480BC
+SCHEMA_HASH = 0x239039A633663367
