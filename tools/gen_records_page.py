@@ -16,7 +16,7 @@ import record_meanings as meanings  # noqa: E402
 
 from nucleus.base.value import Value  # noqa: E402
 from nucleus.container.inventory import Shown  # noqa: E402
-from nucleus.container.supervision import Supervision  # noqa: E402
+from nucleus.container.supervision.record import Supervision  # noqa: E402
 from nucleus.launch import report  # noqa: E402
 from nucleus.observe import audit, events, frames, logs  # noqa: E402
 from nucleus.state.record import ContainerRecord  # noqa: E402
@@ -89,9 +89,14 @@ def event_types() -> str:
 
 def page() -> str:
     """The whole page."""
+    return f"{HEAD}{told()}\n{kept()}\n{written_by_the_launcher()}"
+
+
+def told() -> str:
+    """What is said of containers: events, and the audit log."""
     every = table([(n, word(t), text) for n, (t, text) in events.EVERY.items()])
     types = "".join([f"| `{name}` | {text} |\n" for name, text in audit.TYPES.items()])
-    return f"""{HEAD}
+    return f"""
 ## Events
 
 `nucleus events` shows them. Every event has these fields; in the files `name` and `labels` stand in the line of `created`
@@ -108,8 +113,12 @@ Fields that do not belong to a type, or are empty, are left out.
 {types}
 `security`:
 
-{fields(audit.Security, meanings.SECURITY)}
-## state.json
+{fields(audit.Security, meanings.SECURITY)}"""
+
+
+def kept() -> str:
+    """What Python keeps and prints of a container."""
+    return f"""## state.json
 
 {fields(ContainerRecord, meanings.CONTAINER)}
 ## What `ps` and `inspect` print
@@ -122,8 +131,12 @@ has ended; and `workspace`, the state of a copied workspace, else null.
 
 ## supervisor.json
 
-{fields(Supervision, meanings.SUPERVISION)}
-## init
+{fields(Supervision, meanings.SUPERVISION)}"""
+
+
+def written_by_the_launcher() -> str:
+    """The fixed-size records, and the frames of a log."""
+    return f"""## init
 
 {report.INIT.size} bytes, little-endian: the word `NUCINIT` and a NUL, then, as
 `struct.unpack("{report.INIT.format}")` reads it, version, the two pids, `building`, the two start times.

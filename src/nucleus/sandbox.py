@@ -55,7 +55,7 @@ def run(
             "run waits for the command", where="detach", remedy="use nucleus.Container.run, or leave it away"
         )
     if wanted.supervised or wanted.cidfile:
-        from .container.supervised import refuse
+        from .container.supervision.supervised import refuse
 
         refuse()
     prepared = prepare(wanted.replace(rm=True), owner=OWNER_KILLS, warm=WARM)

@@ -128,7 +128,7 @@ def killed_at(pair: Pair, number: int) -> bool:
 
             return instead
 
-        from nucleus.container import workspace_apply
+        from nucleus.container.workspace import apply as workspace_apply
 
         workspace_apply._rename = counted(workspace_apply._rename)
         for name in _MUTATING:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nucleus.container import workspace_copy
-from nucleus.container.workspace_apply import Apply, Outcome
+from nucleus.container.workspace import copy as workspace_copy
+from nucleus.container.workspace.apply import Apply, Outcome
 from nucleus.plan.request import Source
 
 Tree = dict[str, tuple[object, ...]]

@@ -123,7 +123,7 @@ def _recorded(spec: ContainerSpec, runs: int) -> tuple[Record, Result]:
 
 def _run(spec: ContainerSpec) -> Result:
     """With a limit of memory that bounds nothing, because only then somebody counts; without where there is none."""
-    from ..container.workspace_run import run_here
+    from ..container.workspace.run import run_here
 
     if spec.memory_bytes is None:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
         if spec.tty and not spec.console_socket:
             return _with_terminal(spec)
         if spec.copies_workspace:
-            from ..container.workspace_run import run_staying
+            from ..container.workspace.run import run_staying
 
             return run_staying(spec)
         from ..container.run import run_in_place
@@ -69,7 +69,7 @@ def _with_terminal(spec: ContainerSpec) -> int:
 def _supervise(spec: ContainerSpec) -> int:
     """Stay beside the container; the exit code of its last life."""
     from ..container.run import refuse_directory_streams, refuse_unusable_channels
-    from ..container.supervisor import Supervisor
+    from ..container.supervision.supervisor import Supervisor
     from ..launch.signals import Signals
     from .reporter import report
 

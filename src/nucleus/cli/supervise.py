@@ -1,6 +1,6 @@
 """`nucleus supervise ANSWER-FD ORDER-FD`: the supervisor of a detached container.  Nobody types it.
 
-✗ what it does: `container/supervisor.py`.
+✗ what it does: `container/supervision/supervisor.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..base.jsontext import dumps
 from ..container import stored
 from ..container.detach import locked
 from ..container.handle import Handle
-from ..container.supervisor import Supervisor
+from ..container.supervision.supervisor import Supervisor
 from ..launch.signals import Signals
 from ..state.store import StateDirectory, Store
 

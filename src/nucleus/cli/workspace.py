@@ -1,6 +1,6 @@
 """`nucleus workspace diff|apply|discard CONTAINER`: the changes of a copy-in-out run that are pending.
 
-✗ merges (`container/workspace_apply.py`).
+✗ merges (`container/workspace/apply.py`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 def _act(verb: str, handle, form: str) -> str:  # type: ignore[no-untyped-def]
-    from ..container import workspace_outcome as pending
+    from ..container.workspace import outcome as pending
 
     if verb == "discard":
         pending.discard(handle)

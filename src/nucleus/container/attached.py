@@ -61,7 +61,7 @@ def _run(
         prepared, stdin, on_data, meanwhile=lambda: meanwhile(prepared), undo=prepared.discard
     )
     if record.spec.get("workspace_mode") == "copy-in-out":
-        from .workspace_run import settled
+        from .workspace.run import settled
 
         result = settled(prepared, watched)[0]
     else:

@@ -67,7 +67,7 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
 
 def _create(spec: ContainerSpec, warm: Warm | None) -> str:
     if spec.supervised and spec.detach_with != "systemd":
-        from . import supervised
+        from .supervision import supervised
 
         return supervised.create(spec)
     from . import systemd
@@ -175,7 +175,7 @@ def start(handle: Handle) -> None:
                     raise
                 raise failed from None  # while it waited: that is why nobody is there
             if handle.record is not None and handle.record.awaited:
-                from .supervised import await_ready
+                from .supervision.supervised import await_ready
 
                 await_ready(handle)
             for name in (PLAN, ORIGINS):
@@ -262,7 +262,7 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     """
     spec, record = require_restartable(handle)
     if record.copies:
-        from .workspace_outcome import refuse_pending
+        from .workspace.outcome import refuse_pending
 
         refuse_pending(handle, "restart")
     # What ran in the foreground is not in anybody's foreground now.
@@ -272,7 +272,7 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
 
         systemd.restart(handle, wanted)
     elif wanted.supervised:
-        from . import supervised
+        from .supervision import supervised
 
         supervised.create(wanted, handle)
     elif wanted.tty:

@@ -112,7 +112,7 @@ def _lost() -> ExitRecord:
 def refuse_pending(handle: Handle) -> None:
     """Removing a container must not throw away what its run made in a copy of the workspace.  Raises Conflict."""
     if handle.record is not None and handle.record.copies:
-        from .workspace_outcome import refuse_pending as refuse
+        from .workspace.outcome import refuse_pending as refuse
 
         refuse(handle)
 
@@ -145,7 +145,7 @@ def _remove(handle: Handle, *, force: bool) -> None:
     if not force:
         refuse_pending(handle)
     elif handle.record is not None and handle.record.copies:
-        from . import workspace_outcome
+        from .workspace import outcome as workspace_outcome
 
         workspace_outcome.forget(handle)
     if not settled(read_file(handle.fd, "exit") or b""):

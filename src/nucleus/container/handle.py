@@ -107,7 +107,7 @@ class Handle:
         """It has ended, and its supervisor is still there to start it again."""
         if self.record is None or not self.record.restarts or not is_locked(self.fd):
             return False
-        from . import supervision
+        from .supervision import record as supervision
 
         known = supervision.read(self.fd)
         return known is not None and known.phase != supervision.ENDED

@@ -82,7 +82,7 @@ def describe(handle: Handle) -> dict[str, Any]:
 
 def _supervised(handle: Handle) -> dict[str, Any]:
     """What the supervisor tells beside the records."""
-    from . import supervision
+    from .supervision import record as supervision
 
     told = supervision.read(handle.fd)
     if told is None:
@@ -120,7 +120,7 @@ def inspect(reference: str, root: str) -> dict[str, Any]:
 
                 known["live"] = measured_or_none(handle)
             if known.get("spec", {}).get("workspace_mode") == "copy-in-out":
-                from .workspace_outcome import state
+                from .workspace.outcome import state
 
                 known["workspace"] = state(handle.fd)
             return known

@@ -173,7 +173,7 @@ def _spec(document: dict[str, Any]) -> ContainerSpec:
             remedy="use nucleus.run or nucleus.Container.run",
         )
     if spec.supervised or spec.cidfile:
-        from .supervised import refuse
+        from .supervision.supervised import refuse
 
         refuse()
     return spec.replace(rm=True, hostname=spec.hostname or spec.name or _HOSTNAME)

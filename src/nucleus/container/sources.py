@@ -287,8 +287,8 @@ def staged(
     """With copy-in-out the workspace is copied, and the copy takes its place."""
     if not spec.copies_workspace:
         return volumes
-    from .workspace_copy import FOLDER, STAGE
-    from .workspace_outcome import copy_once
+    from .workspace.copy import FOLDER, STAGE
+    from .workspace.outcome import copy_once
 
     assert prepared.state is not None
     (workspace,) = [v for v in volumes if v.origin == "workspace"]
@@ -301,7 +301,7 @@ def staged(
 
 def notify_socket(prepared: Prepared, finder: SourceFinder) -> tuple[VolumeSource, ...]:
     """The socket that the workload tells its state to; whoever supervises reads it."""
-    from . import notify
+    from .supervision import notify
 
     assert prepared.state is not None
     prepared.notify = notify.listen(prepared.state.fd)

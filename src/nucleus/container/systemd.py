@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ..state.store import Store
 
 VERB = "in-unit"  # of the command: not for people
-_MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _ERROR = "unit-error"  # what the unit could not do, for the caller to tell
 _LOOK_S = 0.003
 # Signals that the monitor hands on; any other stop signal is sent by `nucleus stop` alone.
@@ -113,7 +112,7 @@ def command(who: str, container_id: str, spec: ContainerSpec, root: str) -> tupl
         systemd_run(), *(("--user",) if who == "user" else ()), "--quiet", "--collect", f"--unit={unit}",
         "--service-type=notify", f"--description=nucleus container {spec.name or container_id[:12]}",
         *[word for p in properties for word in ("-p", p)], f"--setenv=NUCLEUS_SCOPE={unit}",
-        "--", sys.executable, "-I", "-S", _MAIN, VERB, "--root", root, container_id,
+        "--", sys.executable, "-I", "-S", launcher.MAIN, VERB, "--root", root, container_id,
     )  # fmt: skip
 
 
@@ -228,7 +227,7 @@ def _supervise(spec: ContainerSpec, gated: Gate) -> int:
     import gc
 
     from ..launch.signals import Signals
-    from .supervisor import Supervisor
+    from .supervision.supervisor import Supervisor
 
     gc.enable()  # unlike other commands this one stays
     with Signals() as signals:

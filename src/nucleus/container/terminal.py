@@ -186,7 +186,7 @@ class _Start:
         """The changes of the copied workspace are applied, once the monitor has gone.  Raises NucleusError."""
         from ..state.store import Store
         from .handle import Handle
-        from .workspace_outcome import at_the_end, told
+        from .workspace.outcome import at_the_end, told
 
         _end(self.control)
         store = Store(self._store_path)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-launch")
+MAIN = os.path.join(_PACKAGE, "__main__.py")  # what the command starts with
 REPORTER = os.path.join(_PACKAGE, "cli", "reporter.py")
 _F_ADD_SEALS, _ALL_SEALS = 1033, 0xF  # SEAL, SHRINK, GROW, WRITE
 

@@ -133,7 +133,7 @@ class ContainerSpec(Value):
 
     @property
     def supervised(self) -> bool:
-        """Whether something has to stay beside the container for its whole life (`container/supervisor.py`)."""
+        """Whether something has to stay beside the container for its whole life (`container/supervision/supervisor.py`)."""
         asked = (
             self.health_cmd
             or self.readiness_exec

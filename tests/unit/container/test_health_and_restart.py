@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleus.container import health, restart
-from nucleus.container.health import BROKEN, FAILED, HEALTHY, PASSED, STARTING, UNHEALTHY, Check
-from nucleus.container.restart import End, Policy
+from nucleus.container.supervision import health, restart
+from nucleus.container.supervision.health import (
+    BROKEN,
+    FAILED,
+    HEALTHY,
+    PASSED,
+    STARTING,
+    UNHEALTHY,
+    Check,
+)
+from nucleus.container.supervision.restart import End, Policy
 
 CHECKS = st.builds(
     Check,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus.base.errors import SpecError
-from nucleus.container import notify
+from nucleus.container.supervision import notify
 
 
 @given(st.binary(max_size=4096))

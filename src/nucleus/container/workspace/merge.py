@@ -7,7 +7,7 @@ One that both changed, to different things, is a conflict: the host keeps its ow
 
 from __future__ import annotations
 
-from ..base.value import Value
+from ...base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

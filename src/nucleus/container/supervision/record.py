@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..base.errors import HostUnsupported
-from ..base.jsontext import dumps
-from ..base.value import Value
-from ..state.store import read_file, write_file
+from ...base.errors import HostUnsupported
+from ...base.jsontext import dumps
+from ...base.value import Value
+from ...state.store import read_file, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

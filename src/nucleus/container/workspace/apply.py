@@ -12,19 +12,19 @@ import os
 from errno import EEXIST, EINVAL, ENOSYS, ENOTEMPTY
 from stat import S_ISDIR
 
-from ..base.value import Value
+from ...base.value import Value
+from ..file_copy import attributes, copy_content, set_attributes
+from ..sweep import remove_tree
 from . import merge
-from .file_copy import attributes, copy_content, set_attributes
-from .sweep import remove_tree
 from .tree_scan import OPEN_DIRECTORY, OPEN_FILE, Reached, Scan, open_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .copy import Snapshot
     from .merge import Action
     from .tree_scan import Seen
-    from .workspace_copy import Snapshot
 
 _NOREPLACE, _EXCHANGE = 1, 2  # renameat2(2)
 _NEW = "new"

@@ -10,12 +10,12 @@ import os
 import socket
 from struct import Struct
 
-from ..base.errors import SpecError
-from . import procfile
+from ...base.errors import SpecError
+from .. import procfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..state.record import ContainerRecord
+    from ...state.record import ContainerRecord
 
 FILE = "notify"
 TARGET = "/run/nucleus/notify"

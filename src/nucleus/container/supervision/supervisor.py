@@ -11,30 +11,31 @@ import os
 import select
 import time
 
-from ..base.errors import LaunchError, NucleusError
-from ..cgroup.control import is_frozen
-from ..launch import report
-from ..state import gate
-from ..state.store import StateDirectory, Store, read_file
-from . import restart, supervision
+from ...base.errors import LaunchError, NucleusError
+from ...cgroup.control import is_frozen
+from ...launch import report
+from ...state import gate
+from ...state.store import StateDirectory, Store, read_file
+from ..ending import STOPPING
+from ..events import note
+from ..handle import Handle
+from . import record as supervision
+from . import restart
 from .checks import Checks
-from .ending import STOPPING
-from .events import note
-from .handle import Handle
 from .health import HEALTHY, UNHEALTHY
 from .life import Life, begin
 from .notify import Manager, receive, relayed
+from .record import Supervision
 from .restart import End
-from .supervision import Supervision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..launch.report import ExitRecord
-    from ..launch.signals import Signals
-    from ..spec.container import ContainerSpec
-    from .hooks import Hook
+    from ...launch.report import ExitRecord
+    from ...launch.signals import Signals
+    from ...spec.container import ContainerSpec
+    from ..hooks import Hook
     from .life import Streams
     from .probe import Probe
 
@@ -55,7 +56,7 @@ class Supervisor:
         self._manager = Manager(dict(os.environ)) if spec.sd_notify else None
         self._hooks: tuple[Hook, ...] = ()
         if spec.hooks:
-            from . import hooks
+            from .. import hooks
 
             self._hooks = hooks.load(spec.hooks)
         self._policy = restart.policy(spec.restart)
@@ -120,7 +121,7 @@ class Supervisor:
 
     def _settle(self, ended: ExitRecord | None) -> None:
         """What it changed in its copy of the workspace goes into the workspace.  Raises NucleusError."""
-        from .workspace_outcome import at_the_end, told
+        from ..workspace.outcome import at_the_end, told
 
         store = self._store()
         try:
@@ -233,7 +234,7 @@ class Supervisor:
 
     def _clear(self) -> None:
         """What a monitor that was killed has left would stand in the way of the next life."""
-        from .sweep import clear
+        from ..sweep import clear
 
         try:
             clear(self.life.id, self.life.directory, self.life.record)
@@ -322,7 +323,7 @@ class Supervisor:
 
     def _run_hooks(self, point: str, status: str) -> None:
         """Raises NucleusError at the first that fails before the start; after it the others run nevertheless."""
-        from . import hooks
+        from .. import hooks
 
         pid = self.life.created_pid or self.life.hooks_pid if status != "stopped" else 0
         for hook in [hook for hook in self._hooks if hook.point == point]:
@@ -451,13 +452,13 @@ class Supervisor:
 
     def _write_pid(self) -> None:
         if self.spec.pid_file:
-            from .idfiles import write_pid
+            from ..idfiles import write_pid
 
             write_pid(self.spec.pid_file, self.life.created_pid)
 
     def _remove(self) -> None:
         """What did not come to be leaves nothing; whoever waits to read why reads it first."""
-        from .sweep import bury
+        from ..sweep import bury
 
         deadline = time.monotonic() + _WATCHED_S
         while gate.is_watched(self.life.directory) and time.monotonic() < deadline:

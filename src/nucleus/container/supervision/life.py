@@ -9,23 +9,23 @@ from __future__ import annotations
 import os
 import socket
 
-from ..base.errors import Conflict
-from ..launch import launcher, report, supervise
-from ..state import gate
-from ..state.store import write_file
-from .attached import OWNER_KILLS
-from .audited import note_start
-from .detach import OF_ONE_LIFE, ORIGINS, PLAN, forget
-from .prepare import Gate, prepare
+from ...base.errors import Conflict
+from ...launch import launcher, report, supervise
+from ...state import gate
+from ...state.store import write_file
+from ..attached import OWNER_KILLS
+from ..audited import note_start
+from ..detach import OF_ONE_LIFE, ORIGINS, PLAN, forget
+from ..prepare import Gate, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..base.errors import LaunchError
-    from ..launch.report import ExitRecord
-    from ..plan.steps import LaunchPlan
-    from ..spec.container import ContainerSpec
-    from ..state.store import StateDirectory
-    from .prepare import Prepared
+    from ...base.errors import LaunchError
+    from ...launch.report import ExitRecord
+    from ...plan.steps import LaunchPlan
+    from ...spec.container import ContainerSpec
+    from ...state.store import StateDirectory
+    from ..prepare import Prepared
 
 Streams = tuple[int, int, int]
 
@@ -193,7 +193,7 @@ def begin(
     explained another process will have to say why it could not start
     streams   the workload's; None: this starts the log writer, once the container has a directory
     """
-    from . import stored
+    from .. import stored
 
     gated = Gate(detached=detached, again=again, created_ns=created_ns)
     prepared = prepare(spec, owner=OWNER_KILLS, gate=gated)
@@ -202,7 +202,7 @@ def begin(
         if streams is None or (again is None and not spec.rm):
             stored.keep(prepared.state.fd, spec, variables=streams is None)
         if streams is None:
-            from ..launch import log_writer
+            from ...launch import log_writer
 
             source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             streams = (
@@ -210,7 +210,7 @@ def begin(
                 *log_writer.start(prepared.state.fd, max_bytes=spec.log_max_bytes, files=spec.log_max_files),
             )
         if spec.cidfile and not detached:
-            from .idfiles import write_id
+            from ..idfiles import write_id
 
             write_id(spec.cidfile, prepared.id)
         life = Life(prepared, streams, explained=explained)

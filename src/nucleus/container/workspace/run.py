@@ -9,23 +9,23 @@ import os
 import signal
 import threading
 
-from ..base.errors import LaunchError
-from ..launch import launcher, report, supervise
-from ..state.store import Store
-from .attached import OWNER_KILLS, end_of, meanwhile
-from .audited import note_start
-from .handle import resolve
-from .prepare import prepare
-from .run import refuse_directory_streams, refuse_unusable_channels
-from .workspace_outcome import apply, discard, told
+from ...base.errors import LaunchError
+from ...launch import launcher, report, supervise
+from ...state.store import Store
+from ..attached import OWNER_KILLS, end_of, meanwhile
+from ..audited import note_start
+from ..handle import resolve
+from ..prepare import prepare
+from ..run import refuse_directory_streams, refuse_unusable_channels
+from .outcome import apply, discard, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..launch.supervise import Watched
-    from ..spec.container import ContainerSpec
-    from .prepare import Prepared
-    from .result import Result
-    from .workspace_apply import Outcome
+    from ...launch.supervise import Watched
+    from ...spec.container import ContainerSpec
+    from ..prepare import Prepared
+    from ..result import Result
+    from .apply import Outcome
 
 _FORWARDED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,

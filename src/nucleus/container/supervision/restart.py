@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base.value import Value
+from ...base.value import Value
 
 NO, ON_FAILURE, ALWAYS, UNLESS_STOPPED = "no", "on-failure", "always", "unless-stopped"
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS, HEALTHY_MS = 100, 60_000, 10_000

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import Conflict, HostUnsupported, NotFound, NucleusError
-from ..base.jsontext import dumps
-from ..launch.report import FAILED
-from ..state import gate
-from ..state.store import read_file, write_file
-from . import workspace_copy
-from .ending import THROWN_AWAY
-from .lifecycle import DEAD, STOPPED
-from .sweep import remove_directory, remove_tree
+from ...base.errors import Conflict, HostUnsupported, NotFound, NucleusError
+from ...base.jsontext import dumps
+from ...launch.report import FAILED
+from ...state import gate
+from ...state.store import read_file, write_file
+from ..ending import THROWN_AWAY
+from ..lifecycle import DEAD, STOPPED
+from ..sweep import remove_directory, remove_tree
+from . import copy as workspace_copy
+from .apply import Apply, Outcome
+from .copy import BASE, FOLDER, OUTCOME, STAGE
 from .tree_scan import OPEN_DIRECTORY
-from .workspace_apply import Apply, Outcome
-from .workspace_copy import BASE, FOLDER, OUTCOME, STAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..launch.report import ExitRecord
-    from ..plan.request import Source
-    from .handle import Handle
+    from ...launch.report import ExitRecord
+    from ...plan.request import Source
+    from ..handle import Handle
+    from .copy import Snapshot
     from .merge import Action
-    from .workspace_copy import Snapshot
 
 _MOST_TOLD = 8  # paths in an event's line
 PENDING, APPLIED, CONFLICTS, DISCARDED = "pending", "applied", "conflicts", "discarded"
@@ -182,7 +182,7 @@ def apply(handle: Handle) -> Outcome:
                 remedy=f"what was applied stays; mend that, then: nucleus workspace apply {handle.name}",
             ) from None
         if outcome.conflicts:
-            from .events import note
+            from ..events import note
 
             some = [path for path, _ in outcome.conflicts[:_MOST_TOLD]]
             note(handle.store, handle.record, "conflict", paths=some)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ..base.value import Value
+from ...base.value import Value
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 # What came of one run of a check.  BROKEN: the command could not be executed at all.

@@ -8,9 +8,9 @@ import os
 from errno import ELOOP, ENOENT, ENOTDIR
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from ..base.errors import SpecError
-from ..base.value import Value
-from .file_copy import attributes, attributes_digest, digest
+from ...base.errors import SpecError
+from ...base.value import Value
+from ..file_copy import attributes, attributes_digest, digest
 from .merge import DIRECTORY, FILE, LINK, OTHER, Entry
 
 TYPE_CHECKING = False

@@ -9,19 +9,19 @@ import os
 import socket
 import sys
 
-from ..base.errors import Conflict, LaunchError, SpecError
-from ..base.jsontext import dumps
-from ..launch import launcher
-from . import stored, supervision
+from ...base.errors import Conflict, LaunchError, SpecError
+from ...base.jsontext import dumps
+from ...launch import launcher
+from .. import stored
+from . import record as supervision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from ..spec.container import ContainerSpec
-    from .handle import Handle
+    from ...spec.container import ContainerSpec
+    from ..handle import Handle
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "__main__.py")
 _MOST = 1 << 20
 _ENVIRONMENT = (
     "NUCLEUS_STATE_DIR",
@@ -57,7 +57,15 @@ def create(spec: ContainerSpec, handle: Handle | None = None) -> str:
                 "created_ns": handle.record.created_ns if handle is not None and handle.record else 0,
             }  # fmt: skip
             kept.append(launcher.sealed("nucleus-order", dumps(order).encode()))
-            words = [sys.executable, "-I", "-S", _PROGRAM, "supervise", str(theirs.fileno()), str(kept[-1])]
+            words = [
+                sys.executable,
+                "-I",
+                "-S",
+                launcher.MAIN,
+                "supervise",
+                str(theirs.fileno()),
+                str(kept[-1]),
+            ]
             _spawn(
                 words,
                 [theirs.fileno(), *kept, *[fd for fd in (spec.events_fd, spec.secrets_fd) if fd is not None]],
@@ -110,7 +118,7 @@ def await_ready(handle: Handle) -> None:
     """Until a container that has been let go is ready.  Raises LaunchError where it will not be."""
     import time
 
-    from ..state.store import is_locked
+    from ...state.store import is_locked
     from .supervisor import not_ready
 
     while True:

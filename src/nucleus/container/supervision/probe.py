@@ -7,14 +7,14 @@ import signal
 import socket
 import sys
 
-from ..base.errors import NucleusError
-from ..launch import launcher, report, supervise
+from ...base.errors import NucleusError
+from ...launch import launcher, report, supervise
+from ..attached import OWNER_KILLS
 from . import health
-from .attached import OWNER_KILLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .handle import Handle
+    from ..handle import Handle
 
 SHELL = "/bin/sh"
 _TCP_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tcp_probe.py")
@@ -134,7 +134,7 @@ class Probe:
 
     def begin_command(self, handle: Handle, command: str) -> None:
         """Raises NucleusError, OSError."""
-        from .enter import Wish, prepare_entry
+        from ..enter import Wish, prepare_entry
 
         entry = prepare_entry(handle, Wish(command=(SHELL, "-c", command), told=False), owner=OWNER_KILLS)
         self._control, theirs = supervise.control_pair()

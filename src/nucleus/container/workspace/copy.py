@@ -12,11 +12,11 @@ import os
 import time
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from ..base.errors import HostUnsupported, SpecError
-from ..base.value import Value
-from ..state.store import write_file
-from .context import require_room
-from .file_copy import attributes, attributes_digest, copy_content, digest, set_attributes
+from ...base.errors import HostUnsupported, SpecError
+from ...base.value import Value
+from ...state.store import write_file
+from ..context import require_room
+from ..file_copy import attributes, attributes_digest, copy_content, digest, set_attributes
 from .merge import DIRECTORY, FILE, LINK, Entry
 from .tree_scan import MAX_DEPTH, OPEN_DIRECTORY, OPEN_FILE, Scan, Seen, Stamp, open_below, stamp_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from typing import Any
 
-    from ..plan.request import Source
+    from ...plan.request import Source
 
 FOLDER, STAGE, BASE, OUTCOME = "workspace", "stage", "base.json", "outcome.json"
 _VERSION, _TRIES = 1, 3

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..spec.container import ContainerSpec
+    from ...spec.container import ContainerSpec
     from .health import Health
     from .probe import Probe
 
