@@ -369,7 +369,7 @@ def test_a_log_that_becomes_a_pipe_is_not_waited_for(boxes: Boxes) -> None:
     workspace.chmod(0o777)
     script = "rm -f log; mkfifo log; sleep 60"
     ran = boxes.cli(
-        "run", "--workspace", str(workspace), "--log", str(workspace / "log"), "--timeout", "500ms",
+        "run", "--workspace", str(workspace), "--log", str(workspace / "log"), "--timeout", "2s",
         "--", "sh", "-c", script,
     )  # fmt: skip
     assert ran.code == 124, ran.err
