@@ -75,8 +75,8 @@ SUITES = (
         budget_s=15,  # the goal is 10; a busy machine has been seen to charge 13
         workers=2,
     ),
-    Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900, lane="here"),
-    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=900, lane="here"),
+    Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900, workers=2, lane="here"),
+    Suite(name="project", identity="caller", paths=("tests/project",), limit_s=900, workers=2, lane="here"),
     Suite(name="oracle", identity="caller", paths=("tests/policy_oracle",), limit_s=300, lane="here"),
     Suite(name="kernel-root", identity="root", paths=("tests/kernel",), limit_s=1500, lane="here"),
     Suite(name="kernel-user", identity="user", paths=("tests/kernel",), limit_s=1500, lane="here"),
