@@ -31,4 +31,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nucleus' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"nucleus.{module}"), name)
+    found: object = getattr(importlib.import_module(f"nucleus.{module}"), name)
+    globals()[name] = found  # the next time it is there
+    return found

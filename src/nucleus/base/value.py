@@ -90,14 +90,7 @@ class Value(metaclass=ValueMeta):
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; unknown names raise TypeError."""
-        cls = type(self)
-        if not changes.keys() <= cls._defaults.keys():
-            unknown = next(name for name in changes if name not in cls._defaults)
-            raise TypeError(f"{cls.__name__}() has no field {unknown!r}")
-        new, put = object.__new__(cls), object.__setattr__
-        for field in cls._fields:
-            put(new, field, changes[field] if field in changes else getattr(self, field))
-        return new
+        return type(self)(**{**self.as_dict(), **changes})
 
     def __eq__(self, other: object) -> bool:
         return self is other or (type(other) is type(self) and self.as_dict() == other.as_dict())

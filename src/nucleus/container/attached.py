@@ -184,7 +184,8 @@ def end_of(watched: Watched, plan: LaunchPlan, container: ContainerRecord) -> Re
         known = record.failure.step < len(plan.steps)
         step = plan.steps[record.failure.step] if known else None
         raise report.launch_error(record.failure, step, step.origin if step else "", record.exit_code)
-    return result_of(record, container.id).replace(
+    return result_of(
+        record, container.id,
         stdout=watched.stdout.data, stderr=watched.stderr.data,
         truncated=watched.stdout.dropped + watched.stderr.dropped,
         degraded=container.degraded, pids_by=container.pids_by,

@@ -6,6 +6,8 @@ from ..base.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..launch.report import ExitRecord
     from ..policy.refusals import Denial
 
@@ -49,11 +51,11 @@ class Result(Value):
         return self.stderr.decode("utf-8", "replace")
 
 
-def result_of(record: ExitRecord, container_id: str) -> Result:
-    """The part of a Result that the exit record knows."""
+def result_of(record: ExitRecord, container_id: str, **more: Any) -> Result:
+    """The part of a Result that the exit record knows, and `more` that the caller does."""
     return Result(
         id=container_id, exit_code=record.exit_code, signal=record.signal, reason=record.reason,
         duration_s=(record.finished_ns - record.started_ns) / 1e9, oom_kills=record.oom_kills,
         memory_peak_bytes=record.memory_peak_bytes,
-        cpu_s=(record.cpu_us or record.user_us + record.system_us) / 1e6,
+        cpu_s=(record.cpu_us or record.user_us + record.system_us) / 1e6, **more,
     )  # fmt: skip

@@ -74,7 +74,8 @@ class CurrentFacts:
         return (
             view,
             self._pid,
-            [environment.get(name) for name in _VARIABLES],
+            # Most have neither, and what is not there is found out by an exception.
+            [environment[name] if name in environment else None for name in _VARIABLES],
             (os.getegid(), os.getgroups()),
             [resource.getrlimit(number) for number in _LIMITS],
             self._cgroup.text(),
