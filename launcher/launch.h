@@ -42,6 +42,7 @@ struct env {
 	int userns[MAX_USERNS];
 	u64 counters[COUNTERS];
 	const struct step *supervise, *start_record;
+	int devices;         /* the loaded program that names the devices, or -1 */
 	int records;         /* the directory of the init record, or -1 */
 	int host, host_root; /* where the monitor comes from, while it is in a prepared root */
 	bool two_phase;    /* the owner says when to go on, and is told how far it is */
@@ -126,7 +127,7 @@ struct exit_record *the_exit(void);
 int failure_code(const struct failure *failure);
 void take_counters(struct env *env, struct exit_record *exit);
 
-step_handler run_create_cgroup, run_set_cgroup, run_restrict_devices, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
+step_handler run_create_cgroup, run_set_cgroup, run_restrict_devices, run_load_devices, run_attach_devices, run_join_cgroup, run_enter_cgroup, run_unshare_cgroup, run_read_counter,
 	run_remove_cgroup;
 step_handler run_open_tree, run_make_userns, run_map_mount, run_hand_over_mounts, run_attach_mount, run_mount_filesystem, run_mask_file,
 	run_mask_directory, run_protect_path, run_seal_mount;

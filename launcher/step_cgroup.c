@@ -60,22 +60,48 @@ int run_set_cgroup(const struct step *step, struct env *env)
 
 /* The program goes with the cgroup: no descriptor of it is left, and nobody inside could detach it.  Beside those of cgroups
  * above (BPF_F_ALLOW_MULTI): what one of them refuses is refused. */
-int run_restrict_devices(const struct step *step, struct env *env)
+static int attach_program(const struct cgroup *group, int program)
 {
-	const struct cgroup *group = &env->cgroups[step->field[0].number];
-	const struct load_attr load = { BPF_PROG_TYPE_CGROUP_DEVICE, (u32)(step->field[1].number / 8),
-					(uintptr_t)step->field[1].bytes, (uintptr_t)"Apache-2.0" };
-	struct attach_attr attach = { (u32)group->directory, 0, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI };
-	int program, result;
+	const struct attach_attr attach = { (u32)group->directory, (u32)program, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI };
 
 	if (!group->created || group->version != 2)
 		return -EBADF;
-	program = (int)K(__NR_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	return (int)K(__NR_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach));
+}
+
+static int load_program(const struct value *bytes)
+{
+	const struct load_attr load = { BPF_PROG_TYPE_CGROUP_DEVICE, (u32)(bytes->number / 8), (uintptr_t)bytes->bytes,
+					(uintptr_t)"Apache-2.0" };
+
+	return (int)K(__NR_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+}
+
+int run_restrict_devices(const struct step *step, struct env *env)
+{
+	int program = load_program(&step->field[1]), result;
+
 	if (program < 0)
 		return program;
-	attach.program = (u32)program;
-	result = (int)K(__NR_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach));
+	result = attach_program(&env->cgroups[step->field[0].number], program);
 	K(__NR_close, program);
+	return result;
+}
+
+/* Checking it takes the kernel as long as making a process: what starts in a prepared root finds it loaded. */
+int run_load_devices(const struct step *step, struct env *env)
+{
+	env->devices = load_program(&step->field[0]);
+	return env->devices < 0 ? env->devices : 0;
+}
+
+int run_attach_devices(const struct step *step, struct env *env)
+{
+	int *program = &env->slots[step->field[1].number], result;
+
+	result = attach_program(&env->cgroups[step->field[0].number], *program);
+	K(__NR_close, *program);
+	*program = -1;
 	return result;
 }
 

@@ -110,13 +110,15 @@ int run_freeze_root(const struct step *step, struct env *env)
 int run_hand_over_root(const struct step *step, struct env *env)
 {
 	const struct message root = { .type = MESSAGE_ROOT };
-	int namespace = (int)K(__NR_openat, env->proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC), result;
+	int fds[2] = { (int)K(__NR_openat, env->proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC), env->devices }, result;
 
 	(void)step; /* the step has no fields */
-	if (namespace < 0)
-		return namespace;
-	result = send_record(env->control, &root, sizeof(root), &namespace, 1);
-	K(__NR_close, namespace);
+	if (fds[0] < 0)
+		return fds[0];
+	result = send_record(env->control, &root, sizeof(root), fds, fds[1] < 0 ? 1 : 2);
+	K(__NR_close, fds[0]);
+	if (fds[1] >= 0)
+		K(__NR_close, fds[1]);
 	return result;
 }
 

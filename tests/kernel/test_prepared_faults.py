@@ -87,7 +87,7 @@ def test_where_a_root_cannot_be_prepared_every_start_makes_its_own(
     until_shared(lambda: start(boxes))
     made = roots._made
 
-    def noting(plan: bytes) -> int:
+    def noting(plan: bytes) -> tuple[int, ...]:
         asked.append(plan)
         return made(plan)
 
@@ -101,10 +101,10 @@ def test_where_a_root_cannot_be_prepared_every_start_makes_its_own(
             with monkeypatch.context() as patched:
                 patched.setattr(installed, "PROGRAM", str(fault_launcher.program))
                 with fault_launcher.fault(step, action):
-                    assert made(asked[0]) == -1, f"{action} at step {step} {entry.name}"
+                    assert made(asked[0]) == (), f"{action} at step {step} {entry.name}"
 
-    def refusing(plan: bytes, *_: Any) -> int:
-        return -1
+    def refusing(plan: bytes, *_: Any) -> tuple[int, ...]:
+        return ()
 
     monkeypatch.setattr(roots, "_made", refusing)
     WARM.roots.forget()

@@ -112,6 +112,8 @@ CALLS = {
     "create-cgroup": ("mkdirat openat", "mkdirat openat openat"),
     "set-cgroup": ("openat write close",),
     "restrict-devices": ("bpf bpf close",),
+    "load-devices": ("bpf",),
+    "attach-devices": ("bpf close",),
     "enter-cgroup": ("write close",),
     "unshare-cgroup": ("unshare",),
     "join-cgroup": ("", "openat"),

@@ -18,13 +18,14 @@ REPLACED = {
     "pivot-root",
     "await-detached",
     "detach-host",
+    "restrict-devices",
     "spawn",
     "hand-over-mounts",
     "await-host-mounts",
 }
 ADDED = {
     "make-namespace", "set-file-owner", "freeze-root", "hand-over-root", "spawn-in-root", "adopt-root", "cover-file",
-    "make-root", "hand-over-mounts", "await-host-mounts",
+    "make-root", "hand-over-mounts", "await-host-mounts", "load-devices", "attach-devices",
 }  # fmt: skip
 
 
@@ -80,7 +81,21 @@ def test_the_shared_part_knows_no_name_no_command_no_volume_and_no_secret() -> N
 def test_nothing_that_is_shared_can_be_written() -> None:
     root, _ = parts(compile_plan(request(ROOT, (V2,))))
     assert all([int(str(s["attributes"])) & 1 for s in root.steps_of("open-tree")])
-    assert [s.name for s in root.steps][-3:] == ["seal-root", "freeze-root", "hand-over-root"]
+    assert [s.name for s in root.steps][-4:] == ["seal-root", "freeze-root", "load-devices", "hand-over-root"]
+
+
+def test_the_devices_of_every_start_are_those_of_the_whole() -> None:
+    whole = compile_plan(request(ROOT, (V2,)))
+    root, start = parts(whole)
+    (restrict,), (load,), (attach,) = [
+        p.steps_of(n)
+        for p, n in ((whole, "restrict-devices"), (root, "load-devices"), (start, "attach-devices"))
+    ]
+    assert (load["program"], attach["cgroup"]) == (restrict["program"], restrict["cgroup"])
+    assert start.slots[int(attach["program"])] == prepared.DEVICES and not start.steps_of("restrict-devices")
+    without = request(ROOT, (V2,)).replace(cgroups=())
+    root, start = parts(compile_plan(without))
+    assert not root.steps_of("load-devices") and prepared.DEVICES not in start.slots
 
 
 def test_what_a_start_mounts_has_its_place_in_the_root() -> None:

@@ -63,6 +63,7 @@ class Prepared:
 
     __slots__ = (
         "console",
+        "devices",
         "encoded",
         "gate",
         "held",
@@ -91,7 +92,8 @@ class Prepared:
         self.parents: tuple[CgroupDirectory, ...] = ()
         self.console = -1
         self.encoded = b""
-        self.root = -1  # the mount namespace of a prepared root, which is among `held` or `slots`
+        # The mount namespace of a prepared root and the program of its devices, which are among `held` or `slots`.
+        self.root = self.devices = -1
         self.slots: list[int] = []
         self.held: list[int] = []
         self.values: list[

@@ -43,8 +43,9 @@ class Roots:
         self._view = MountView()
         self._known: dict[bytes, _Root] = {}
 
-    def get(self, plan: bytes, sources: Sources, view: View | None = None) -> int:
-        """A descriptor of the root that `plan` makes, which the caller closes; -1 where a start makes its own.
+    def get(self, plan: bytes, sources: Sources, view: View | None = None) -> tuple[int, ...]:
+        """Descriptors of what `plan` makes, which the caller closes: the root, and the program of its devices if it
+        loads one.  None where a start makes its own.
 
         view: of the mount table, where the caller has looked just now.  The first time nothing is made: most programs
         start no second sandbox of a kind.
@@ -61,7 +62,7 @@ class Roots:
             self._known[plan] = known
             while len(self._known) > _KEPT:
                 self._known.pop(next(iter(self._known))).close()
-            return known.again() if look and known.look == look else -1
+            return known.again() if look and known.look == look else ()
 
     def forget(self) -> None:
         """A launch was refused: the machine may have changed in a way that no look shows."""
@@ -89,18 +90,60 @@ class Sources:
         return view, stamps, [stamp(path)[:2] for path in self._above]
 
 
-class _Root(Kept):
-    """The descriptor and the look under which it was made; none where none could be made under that look."""
+class _Program(Kept):
+    """A loaded program.  All of them have one inode, with much else: the kernel's number of it tells which one it is."""
 
-    __slots__ = ("look",)
+    __slots__ = ("_number",)
 
-    def __init__(self, look: Look = (), fd: int = -1) -> None:
+    def __init__(self, fd: int) -> None:
         super().__init__(fd)
+        self._number = _program_number(fd)
+
+    def lost(self) -> bool:
+        return super().lost() or (self._fd >= 0 and _program_number(self._fd) != self._number)
+
+
+def _program_number(fd: int) -> bytes:
+    try:
+        info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(info, 4096).partition(b"prog_id:")[2].partition(b"\n")[0]
+    finally:
+        os.close(info)
+
+
+class _Root:
+    """What was made, and the look under which it was; nothing where it could not be made under that look."""
+
+    __slots__ = ("files", "look")
+
+    def __init__(self, look: Look = (), fds: tuple[int, ...] = ()) -> None:
         self.look = look
+        self.files: tuple[Kept, ...] = (*[Kept(fd) for fd in fds[:1]], *[_Program(fd) for fd in fds[1:]])
+
+    def lost(self) -> bool:
+        """Has the program closed one of our descriptors?"""
+        return any([file.lost() for file in self.files])
+
+    def again(self) -> tuple[int, ...]:
+        """Other descriptors of the same; none where one is lost."""
+        fds = [file.again() for file in self.files]
+        if -1 not in fds:
+            return tuple(fds)
+        for fd in fds:
+            if fd >= 0:
+                os.close(fd)
+        return ()
+
+    def close(self) -> None:
+        for file in self.files:
+            file.close()
 
 
-def _made(plan: bytes) -> int:
-    """Run the plan and take what it hands over; -1 where this machine refuses: then every start makes its own root."""
+def _made(plan: bytes) -> tuple[int, ...]:
+    """Run the plan and take what it hands over; none where this machine refuses: then every start makes its own root."""
     ours, theirs = supervise.control_pair()
     with ours:
         try:
@@ -111,12 +154,12 @@ def _made(plan: bytes) -> int:
                 finally:
                     os.close(null)
         except (OSError, NucleusError):
-            return -1
+            return ()
         ours.settimeout(_PATIENCE_S)
         try:
             # socket.recv_fds forgets its flags (Python 3.11), and every child of the program would have the descriptor.
             data, beside, _, _ = ours.recvmsg(
-                report.MESSAGE.size, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC
+                report.MESSAGE.size, socket.CMSG_LEN(2 * _INT.size), socket.MSG_CMSG_CLOEXEC
             )
         except TimeoutError:
             os.kill(process.pid, signal.SIGKILL)
@@ -124,9 +167,10 @@ def _made(plan: bytes) -> int:
         except OSError:
             data, beside = b"", []
     process.wait()
-    fds = [_INT.unpack(part)[0] for _, kind, part in beside if kind == socket.SCM_RIGHTS and len(part) == 4]
-    if len(data) == report.MESSAGE.size and report.MESSAGE.unpack(data)[0] == report.ROOT and len(fds) == 1:
-        return int(fds[0])
+    rights = b"".join([part for _, kind, part in beside if kind == socket.SCM_RIGHTS])
+    fds = tuple([int(fd) for (fd,) in _INT.iter_unpack(rights)])
+    if len(data) == report.MESSAGE.size and report.MESSAGE.unpack(data)[0] == report.ROOT:
+        return fds
     for fd in fds:
         os.close(fd)
-    return -1
+    return ()

@@ -45,6 +45,8 @@ def open_slots(
             fd = _origins(spec, prepared.plan)
         elif kind == "root":  # plan/prepared.py
             fd = prepared.root
+        elif kind == "devices":
+            fd = prepared.devices
         elif kind == "events":
             fd = _open_events(prepared.store.path)
         elif kind.startswith("hook"):

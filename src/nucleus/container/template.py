@@ -176,10 +176,11 @@ class Template:
             shared = self._shared = _Shared(self._form, self.spec)
         if shared.form is None:
             return self._form
-        prepared.root = roots.get(shared.root_for(base), shared.sources, view)
-        if prepared.root < 0:
+        found = roots.get(shared.root_for(base), shared.sources, view)
+        if not found:
             return self._form
-        prepared.held.append(prepared.root)
+        prepared.held += found
+        prepared.root, prepared.devices = found[0], found[-1]
         return shared.form
 
     def _other_command(self, form: _Form, command: tuple[str, ...]) -> dict[int, Step]:

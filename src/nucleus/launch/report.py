@@ -159,6 +159,10 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
         "the kernel takes no list of devices for the container's cgroup",
         "use a kernel with CONFIG_CGROUP_BPF, or give the layer up: --allow-degraded-security=devices",
     ),
+    ("attach-devices", ""): (
+        "the kernel takes no list of devices for the container's cgroup",
+        "use a kernel with CONFIG_CGROUP_BPF, or give the layer up: --allow-degraded-security=devices",
+    ),
     ("spawn", "EPERM"): ("user namespaces are not allowed here", _USERNS),
     ("spawn", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),
     ("spawn", "EAGAIN"): ("too many processes", "raise the caller's nproc limit, or stop other processes"),

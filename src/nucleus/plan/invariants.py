@@ -235,7 +235,8 @@ _MAKE, _USE, _END = 0, 1, 2
 _LIFE: Mapping[str, tuple[tuple[str, int], ...]] = {
     **dict.fromkeys(("create-cgroup", "join-cgroup"), (("cgroup", _MAKE),)),
     **dict.fromkeys(
-        ("set-cgroup", "restrict-devices", "enter-cgroup", "read-counter", "spawn"), (("cgroup", _USE),)
+        ("set-cgroup", "restrict-devices", "attach-devices", "enter-cgroup", "read-counter", "spawn"),
+        (("cgroup", _USE),),
     ),
     "remove-cgroup": (("cgroup", _END),),
     **dict.fromkeys(("open-tree", "open-tree-inside"), (("mount", _MAKE),)),

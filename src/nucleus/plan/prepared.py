@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SLOT = "root"  # the descriptor of the prepared root's mount namespace
+DEVICES = "devices"  # that of the program which names the devices, where the whole plan loads one
 # What every container of a kind mounts from the host, by the origin of its steps; the rest is mounted by each start.
 _SHARED = frozenset(("rootfs", "devices", "network"))
 _FILLS = frozenset(("make-directory", "make-symlink", "write-file"))
@@ -80,6 +81,7 @@ class _Split:
         self.root: list[Step] = []
         self.start: list[Step] = []
         self.covers: list[Step] = []
+        self.loaded: list[Step] = []  # at most one
         self.covered: list[str] = []  # where a start mounts something, or a shared mount lies
         self.there = {"/"}  # what the root has
         self.first = [
@@ -93,11 +95,13 @@ class _Split:
         self.root += [
             *[step("seal-root", origin=s.origin, attributes=s["attributes"]) for s in self.plan.steps_of("seal-root")],
             step("freeze-root", origin="rootfs"),
+            *self.loaded,
             step("hand-over-root", origin="rootfs"),
         ]  # fmt: skip
+        slots = (*self.plan.slots, SLOT, *[DEVICES for _ in self.loaded])
         return (
             LaunchPlan(kind=schema.KIND_PREPARE, steps=tuple(self.root), slots=()),
-            LaunchPlan(kind=schema.KIND_START, steps=tuple(self.start), slots=(*self.plan.slots, SLOT)),
+            LaunchPlan(kind=schema.KIND_START, steps=tuple(self.start), slots=slots),
         )
 
     def _place(self, was: Step) -> None:
@@ -108,6 +112,12 @@ class _Split:
         elif name == "make-root":
             self.root += [*self.first, was]
             self.start.append(step("adopt-root", origin=was.origin))
+        elif name == "restrict-devices":
+            # The kernel takes as long to check the program as to make a process: once for all.
+            self.loaded = [step("load-devices", origin=was.origin, program=was["program"])]
+            self.start.append(
+                step("attach-devices", origin=was.origin, cgroup=was["cgroup"], program=self.slot + 1)
+            )
         elif name in _OWN_ROOT or name == "seal-root":
             pass
         elif name in _FILLS:

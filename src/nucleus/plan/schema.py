@@ -126,6 +126,8 @@ STEPS: tuple[StepSpec, ...] = (
              (_s("uid_map"), _s("gid_map"), _n("deny_setgroups", 1)), "map uids {uid_map} and gids {gid_map}"),
     StepSpec(90, "restrict-devices", "host-mounts", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _b("program", "multiple", 8)),
              "refuse cgroup {cgroup} every device that the program does not name ({program})"),
+    StepSpec(93, "attach-devices", "host-mounts", NEVER, NEVER, (_n("cgroup", MAX_CGROUPS), _f("program")),
+             "refuse cgroup {cgroup} every device that the loaded program does not name", start=ANY),
     StepSpec(28, "let-hooks-run", "host-mounts", OPTIONAL, NEVER, (_f("channel"),),
              "tell that the namespaces are there, and wait until the host's hooks have run", start=NEVER),
     StepSpec(3, "open-tree", "host-mounts", ANY, NEVER, _TREE,
@@ -138,6 +140,8 @@ STEPS: tuple[StepSpec, ...] = (
              "hand the first {count} mounts to the child"),
     StepSpec(11, "write-init-record", "release", OPTIONAL, NEVER, (_f("directory"),),
              "record init's pid and start time"),
+    StepSpec(92, "load-devices", "release", NEVER, NEVER, (_b("program", "multiple", 8),),
+             "load the program that names the devices of containers ({program})", prepare=OPTIONAL),
     StepSpec(27, "hand-over-root", "release", NEVER, NEVER, (), "hand the mount namespace to the caller",
              prepare=REQUIRED),
     StepSpec(12, "await-proceed", "release", OPTIONAL, OPTIONAL, (_f("channel"),),
@@ -297,4 +301,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x239039A633663367
+SCHEMA_HASH = 0x43E5C187439BF499

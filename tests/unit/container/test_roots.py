@@ -16,20 +16,22 @@ OLD = time.time_ns() - 10**10
 
 
 class Made:
-    """Stands for the launcher: every root is a pipe's end."""
+    """Stands for the launcher: every root is a pipe's end, and the program beside it a file."""
 
     def __init__(self) -> None:
         self.count = 0
         self.refuses = False
         self.others: list[int] = []
 
-    def __call__(self, _: bytes) -> int:
+    def __call__(self, plan: bytes) -> tuple[int, ...]:
         self.count += 1
         if self.refuses:
-            return -1
+            return ()
         reading, writing = os.pipe()
         self.others.append(reading)
-        return writing
+        if plan.startswith(b"devices"):
+            return writing, os.memfd_create("program")
+        return (writing,)
 
 
 @pytest.fixture
@@ -52,11 +54,11 @@ def sources(tmp_path: Path) -> tuple[str, ...]:
 
 
 def used(roots: Roots, plan: bytes, sources: tuple[str, ...]) -> bool:
-    fd = roots.get(plan, Sources(sources))
-    if fd >= 0:
+    fds = roots.get(plan, Sources(sources))
+    for fd in fds:
         assert not os.get_inheritable(fd)
         os.close(fd)
-    return fd >= 0
+    return bool(fds)
 
 
 def test_a_root_is_made_the_second_time_and_kept(made: Made, sources: tuple[str, ...]) -> None:
@@ -101,14 +103,16 @@ def test_few_roots_are_kept_and_the_one_that_was_not_used_longest_goes(
         plan = b"plan %d" % number
         used(roots, plan, sources), used(roots, plan, sources)
     assert len(roots._known) == module._KEPT
-    assert [os.get_blocking(fd) for fd in [r._fd for r in roots._known.values()]] == [True] * module._KEPT
+    assert [os.get_blocking(fd) for fd in [f._fd for r in roots._known.values() for f in r.files]] == [
+        True
+    ] * module._KEPT
     assert not used(roots, b"plan 0", sources) and used(roots, b"plan 19", sources)
 
 
 def test_a_launch_that_failed_ends_all_roots(made: Made, sources: tuple[str, ...]) -> None:
     roots = Roots()
     used(roots, b"plan", sources), used(roots, b"plan", sources)
-    (kept,) = [r._fd for r in roots._known.values()]
+    (kept,) = [f._fd for r in roots._known.values() for f in r.files]
     roots.forget()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(kept)
@@ -120,9 +124,28 @@ def test_a_descriptor_that_the_program_closed_is_neither_used_nor_closed(
 ) -> None:
     roots = Roots()
     used(roots, b"plan", sources), used(roots, b"plan", sources)
-    (kept,) = [r._fd for r in roots._known.values()]
+    (kept,) = [f._fd for r in roots._known.values() for f in r.files]
     with open("/dev/null", "rb") as other:
         os.dup2(other.fileno(), kept)
     assert used(roots, b"plan", sources) and made.count == 2
     assert os.fstat(kept).st_rdev == os.stat("/dev/null").st_rdev
     os.close(kept)
+
+
+def test_where_one_of_two_descriptors_is_lost_both_are_made_anew(
+    made: Made, sources: tuple[str, ...]
+) -> None:
+    roots = Roots()
+    assert [used(roots, b"devices", sources) for _ in range(3)] == [False, True, True]
+    assert made.count == 1
+    (root,) = roots._known.values()
+    os.close(root.files[1]._fd)
+    before = len(os.listdir("/proc/self/fd"))
+    assert root.again() == () and len(os.listdir("/proc/self/fd")) == before
+    assert used(roots, b"devices", sources) and made.count == 2
+    (root,) = roots._known.values()
+    kept = [f._fd for f in root.files]
+    roots.forget()
+    for fd in kept:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)

@@ -74,9 +74,10 @@ def test_with_a_prepared_root_a_start_takes_its_descriptor_along(monkeypatch: py
     reading, writing = os.pipe()
     asked: list[bytes] = []
 
-    def root(plan: bytes) -> int:
+    def root(plan: bytes) -> tuple[int, ...]:
         asked.append(plan)
-        return os.dup(writing)
+        loads = "load-devices" in [s.name for s in decode(plan)]
+        return (os.dup(writing), os.dup(reading)) if loads else (os.dup(writing),)
 
     warm = learned({})
     monkeypatch.setattr(type(warm.roots), "get", lambda _, plan, sources, view: root(plan))
@@ -88,7 +89,9 @@ def test_with_a_prepared_root_a_start_takes_its_descriptor_along(monkeypatch: py
             continue
         plan = decode(started.encoded)
         assert started.plan is not None and plan.kind == schema.KIND_START
-        assert started.plan.slots[-1] == "root" and os.fstat(started.slots[-1]) == os.fstat(writing)
+        given = dict(zip(started.plan.slots, started.slots, strict=True))
+        assert os.fstat(given["root"]) == os.fstat(writing)
+        assert "devices" not in given or os.fstat(given["devices"]) == os.fstat(reading)
         covers = [s["content"] for s in plan.steps_of("cover-file")]
         assert len(covers) == 2 and all([started.id[:12].encode() in bytes(c) for c in covers])  # type: ignore[arg-type]
         started.discard()
