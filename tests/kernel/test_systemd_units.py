@@ -87,6 +87,8 @@ def test_without_a_unit_whoever_did_not_demand_one_goes_on(boxes: Boxes, manager
 def test_a_supervisor_is_what_its_unit_executes(boxes: Boxes, manager: Path) -> None:
     work = boxes.directory("work")
     os.chmod(work, 0o777)
+    (work / "out").touch()
+    (work / "out").chmod(0o666)
     script = (
         "trap 'exit 3' TERM; echo life >>/workspace/out; test $(wc -l </workspace/out) -ge 3 || exit 7;"
         "while :; do sleep 0.02; done"

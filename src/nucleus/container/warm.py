@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .sources import SourceFinder
 
-_KINDS = 8  # of sandboxes that one program uses in turn
+KINDS = 8  # of sandboxes that one program uses in turn
 
 
 class Warm:
@@ -66,7 +66,7 @@ class Warm:
             host_name=name,
             resolv_conf=request.resolv_conf,
         )
-        others = list(self._templates.items())[-(_KINDS - 1) :]
+        others = list(self._templates.items())[-(KINDS - 1) :]
         self._templates = {**dict(others), key: template}
 
     def forget(self) -> None:
@@ -92,7 +92,7 @@ class Warm:
             if done is not None:
                 return done
         done = reuse.compiled(request)
-        self._plans = (done, *self._plans[: _KINDS - 1])
+        self._plans = (done, *self._plans[: KINDS - 1])
         return done
 
 
