@@ -33,19 +33,25 @@ PTRACE = "python3 -c 'import ctypes; ctypes.CDLL(None).ptrace(0, 0, 0, 0)'"
 
 @pytest.fixture
 def work(boxes: Boxes) -> Path:
-    """A workspace with a repository and a wheel."""
+    """A workspace with the jobs, as text."""
     folder = boxes.directory("work")
-    (folder / "hello-1.0-py3-none-any.whl").write_bytes(wheel())
+    (folder / "job.sh").write_text(TOOLCHAIN)
+    (folder / "worse.sh").write_text(f"{TOOLCHAIN}{PTRACE}; echo not stopped\n")
+    return folder
+
+
+@pytest.fixture
+def project(boxes: Boxes, work: Path) -> Path:
+    """The same with what the jobs work on: a repository and a wheel."""
+    (work / "hello-1.0-py3-none-any.whl").write_bytes(wheel())
     script = """
 set -e; git init -q repo; cd repo; git config user.name a; git config user.email a@b
 for i in 1 2 3; do echo $i >f; git add f; git commit -q -m $i; done
 """
-    home = {**boxes.environment, "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["sh", "-c", script], cwd=folder, env=home, check=True, timeout=60)
-    (folder / "job.sh").write_text(TOOLCHAIN)
-    (folder / "worse.sh").write_text(f"{TOOLCHAIN}{PTRACE}; echo not stopped\n")
-    subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
-    return folder
+    home = {**boxes.environment, "HOME": str(work), "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["sh", "-c", script], cwd=work, env=home, check=True, timeout=60)
+    subprocess.run(["chmod", "-R", "a+rX", str(work)], check=True)
+    return work
 
 
 def learned(boxes: Boxes, *words: str) -> tuple[Path, str]:
@@ -56,12 +62,13 @@ def learned(boxes: Boxes, *words: str) -> tuple[Path, str]:
     return folder / "launch.toml", done.out
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")  # guests have neither git nor node
 def test_a_profile_of_five_runs_lets_git_pip_and_node_run_and_kills_a_ptrace(
-    boxes: Boxes, work: Path
+    boxes: Boxes, project: Path
 ) -> None:
     """Under the mode strict-agent, 20 of 20 times; the same with a ptrace added is killed each time."""
     log, profile = boxes.folder / "calls.jsonl", boxes.folder / "profile.json"
-    flags = ("--rm", "--workspace", str(work), "--workspace-mode", "bind-ro")
+    flags = ("--rm", "--workspace", str(project), "--workspace-mode", "bind-ro")
     for _ in range(RUNS):
         trace = boxes.run(
             *flags, "--seccomp-mode", "trace", "--seccomp-log", str(log), "--", "sh", "/workspace/job.sh"
