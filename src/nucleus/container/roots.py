@@ -54,15 +54,17 @@ class Roots:
             self._lock, self._pid = allocate_lock(), os.getpid()
         with self._lock:
             known, look = self._known.pop(plan, None), sources.look(view or self._view.now())
+            fds = known.again() if known and look and known.look == look else ()
             if known is None:
                 known = _Root()
-            elif look and (known.look != look or known.lost()):
+            elif look and not fds and (known.look != look or known.files):
                 known.close()
                 known = _Root(look, _made(plan))
+                fds = known.again()
             self._known[plan] = known
             while len(self._known) > _KEPT:
                 self._known.pop(next(iter(self._known))).close()
-            return known.again() if look and known.look == look else ()
+            return fds
 
     def forget(self) -> None:
         """A launch was refused: the machine may have changed in a way that no look shows."""
@@ -123,12 +125,8 @@ class _Root:
         self.look = look
         self.files: tuple[Kept, ...] = (*[Kept(fd) for fd in fds[:1]], *[_Program(fd) for fd in fds[1:]])
 
-    def lost(self) -> bool:
-        """Has the program closed one of our descriptors?"""
-        return any([file.lost() for file in self.files])
-
     def again(self) -> tuple[int, ...]:
-        """Other descriptors of the same; none where one is lost."""
+        """Other descriptors of the same; none where the program has closed one of ours."""
         fds = [file.again() for file in self.files]
         if -1 not in fds:
             return tuple(fds)
