@@ -200,7 +200,7 @@ class Template:
 class _Form:
     """A plan whose bytes are made, step by step, and where in it the host name of a start belongs."""
 
-    __slots__ = ("_chunks", "_named", "_places", "host_name", "plan")
+    __slots__ = ("_chunks", "_named", "_places", "_whole", "host_name", "plan")
 
     def __init__(self, plan: LaunchPlan, host_name: str) -> None:
         self.plan, self.host_name = plan, host_name
@@ -208,6 +208,7 @@ class _Form:
         self._places = {
             name: [n for n, s in enumerate(plan.steps) if s.spec.name == name] for name in _CHANGED
         }
+        self._whole = b""  # its bytes, once a start needed them as they are
         name = host_name.encode()
         self._named = [
             n for n, s in enumerate(plan.steps) if name and s.name in _NAMED and name in self._chunks[n]
@@ -232,6 +233,9 @@ class _Form:
 
     def plan_for(self, container_id: str, changed: dict[int, Step]) -> tuple[LaunchPlan, bytes]:
         """The plan with other steps in their places, and its bytes."""
+        if not changed and not self._named:
+            self._whole = self._whole or self.encoded()
+            return self.plan, self._whole
         steps, chunks = list(self.plan.steps), list(self._chunks)
         for at, other in changed.items():
             steps[at], chunks[at] = other, encode_step(other)
