@@ -29,14 +29,15 @@ SIZE = (33, 101)
 class Window:
     """A command on a terminal of its own, typed into and read from."""
 
-    def __init__(self, boxes: Boxes, *words: str) -> None:
+    def __init__(self, boxes: Boxes, *words: str, controlling: bool = True) -> None:
         self.fd, other = pty.openpty()
         self.resize(*SIZE)
         self.before = termios.tcgetattr(other)
         environment = boxes.environment | {"TERM": "dumb", "NUCLEUS_STATE_DIR": str(boxes.root)}
         self.process = subprocess.Popen(
             [str(COMMAND), *words], stdin=other, stdout=other, stderr=other, env=environment,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            start_new_session=True,
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
         )  # fmt: skip
         self.other = other  # kept open: attributes can be read after the end
         self.seen = ""
@@ -136,6 +137,27 @@ def test_a_signal_ends_it_and_the_terminal_is_as_it_was(boxes: Boxes, name: str)
     wait_until(window.raw)
     window.process.send_signal(getattr(signal, f"SIG{name}"))
     assert window.end() == 128 + getattr(signal, f"SIG{name}")
+
+
+def test_a_signal_reaches_who_has_closed_its_terminal(boxes: Boxes) -> None:
+    script = "trap 'exit 9' TERM; echo u''p; exec <&- >&- 2>&-; while :; do sleep 0.05; done"
+    window = Window(boxes, "run", "--rm", "-it", "--", "sh", "-c", script)
+    window.expect("up\r\n")
+    time.sleep(0.3)
+    window.process.terminate()
+    assert window.end() == 9
+
+
+@pytest.mark.parametrize("flag", ["-t", "-it"])
+def test_whoever_loses_the_caller_s_terminal_is_told_though_the_kernel_tells_nobody(
+    boxes: Boxes, flag: str
+) -> None:
+    script = "trap 'seq 50000; exit 8' HUP; echo u''p; while :; do sleep 0.05; done"
+    window = Window(boxes, "run", "--rm", flag, "--", "sh", "-c", script, controlling=False)
+    window.expect("up\r")
+    os.close(window.other)
+    os.close(window.fd)
+    assert window.process.wait(PATIENCE_S) == 8
 
 
 def test_when_the_monitor_is_killed_the_terminal_is_as_it_was(boxes: Boxes) -> None:

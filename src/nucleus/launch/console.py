@@ -142,11 +142,24 @@ class Relay:
     control    the launcher's socket: signals go that way, and the end comes; None where somebody else holds it
     """
 
-    __slots__ = ("_control", "_ended", "_keyboard", "_keys", "_master", "_pending", "_raw", "_woken")
+    __slots__ = (
+        "_control",
+        "_ended",
+        "_gone",
+        "_keyboard",
+        "_keys",
+        "_let_go",
+        "_master",
+        "_pending",
+        "_raw",
+        "_woken",
+    )
 
     def __init__(self, master: int, *, keyboard: bool, control: socket.socket | None = None) -> None:
         self._master, self._keyboard, self._control = master, keyboard, control
         self._keys, self._pending = Keys(), b""
+        self._gone = False  # the caller's terminal
+        self._let_go = False  # nobody inside holds theirs any more
         self._ended: ExitRecord | None = None
         self._raw: Raw | None = None
         self._woken: list[int] = []
@@ -180,17 +193,9 @@ class Relay:
 
     def _loop(self, woken: int) -> None:
         set_size(self._master, size_of(0))
-        alive = True
-        while alive and not self._keys.detached:
-            poller = select.poll()
-            poller.register(woken, select.POLLIN)
-            poller.register(self._master, select.POLLIN | (select.POLLOUT if self._pending else 0))
-            if self._control is not None and self._ended is None:
-                poller.register(self._control, select.POLLIN)
-            if self._keyboard and not self._pending:
-                poller.register(0, select.POLLIN)
+        while not self._keys.detached:
             # Once the end was told nothing more comes but what the terminal still holds.
-            events = dict(poller.poll(None if self._ended is None else 0))
+            events = dict(self._poller(woken).poll(None if self._ended is None else 0))
             if woken in events:
                 os.read(woken, _CHUNK)
             while self._woken:
@@ -198,27 +203,58 @@ class Relay:
             if self._control is not None and self._control.fileno() in events:
                 self._listen(self._control)
             if 0 in events:
-                self._type()
-            alive = self._output(events.get(self._master, 0))
-            if self._ended is not None and not events:
+                self._type(events[0])
+            if self._master in events:
+                self._output(events[self._master])
+            # The workload may have closed its terminal and live on: signals and its end still pass.
+            if (self._let_go and self._control is None) or (self._ended is not None and not events):
                 return
+
+    def _poller(self, woken: int) -> select.poll:
+        poller = select.poll()
+        poller.register(woken, select.POLLIN)
+        if not self._let_go:
+            poller.register(self._master, select.POLLIN | (select.POLLOUT if self._pending else 0))
+        if self._control is not None and self._ended is None:
+            poller.register(self._control, select.POLLIN)
+        if not self._gone:  # without a request the end of the terminal is told all the same
+            wanted = self._keyboard and not self._pending and not self._let_go
+            poller.register(0, select.POLLIN if wanted else 0)
+        return poller
 
     def _signal(self, number: int) -> None:
         if number == signal.SIGWINCH:
-            set_size(self._master, size_of(0))
+            self._resize()
         elif number == signal.SIGTSTP:
             self._stop()
         elif number != signal.SIGCONT:
             self._hand_on(number)
+
+    def _resize(self) -> None:
+        try:
+            size = size_of(0)
+        except OSError:
+            self._hang_up()
+        else:
+            set_size(self._master, size)
 
     def _stop(self) -> None:
         """Stopped by somebody: the terminal is the shell's meanwhile."""
         if self._raw is not None:
             self._raw.restore()
         os.kill(os.getpid(), signal.SIGSTOP)
-        if self._raw is not None:
-            tty.setraw(0, termios.TCSANOW)
-        set_size(self._master, size_of(0))
+        try:
+            if self._raw is not None:
+                tty.setraw(0, termios.TCSANOW)
+        except termios.error:
+            self._hang_up()
+        self._resize()
+
+    def _hang_up(self) -> None:
+        """The caller's terminal is gone: the workload is told once, and goes on unseen if it likes."""
+        if not self._gone:
+            self._gone = True
+            self._hand_on(signal.SIGHUP)
 
     def _hand_on(self, number: int) -> None:
         if self._control is None:
@@ -235,34 +271,33 @@ class Relay:
             raise report.silent("terminal")
         self._ended = report.exit_of(data) or self._ended
 
-    def _type(self) -> None:
-        data = os.read(0, _CHUNK)
+    def _type(self, events: int) -> None:
+        try:
+            data = os.read(0, _CHUNK) if events & select.POLLIN else b""
+        except OSError:  # EIO: hung up between the two calls
+            data = b""
         if data:
             self._pending = self._keys.typed(data)
         else:
-            self._hand_on(signal.SIGHUP)  # the caller's terminal is gone
-            self._keyboard = False
+            self._hang_up()
 
-    def _output(self, events: int) -> bool:
-        """False once nobody inside holds the terminal any more."""
+    def _output(self, events: int) -> None:
         try:
             if events & select.POLLOUT and self._pending:
                 self._pending = self._pending[os.write(self._master, self._pending) :]
-            if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
-                write_all(1, os.read(self._master, _CHUNK))
+            if not events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                return
+            data = os.read(self._master, _CHUNK)
         except BlockingIOError:
-            return True
+            return
         except OSError:  # EIO: the last process has closed it
-            return self._at_end()
-        return True
-
-    def _at_end(self) -> bool:
-        if self._control is None:
-            return False
-        # The workload may have closed its terminal and live on: wait for its end without looking at the master.
-        while self._ended is None:
-            self._listen(self._control)
-        return False
+            self._let_go, self._pending = True, b""
+            return
+        if not self._gone:
+            try:
+                write_all(1, data)
+            except OSError:
+                self._hang_up()  # what is printed from now on is read all the same, that nobody waits for room
 
 
 def write_all(fd: int, data: bytes) -> None:
