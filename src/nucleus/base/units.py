@@ -99,8 +99,10 @@ def format_cpus(quota_us: int) -> str:
 def parse_integer(text: str) -> int:
     """Decimal digits only: no sign, no underscore, no other script."""
     digits = text.strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+    if not (digits.isascii() and digits.isdigit()):
         raise SpecError(f"'{text}' is not a whole number", remedy="use digits, such as 512")
+    if len(digits) > 19:  # as many as 64 bits have
+        raise SpecError(f"'{text}' is too large a number", remedy="use a smaller one, such as 512")
     return int(digits)
 
 

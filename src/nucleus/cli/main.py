@@ -118,8 +118,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads: leave without a word, and let the interpreter's own flush find nothing amiss.
-        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
+        _output_lost()  # nobody reads: leave without a word
         return _BROKEN_PIPE
     except OSError as error:
         return _exhausted(error, form, log)
@@ -129,11 +128,23 @@ def main(argv: list[str]) -> int:
 
 def _open_streams() -> None:
     """A stream that the caller closed becomes /dev/null: else the next file opened would take its number."""
-    for fd in range(3):
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+            # Python has none for a number that was closed when it started.
+            setattr(sys, name, open(fd, "w" if fd else "r", encoding="utf-8", closefd=False))
+
+
+def _output_lost() -> bool:
+    """Whether standard output takes nothing more; then the interpreter's own flush is to find nothing amiss."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
+        return True
+    return False
 
 
 def log_choice(argv: list[str], fallback: str) -> tuple[str, str]:
@@ -251,6 +262,7 @@ def _exhausted(error: OSError, form: str, log: str) -> int:
     from .errors import render_error
 
     where = str(error.filename) if isinstance(error.filename, str | bytes) else "this machine"
+    where = "standard output" if _output_lost() else where
     message = (error.strerror or "no resources").lower()
     render_error(HostUnsupported(message, where=where, remedy=remedy), log_format=form, log_path=log)
     return EXIT_USAGE

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from nucleus.cli import main as cli
 from nucleus.cli.help import run_help
 from nucleus.spec.options import OPTIONS
 
+ROOT = Path(__file__).resolve().parents[3]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -131,3 +134,21 @@ def test_a_bug_is_one_line_without_traceback(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setenv("NUCLEUS_DEBUG", "1")
     assert cli.main(["probe"]) == 125
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "says"),
+    [
+        (">&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        (
+            ">/dev/full",
+            125,
+            "nucleus: standard output: no space left on device\n  remedy: free some space there\n",
+        ),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_bug(redirection: str, code: int, says: str) -> None:
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", str(ROOT / "bin" / "nucleus"), "help"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (code, says)
