@@ -22,7 +22,7 @@ from ..plan.workload import PATH, candidates
 from . import processes, procfile
 from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
 from .events import note
-from .kept import Kept
+from .kept import Remade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,22 +100,14 @@ class _Known:
         words = _command_line(init.monitor_pid)
         self.plan = _run_plan(_sealed(init, int(words[0])))
         self.environment = _variables(_sealed(init, int(words[3 + join.environment_slot(self.plan)])))
-        self.sealed = Kept(-1)  # the environment as it is, once somebody has entered with it
+        variables = self.environment  # what is kept must not keep its keeper
+        self.sealed = Remade(lambda: launcher.sealed_environment(variables))
         self.rlimits = _rlimits(init.init_pid)
         self.joins: dict[join.JoinRequest, tuple[LaunchPlan, list[bytes]]] = {}
 
     def open_environment(self, own: tuple[tuple[str, str], ...]) -> int:
         """The workload's variables and these, in a file that nobody can change."""
-        if own:
-            return launcher.sealed(
-                "nucleus-environment", launcher.environment_bytes(self.environment | dict(own))
-            )
-        fd = self.sealed.again()
-        if fd < 0:
-            made = launcher.sealed("nucleus-environment", launcher.environment_bytes(self.environment))
-            self.sealed = kept = Kept(made)
-            fd = kept.again()
-        return fd
+        return launcher.sealed_environment(self.environment | dict(own)) if own else self.sealed.again()
 
     def join(self, request: join.JoinRequest) -> tuple[LaunchPlan, bytes]:
         """The plan of who joins, and its bytes."""

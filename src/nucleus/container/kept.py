@@ -11,6 +11,10 @@ import os
 
 from ..host.current import identity
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Kept:
     """It belongs to this object, which closes it at its end; -1 where there is none."""
@@ -38,3 +42,20 @@ class Kept:
 
     def __del__(self) -> None:
         self.close()
+
+
+class Remade:
+    """One that is made when it is first asked for, and anew when the program has closed it."""
+
+    __slots__ = ("_kept", "_make")
+
+    def __init__(self, make: Callable[[], int]) -> None:
+        self._kept, self._make = Kept(-1), make
+
+    def again(self) -> int:
+        """Another descriptor of the file, which the caller closes."""
+        fd = self._kept.again()
+        if fd < 0:
+            self._kept = kept = Kept(self._make())  # by a name: another thread may make one, too
+            fd = kept.again()
+        return fd

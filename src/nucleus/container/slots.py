@@ -36,7 +36,7 @@ def open_slots(
         if kind == "environment":
             fd = sealed
             if fd < 0:
-                fd = launcher.sealed("nucleus-environment", launcher.environment_bytes(variables))
+                fd = launcher.sealed_environment(variables)
         elif kind == "cgroup":
             fd = parents[int(number)]
         elif kind == "secret":

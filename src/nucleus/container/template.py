@@ -22,7 +22,7 @@ from ..plan.workload import PATH, candidates, exec_values
 from ..state.record import ContainerRecord
 from ..state.store import StateDirectory, write_file
 from . import ranges
-from .kept import Kept
+from .kept import Remade
 from .prepare import Prepared, environment, open_store
 from .result import Result
 from .roots import Sources
@@ -85,7 +85,8 @@ class Template:
         self._record_form, self._spec_form = Form(record.as_dict(), _OWN), Form(record.spec, ("command",))
         self._variables = environment(spec)
         self._path = self._variables.get("PATH", PATH)
-        self._environment = Kept(-1)
+        variables = self._variables  # what is kept must not keep its keeper
+        self._environment = Remade(lambda: launcher.sealed_environment(variables))
         self._taken = _taken(facts)
         self._form = _Form(plan, host_name)
         self._directory = str(plan.steps_of("exec")[0]["directory"])
@@ -138,18 +139,9 @@ class Template:
             parents.append(tree.open_directory(directory))
             prepared.held.append(parents[-1])
         self._register(prepared, command or self._record.command, maps)
-        prepared.held.append(self._sealed_environment())
+        prepared.held.append(self._environment.again())
         open_slots(prepared, self.spec, self.facts, self._variables, parents, prepared.held[-1])
         return True
-
-    def _sealed_environment(self) -> int:
-        """The variables, which are the same each time, in a file that nobody can change."""
-        fd = self._environment.again()
-        if fd < 0:
-            sealed = launcher.sealed("nucleus-environment", launcher.environment_bytes(self._variables))
-            self._environment = kept = Kept(sealed)
-            fd = kept.again()
-        return fd
 
     def _register(self, prepared: Prepared, command: tuple[str, ...], maps: tuple[IdMap, IdMap]) -> None:
         """The state directory, the name, the record."""

@@ -32,9 +32,10 @@ def sealed(name: str, data: bytes) -> int:
     return fd
 
 
-def environment_bytes(environment: dict[str, str]) -> bytes:
-    """What the exec step reads from its slot."""
-    return b"".join([f"{k}={v}".encode("utf-8", "surrogateescape") + b"\0" for k, v in environment.items()])
+def sealed_environment(variables: dict[str, str]) -> int:
+    """A sealed memory file with what the exec step reads from its slot.  The caller closes it."""
+    words = [f"{k}={v}".encode("utf-8", "surrogateescape") + b"\0" for k, v in variables.items()]
+    return sealed("nucleus-environment", b"".join(words))
 
 
 def arguments(
