@@ -22,6 +22,7 @@ no variable | --env 1X=2 | --env | name of the variable | write KEY=VALUE
 variable of the dynamic linker | --env LD_PRELOAD=/x.so | --env | steers the dynamic linker | install the library
 variable that is not set | --env NOT_SET_ANYWHERE | --env | is not set | NOT_SET_ANYWHERE=VALUE
 volume without a target | --volume /srv | --volume | is not SRC:DEST | ./data:/data:ro
+volume with an option that there is not | --volume /srv:/data:rw,z | --volume | 'rw,z' is neither ro nor rw | ./data:/data:ro
 forbidden source | --volume /etc:/data | --volume | '/etc' is never let in | copy what is needed
 source with .. | --volume /srv/../proc:/data | --volume | /proc of the host | copy what is needed
 reserved target | --volume /srv:/usr/lib | --volume | /usr belongs to the sandbox | another path

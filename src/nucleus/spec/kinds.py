@@ -287,6 +287,8 @@ def _volume(text: str, option: Option) -> Volume:
     source, _, target = rest.rpartition(":")
     if not source or not target:
         raise SpecError(f"'{text}' is not SRC:DEST", remedy=f"such as {option.flag} {option.example}")
+    if ":" in source and not target.startswith("/"):
+        raise SpecError(f"'{target}' is neither ro nor rw", remedy=f"such as {option.flag} {option.example}")
     return Volume(source=_path(source, option), target=inside_path(target), read_only=mode == "ro")
 
 

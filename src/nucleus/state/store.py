@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from errno import ELOOP, ENOENT, ENXIO
+from errno import EDQUOT, ELOOP, ENOENT, ENOSPC, ENXIO
 from stat import S_ISREG
 
 from ..base.errors import Conflict, HostUnsupported, NotFound, PermissionRefused
@@ -300,15 +300,24 @@ def write_file(directory: int, name: str, data: bytes, *, mode: int = 0o600) -> 
             os.unlink(new, dir_fd=directory)
             raise
     except OSError as error:
-        raise _full(error, name) from None
+        raise _full(error, f"{_path_of(directory)}/{name}") from None
 
 
 def _full(error: OSError, where: str) -> HostUnsupported:
+    freeing = "free some space there, or " if error.errno in (ENOSPC, EDQUOT) else ""
     return HostUnsupported(
         f"cannot write state: {(error.strerror or str(error)).lower()}",
         where=where,
-        remedy="free some space there, or choose another place with --root DIR",
+        remedy=f"{freeing}choose another place with --root DIR",
     )
+
+
+def _path_of(fd: int) -> str:
+    """Where an open directory lies, for a message."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return "the state root"
 
 
 def _private_directory(path: str) -> int:

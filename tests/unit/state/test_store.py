@@ -210,4 +210,6 @@ def test_a_huge_file_is_read_in_part(store: Store) -> None:
 def test_what_cannot_be_written_says_where_and_what_to_do(store: Store, tmp_path: Path) -> None:
     fd = store.create(IDS[0]).fd
     os.mkdir("state.json", dir_fd=fd)
-    assert refused(lambda: write_file(fd, "state.json", b"x")).where == "state.json"
+    assert refused(lambda: write_file(fd, "state.json", b"x")).where == (
+        f"{store.path}/containers/{IDS[0]}/state.json"
+    )
