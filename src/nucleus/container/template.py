@@ -9,22 +9,17 @@ from __future__ import annotations
 import time
 
 from ..base.jsontext import Form, digest, dumps
-from ..base.value import hasten
 from ..cgroup import tree
 from ..launch import launcher
-from ..launch.report import ExitRecord
-from ..launch.supervise import Captured, Watched
 from ..plan.encode import encode, encode_step, join
 from ..plan.namespaces import created_members
 from ..plan.prepared import owned_by, sources, split
 from ..plan.steps import LaunchPlan, Step
 from ..plan.workload import PATH, candidates, exec_values
-from ..state.record import ContainerRecord
-from ..state.store import StateDirectory, write_file
+from ..state.store import write_file
 from . import ranges
 from .kept import Remade
 from .prepare import Prepared, environment, open_store
-from .result import Result
 from .roots import Sources
 from .slots import open_slots
 from .sweep import sweep_holder
@@ -39,6 +34,7 @@ if TYPE_CHECKING:
     from ..plan.request import Source
     from ..plan.steps import FieldValue
     from ..spec.container import ContainerSpec
+    from ..state.record import ContainerRecord
     from .roots import Roots
 
     IdMap = tuple[tuple[int, int, int], ...]
@@ -79,7 +75,6 @@ class Template:
         self, spec: ContainerSpec, facts: HostFacts, plan: LaunchPlan, record: ContainerRecord,
         cgroups: tuple[CgroupDirectory, ...], *, host_name: str = "", resolv_conf: Source | None = None,
     ) -> None:  # fmt: skip
-        hasten(ContainerRecord, StateDirectory, ExitRecord, Captured, Watched, Result)
         self.spec, self.facts, self.plan, self.resolv_conf = spec, facts, plan, resolv_conf
         self._record, self._cgroups = record, cgroups
         self._record_form, self._spec_form = Form(record.as_dict(), _OWN), Form(record.spec, ("command",))
