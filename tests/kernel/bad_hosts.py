@@ -41,6 +41,14 @@ HOST = (
         "volume by a link", "--volume etc/ssl:/data -- true", "--volume", "/etc of the host", "copy what is"
     ),
     _files("link to itself", "--volume loop:/data -- true", "--volume", "symbolic links", "existing file"),
+    _files(
+        "target that a link leads nowhere",
+        "--workspace w --volume empty:/workspace/gone -- true",
+        "--volume",
+        "leads nowhere",
+        "another target",
+        files={"w/gone": "-> /nowhere"},
+    ),  # fmt: skip
     _files("context that is missing", "--context none -- true", "--context", "no such file", "existing"),
     _files(
         "root file system that is none",

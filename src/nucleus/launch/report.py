@@ -204,6 +204,7 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("mount-filesystem", "ENOSPC"): ("mount limit reached", "raise fs.mount-max"),
     ("attach-mount", "ENOSPC"): ("mount limit reached", "raise fs.mount-max"),
+    ("attach-mount", "ENOENT"): ("{target} is a link that leads nowhere inside", "remove it, or choose another target"),
     ("attach-mount", "EROFS"): ("{target} does not exist and its place is read-only", "choose a target in a writable place"),
     ("write-secret", "ENOSPC"): ("the secrets do not fit (16 MiB)", "mount large files with --volume SRC:DEST:ro"),
     ("make-root", ""): ("cannot make the private root", "run `nucleus doctor`"),
