@@ -15,7 +15,8 @@ _NONE = schema.NOBODY
 # What any user of some kernels may read, and what tells about the host; what is absent costs a failed open.  The rest of
 # proc's own files belongs to the host's root, who is nobody inside, with mode 0400; and proc as a whole is read-only.
 _HIDDEN_FILES = (
-    "config.gz", "kallsyms", "kcore", "key-users", "keys", "latency_stats", "sched_debug", "sysrq-trigger", "timer_stats",
+    "cmdline", "config.gz", "interrupts", "kallsyms", "kcore", "key-users", "keys", "latency_stats", "sched_debug",
+    "sysrq-trigger", "timer_stats",
 )  # fmt: skip
 _HIDDEN_DIRECTORIES = ("acpi", "asound", "scsi")
 _ROOT_BYTES, _ROOT_INODES = 16 << 20, 4096
