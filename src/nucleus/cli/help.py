@@ -12,7 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.options import Option
 
-_WIDTH = 96
+_WIDTH = 96  # columns; less on a terminal that has less
+_NARROWEST = 64
 _COLUMN = 34
 
 _OVERVIEW = """\
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
     if not verb:
         sys.stdout.write(overview())
     elif verb in _SENTENCES:
-        sys.stdout.write(run_help(verb))
+        sys.stdout.write(run_help(verb, _columns()))
     elif verb in VERBS and verb not in ("help", "version"):
         module = f"nucleus.cli.{VERBS[verb][0]}"
         __import__(module)
@@ -81,12 +82,24 @@ def overview() -> str:
     return _OVERVIEW.format(verbs=verbs)
 
 
-def run_help(verb: str = "run") -> str:
-    """What `nucleus run --help` prints: every option, by group, with its default."""
+def _columns() -> int:
+    import os
+
+    try:
+        return max(_NARROWEST, min(_WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns))
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return _WIDTH
+
+
+def run_help(verb: str = "run", width: int = _WIDTH) -> str:
+    """What `nucleus run --help` prints: every option, by group, with its default; lines of `width` columns at most."""
     parts = []
     for group, title in GROUPS:
         lines = [
-            line for option in OPTIONS if option.group == group and option.cli for line in _lines(option)
+            line
+            for option in OPTIONS
+            if option.group == group and option.cli
+            for line in _lines(option, width)
         ]
         parts.append(f"{title}:\n" + "\n".join(lines) + "\n")
     return _RUN.format(verb=verb, sentence=_SENTENCES[verb], options="\n".join(parts))
@@ -108,11 +121,11 @@ def meaning_of(option: Option) -> str:
     return option.help + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def _lines(option: Option) -> list[str]:
+def _lines(option: Option, width: int) -> list[str]:
     import textwrap
 
     left = f"  {usage_of(option)}" if option.short else f"      {usage_of(option)}"
-    text = textwrap.wrap(meaning_of(option), _WIDTH - _COLUMN, break_on_hyphens=False)
+    text = textwrap.wrap(meaning_of(option), width - _COLUMN, break_on_hyphens=False)
     rows = [" " * _COLUMN + line for line in text]
     if len(left) < _COLUMN - 1:
         rows[0] = left.ljust(_COLUMN) + text[0]

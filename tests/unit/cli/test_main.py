@@ -55,6 +55,14 @@ def test_help_of_run_lists_every_flag_within_100_columns(argv: list[str], capsys
     assert max(len(line) for line in out.splitlines()) <= 100
 
 
+@pytest.mark.parametrize("width", [64, 80, 96])
+def test_help_fits_a_terminal_of_its_width(width: int) -> None:
+    text = run_help("run", width)
+    options = text.partition("exit codes:")[0].splitlines()[5:]
+    assert max(map(len, options)) <= width
+    assert " ".join(text.split()) == " ".join(run_help("run").split())
+
+
 @pytest.mark.parametrize("name", [name for name in cli.VERBS if name not in ("help", "version")])
 def test_every_verb_has_its_help(name: str, capsys: Captured) -> None:
     assert cli.main([name, "--help"]) == 0
