@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -212,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         "--also", action="append", type=Path, default=[], help="stage this path of the project too"
     )
     parser.add_argument("--results", type=Path, help="keep output and junit files of each run in this folder")
+    parser.add_argument("--at-once", type=int, default=2, help="guests that run side by side (default: 2)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for each run (default: 1800)")
     parser.add_argument(
         "--pytest", action="append", default=[], metavar="ARG", help="one more argument of pytest"
@@ -232,12 +235,15 @@ def main() -> int:
         )
         stage(staged, given.also)
         results.mkdir(parents=True, exist_ok=True)
-        for run in chosen(given):
-            outcome = run_once(run, staged, results, given)
-            outcomes.append(outcome)
-            if outcome.problem:
-                sys.stdout.write((results / outcome.name / "output").read_text(errors="replace"))
-            print(outcome.line(), flush=True)
+        # An emulator takes one processor, as tests run one after the other.
+        with ThreadPoolExecutor(given.at_once) as guests:
+            for outcome in guests.map(
+                partial(run_once, staged=staged, results=results, given=given), chosen(given)
+            ):
+                outcomes.append(outcome)
+                if outcome.problem:
+                    sys.stdout.write((results / outcome.name / "output").read_text(errors="replace"))
+                print(outcome.line(), flush=True)
     return 1 if not outcomes or any(outcome.problem for outcome in outcomes) else 0
 
 
