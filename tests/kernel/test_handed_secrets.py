@@ -154,6 +154,7 @@ def test_the_buffer_of_the_host_program_is_overwritten(boxes: Boxes) -> None:
     assert done.stdout.strip() == "0", done.stderr
 
 
+@pytest.mark.identity("root", "user")
 @pytest.mark.parametrize(
     "data",
     [b"", b"token", b"token=x", b"=x\0", b"a/b=x\0", b"a=x\0a=y\0", b"{", b'{"a": 3}', b'["a"]', b'{"../x": "y"}',
