@@ -262,6 +262,7 @@ def test_what_a_limit_refused_is_in_the_result_too(boxes: Boxes) -> None:
     assert (denial.layer, denial.remedy) == ("cgroup", "--pids N") and denial.count >= 1
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")  # 20,000 calls take long in an emulator
 def test_calls_that_no_kernel_has_do_not_fill_the_record(boxes: Boxes) -> None:
     program = """
 import ctypes

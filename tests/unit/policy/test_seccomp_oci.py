@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus.base.errors import SpecError
@@ -244,7 +244,6 @@ RULES = st.lists(
 ARGUMENTS = st.tuples(*[st.sampled_from([0, 1, 2, 16, TIOCSTI])] * 6)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     rules=RULES,
     default=st.sampled_from(sorted(ACTIONS)),
