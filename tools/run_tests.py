@@ -89,7 +89,7 @@ SUITES = (
         limit_s=300,
         lane="guests",
     ),
-    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=4000, lane="guests"),
+    Suite(name="vm", identity="vm", paths=("tests/vm/run_kernel_tests.py",), limit_s=4400, lane="guests"),
 )
 
 
