@@ -197,6 +197,7 @@ def run_vm(suite: Suite, output: IO[bytes] | None) -> Outcome:
             cwd=ROOT,
             environment=dict(os.environ),
             output=output,
+            yielding=True,  # emulators compute without end, and what runs beside them mostly waits for a wake-up
         )
         outcome.seconds = time.monotonic() - started
         _collect(outcome, sorted(Path(folder).rglob("*.xml")), status)

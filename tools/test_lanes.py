@@ -19,6 +19,8 @@ from typing import IO, TypeVar
 
 T = TypeVar("T")
 
+_NICENESS = 10  # a tenth of the usual weight
+
 _running: set[subprocess.Popen[bytes]] = set()
 
 
@@ -29,16 +31,22 @@ def run_limited(
     cwd: Path,
     environment: dict[str, str],
     output: IO[bytes] | None = None,
+    yielding: bool = False,
 ) -> int | None:
     """Runs a command in a session of its own; None if it had to be stopped.
 
     output: where both of its streams go; None for the caller's own.
+    yielding: it takes what others leave of the processors, and nobody who wakes up waits for it.
     """
+    if yielding:
+        command = ["nice", "-n", str(_NICENESS), *command]
     with subprocess.Popen(
         command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         start_new_session=True,
     ) as process:  # fmt: skip
         _running.add(process)
+        if yielding:
+            _lower_session(process.pid)
         try:
             return process.wait(timeout=limit_s)
         except subprocess.TimeoutExpired:
@@ -49,6 +57,14 @@ def run_limited(
             raise
         finally:
             _running.discard(process)
+
+
+def _lower_session(pid: int) -> None:
+    """Where the kernel groups processes by session (sched(7), autogroup) a process's niceness counts in its group only."""
+    try:
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
+    except OSError:
+        pass  # no such groups here, or it has ended already
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

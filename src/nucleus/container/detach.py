@@ -16,7 +16,7 @@ from ..base.errors import Conflict, LaunchError, NotFound, NucleusError, SpecErr
 from ..launch import launcher, log_writer, report, supervise
 from ..plan.encode import decode
 from ..state import gate
-from ..state.store import StateDirectory, owner_is_gone, read_file, write_file
+from ..state.store import StateDirectory, is_locked, owner_is_gone, read_file, write_file
 from . import lifecycle, stored
 from .attached import OWNER_IGNORED
 from .audited import note_start
@@ -28,6 +28,7 @@ from .sweep import bury, settled, sweep, sweep_one
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from ..launch.report import ExitRecord
     from ..spec.container import ContainerSpec
@@ -165,10 +166,15 @@ def start(handle: Handle) -> None:
 
     Raises Conflict where it is not waiting, LaunchError with the sentence of what failed.
     """
+    _see_it_start(handle, _open_gate)
+
+
+def _see_it_start(handle: Handle, go: Callable[[Handle], None]) -> None:
+    """`go` lets it run and waits for that; whatever comes of it is told, and its directory stays until then."""
     try:
         with gate.Lock(handle.fd, gate.VERB_LOCK), gate.Lock(handle.fd, gate.WATCH_LOCK):
             try:
-                _open_gate(handle)
+                go(handle)
             except Conflict:
                 failed = failure_of(handle.refresh())
                 if failed is None:
@@ -194,6 +200,16 @@ def _open_gate(handle: Handle) -> None:
         os.close(monitor)
 
 
+def _gate_was_open(handle: Handle) -> None:
+    """As `_open_gate` where the word was given before anybody waited for it, and its monitor may not be on record yet."""
+    while handle.refresh().started is None:
+        if handle.ended is not None or not is_locked(handle.fd):
+            if handle.refresh().started is None:
+                raise _ended_before(handle)
+            return
+        time.sleep(_LOOK_MS / 1000)
+
+
 def _settle(handle: Handle) -> None:
     """Where it has ended already, its directory stayed for us to read that: what is left to do behind it is done."""
     try:
@@ -217,9 +233,11 @@ def _await_start(handle: Handle, monitor: int) -> None:
     if ended is None:
         raise report.silent(handle.id)
     error = _failure(handle.fd, ended)
-    if error is not None:
-        raise error
-    raise Conflict(
+    raise error or _ended_before(handle)
+
+
+def _ended_before(handle: Handle) -> Conflict:
+    return Conflict(
         f"container {handle.name} was killed before its command was executed",
         where="nucleus start", remedy="nucleus restart starts it once more",
     )  # fmt: skip
@@ -286,7 +304,9 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
 
         idfiles.tell(wanted.replace(cidfile=""), handle.id)
     reason = handle.ended.reason if handle.ended else "host-kill"
-    if not wanted.tty:  # which has waited at no gate
+    if wanted.tty:
+        _see_it_start(handle, _gate_was_open)
+    else:
         start(handle.refresh())
     note(handle.store, handle.record, "restarted", reason=reason)
 

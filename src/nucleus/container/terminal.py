@@ -144,7 +144,11 @@ class _Start:
         prepared = prepare(what, owner=OWNER_KILLS, console=(channel, size), gate=self._again)
         assert prepared.plan is not None and prepared.state is not None
         if self._again is not None:
-            _clear_the_way(prepared.state.fd)
+            from ..state import gate
+            from .detach import keep_plan
+
+            keep_plan(prepared)
+            gate.tell(prepared.state.fd, gate.GO)  # before anybody waits for that word
         elif not what.rm:
             from . import stored
 
@@ -221,16 +225,6 @@ class _Start:
                 self.settle()
         finally:
             os._exit(0)
-
-
-def _clear_the_way(directory: int) -> None:
-    """What is left of the last life goes, and the word that lets this one go is there before anybody waits for it."""
-    from ..state import gate
-    from .detach import OF_ONE_LIFE, forget
-
-    for name in OF_ONE_LIFE:
-        forget(directory, name)
-    gate.tell(directory, gate.GO)
 
 
 def _end(control: socket) -> None:
