@@ -41,11 +41,13 @@ int write_file_at(int directory, const char *path, const void *bytes, u64 size)
 	return result < 0 ? result : 0;
 }
 
-/* A path of the sandbox, resolved below its root: no way out by "..", absolute or magic links. */
+/* A path of the sandbox, resolved below its root.  No link is followed, wherever it leads: what an earlier command has left
+ * in a workspace would else move a mount, or a protection, to a place that the plan does not name.  With O_NOFOLLOW a link
+ * in the last place is opened itself. */
 int open_in_root(const struct env *env, const char *path, int flags)
 {
 	const struct open_how how = { .flags = (u64)(unsigned)(flags | O_CLOEXEC),
-				      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+				      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
 
 	return (int)K(__NR_openat2, env->root, path, &how, sizeof(how));
 }

@@ -9,7 +9,7 @@
 /* The directory that holds path, and path's last component.
  *
  * While the root holds nothing but what this process made, names can be used as they are; from the moment in which a mount
- * of others may stand on the way (env->foreign), only openat2 keeps a link there from leading out. */
+ * of others may stand on the way (env->foreign), only openat2 keeps a link there from being followed. */
 static int open_parent(const struct env *env, const char *path, const char **name)
 {
 	char parent[4096];

@@ -6,11 +6,12 @@
  * process is born.  The FAIL-AT-th call fails with ERRNO instead of being answered (EVERY: and each one after it with the
  * same number).  Lines of the record: "step INDEX", "call K NAME RESULT TEXT", "born ROLE", "failure ACTOR OPCODE STEP
  * ERRNO", "inherited FD NAME" (made without close-on-exec), "leak FD NAME" (belongs to nobody when a step is over),
- * "badclose FD", "exec PATH", "exit STATUS".  Hosted; linked instead of sys_linux.c and seam_none.c, never installed. */
+ * "badclose FD", "follows PATH" (in the sandbox, links and all), "exec PATH", "exit STATUS".  Hosted; linked instead of sys_linux.c and seam_none.c, never installed. */
 #include "launch.h"
 #include "sys_record.h"
 
 #include <linux/capability.h>
+#include <linux/fcntl.h>
 #include <linux/openat2.h>
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -227,6 +228,8 @@ static long answer_open(long number, const long *a)
 	case __NR_openat:
 		return new_fd(FIRST_SLOT, (const char *)a[1], !(a[2] & CLOEXEC) && strcmp((const char *)a[1], "/dev/null"));
 	case __NR_openat2:
+		if (a[0] != AT_FDCWD && !(how->resolve & RESOLVE_NO_SYMLINKS))
+			printf("follows %s\n", (const char *)a[1]);
 		return new_fd(FIRST_SLOT, (const char *)a[1], !(how->flags & CLOEXEC));
 	case __NR_open_tree:
 		return new_fd(FIRST_SLOT, "mount", !(a[2] & CLOEXEC));

@@ -42,11 +42,11 @@ HOST = (
     ),
     _files("link to itself", "--volume loop:/data -- true", "--volume", "symbolic links", "existing file"),
     _files(
-        "target that a link leads nowhere",
+        "target that is a link",
         "--workspace w --volume empty:/workspace/gone -- true",
         "--volume",
-        "leads nowhere",
-        "another target",
+        "is a symbolic link",
+        "remove the link",
         files={"w/gone": "-> /nowhere"},
     ),  # fmt: skip
     _files("context that is missing", "--context none -- true", "--context", "no such file", "existing"),

@@ -235,6 +235,14 @@ print('through' if os.wait()[1] == 0 else '')
         proof=("test_attacks.py::test_a_workspace_that_is_swapped_after_the_look_is_refused",),
     ),
     Attack(
+        name="a link planted in a workspace, on the way to a mount of a later run",
+        layers=("openat2 without links",),
+        alone="what is mounted there is the caller's own, and below the new root: it would cover another place inside",
+        proof=("test_planted_links.py::test_a_link_that_was_planted_in_a_workspace_moves_no_mount",
+               "test_planted_links.py::test_a_link_that_one_run_plants_is_refused_in_the_next",
+               "test_planted_links.py::test_a_link_in_a_volume_moves_no_configuration"),
+    ),
+    Attack(
         name="links of a rootfs that lead to the host", layers=("openat2 below the new root", "the host is detached"),
         proof=("test_attacks.py::test_a_link_of_a_rootfs_makes_nothing_on_the_host",
                "test_attacks.py::test_a_rootfs_that_is_a_link_to_the_host_s_root_is_refused"),

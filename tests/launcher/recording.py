@@ -97,7 +97,7 @@ def read_record(text: str, role: str) -> Record:
             record.failures.append(tuple(map(int, rest)))  # type: ignore[arg-type]
         elif word == "leak":
             record.leaks.append(f"step {step}: {rest[1]}")
-        elif word in ("badclose", "inherited"):
+        elif word in ("badclose", "inherited", "follows"):
             record.faults.append(f"step {step}: {line}")
         elif word in ("exec", "exit"):
             record.ending = line

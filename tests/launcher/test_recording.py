@@ -276,6 +276,9 @@ def test_every_call_that_fails_ends_in_a_record_of_its_step_and_leaves_no_descri
             "write-file", "openat", errno.EEXIST, False, id="a file that is there is not overwritten"
         ),
         pytest.param("open-tree", "openat2", errno.ELOOP, False, id="a source that became a link"),
+        pytest.param("attach-mount", "openat2", errno.ELOOP, False, id="a target that is a link"),
+        pytest.param("mount-filesystem", "openat2", errno.ELOOP, False, id="a link below a workspace"),
+        pytest.param("protect-path", "openat2", errno.ELOOP, False, id="a protected path that became a link"),
         pytest.param("create-cgroup", "mkdirat", errno.EEXIST, False, id="a cgroup of that name"),
         pytest.param("protect-path", "openat2", errno.ENOENT, True, id="a path that need not be protected"),
         pytest.param(

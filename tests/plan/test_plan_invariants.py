@@ -94,6 +94,13 @@ def with_mount_below(target: str) -> LaunchPlan:
     return moved(moved(one, "attach-mount", "await-detached"), "mount-filesystem", "await-detached")
 
 
+def with_link(path: str) -> LaunchPlan:
+    """A link of the plan's own, before anything is mounted."""
+    steps, link = good().steps, step("make-symlink", origin="rootfs", path=path, value="srv")
+    at = next(i for i, s in enumerate(steps) if s.name == "spawn-workload")
+    return LaunchPlan(kind=schema.KIND_CREATE, steps=(*steps[:at], link, *steps[at:]), slots=good().slots)
+
+
 def messages(plan: LaunchPlan) -> list[str]:
     assert invariants.structural(plan) == ()
     return [p.message for p in invariants.policy(plan)]
@@ -221,6 +228,16 @@ def test_the_samples_are_well_formed() -> None:
             with_mount_below("/usr/local"),
             "/usr/local is resolved below a mount from the host while the host's root is in reach",
             id="resolution below a foreign mount",
+        ),
+        pytest.param(
+            changed(with_link("/opt"), "mount-filesystem", target="/opt/data"),
+            "/opt/data lies behind the link /opt",
+            id="a mount behind a link",
+        ),
+        pytest.param(
+            changed(with_link("/tmp"), "mount-filesystem", target="/tmp"),
+            "/tmp lies behind the link /tmp",
+            id="a mount on a link",
         ),
         pytest.param(
             moved(good(), "attach-mount", "await-host-mounts"),

@@ -146,6 +146,8 @@ _ANYWHERE = {
 }
 _DELEGATION = "run `nucleus doctor`: it says which cgroups this user may use and how to get one delegated"
 _USERNS = "run `nucleus doctor`: it says what forbids user namespaces here and the command that allows them"
+_LINK_AT_TARGET = "{} is a symbolic link, or lies behind one, and would be mounted where that leads"
+_LINK_REMEDY = "remove the link, which a command may have left there, or name the place itself"
 # (step, errno name or "") → (what it means, what to do).  "" stands for any errno of the step.
 _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("exec", "ENOENT"): ("command not found: {command}", "install it below /usr, or add its directory with --toolchain DIR"),
@@ -204,7 +206,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("mount-filesystem", "ENOSPC"): ("mount limit reached", "raise fs.mount-max"),
     ("attach-mount", "ENOSPC"): ("mount limit reached", "raise fs.mount-max"),
-    ("attach-mount", "ENOENT"): ("{target} is a link that leads nowhere inside", "remove it, or choose another target"),
+    ("attach-mount", "ELOOP"): (_LINK_AT_TARGET.format("{target}"), _LINK_REMEDY),
+    ("mount-filesystem", "ELOOP"): (_LINK_AT_TARGET.format("{target}"), _LINK_REMEDY),
+    ("protect-path", "ELOOP"): ("{path} has become a symbolic link", "run it again"),
     ("attach-mount", "EROFS"): ("{target} does not exist and its place is read-only", "choose a target in a writable place"),
     ("write-secret", "ENOSPC"): ("the secrets do not fit (16 MiB)", "mount large files with --volume SRC:DEST:ro"),
     ("make-root", ""): ("cannot make the private root", "run `nucleus doctor`"),
@@ -246,7 +250,7 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         text = text[: _MAX_TEXT - 3] + "..."
     if name.startswith("run-hook") and word == "ECHILD":
         text += f": {_status(failure.detail)}"
-    elif word != "ENOENT" or name != "exec":
+    elif (name, word) != ("exec", "ENOENT") and word != "ELOOP":  # of which the kernel says that they were too many
         text += f" ({strerror(failure.errno).lower()})"
     if name == "exec":
         where = "--workdir" if failure.detail else "command"

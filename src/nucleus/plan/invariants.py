@@ -177,7 +177,7 @@ def policy(
     if plan.kind == schema.KIND_JOIN:
         found += [("always", message) for message in _join_order(plan)]
     if plan.kind == schema.KIND_CREATE:
-        found += [("always", message) for message in _foreign_mounts(plan)]
+        found += [("always", message) for message in (*_foreign_mounts(plan), *_behind_links(plan))]
     if plan.kind == schema.KIND_PREPARE:
         found += [("rootfs", message) for message in _shared_root(plan)]
     if plan.kind != schema.KIND_JOIN:
@@ -350,6 +350,17 @@ def _foreign_mounts(plan: LaunchPlan) -> Iterator[str]:
             attached.append(where.rstrip("/"))
             if _number(step, "mount") in away:
                 yield f"{where} is mounted before the monitor has handed it over"
+
+
+def _behind_links(plan: LaunchPlan) -> Iterator[str]:
+    """The launcher follows no link below the root, not even one that the plan makes: a path is that of the place itself."""
+    links = [_path(s, "path") + "/" for s in plan.steps_of("make-symlink")]
+    for step in plan.steps:
+        where = _path(step, _BELOW_ROOT[step.name]) if step.name in _BELOW_ROOT else ""
+        end = "" if step.name == "make-symlink" else "/"
+        for link in links:
+            if f"{where}{end}".startswith(link):
+                yield f"{where} lies behind the link {link[:-1]}"
 
 
 def _handed_over(plan: LaunchPlan) -> Iterator[str]:

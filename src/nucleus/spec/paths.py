@@ -15,7 +15,7 @@ RESERVED_TARGETS = (
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc", "/run/secrets",
     "/sbin", "/sys", "/usr",
 )  # fmt: skip
-LINKS = ("/var/run", "/var/tmp")
+LINKS = {"/var/run": "/run", "/var/tmp": "/tmp"}
 
 
 def normalise(path: str) -> str:
@@ -74,8 +74,9 @@ def reserved_target(path: str) -> str:
     for directory in (WORKSPACE, CONTEXT):
         if path == directory:
             return f"{directory} has its own option"
-    if path in LINKS:
-        return f"{path} is a link inside"
+    for link, place in LINKS.items():
+        if is_below(path, link):
+            return f"{link} is a link inside: the place is {place}{path.removeprefix(link)}"
     if is_below(HOME, path):
         return f"it would cover {HOME}"
     return ""
