@@ -250,7 +250,7 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         text = text[: _MAX_TEXT - 3] + "..."
     if name.startswith("run-hook") and word == "ECHILD":
         text += f": {_status(failure.detail)}"
-    elif (name, word) != ("exec", "ENOENT") and word != "ELOOP":  # of which the kernel says that they were too many
+    elif word != "ELOOP" and (name, word) != ("exec", "ENOENT"):  # the kernel's word is "too many levels"
         text += f" ({strerror(failure.errno).lower()})"
     if name == "exec":
         where = "--workdir" if failure.detail else "command"
