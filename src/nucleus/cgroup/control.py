@@ -13,7 +13,7 @@ _SMALL = 4096  # cgroup.events and the freezer say less
 
 def _freezer(directories: tuple[str, ...]) -> tuple[str, str, str]:
     """(file, value that freezes, value that thaws) of the hierarchy that can freeze; raises HostUnsupported."""
-    for directory in directories:
+    for directory in reversed(directories):  # that of v2 is the last one
         for file, on, off in (("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED")):
             if os.path.exists(f"{directory}/{file}"):
                 return f"{directory}/{file}", on, off
@@ -26,10 +26,10 @@ def _freezer(directories: tuple[str, ...]) -> tuple[str, str, str]:
 
 def is_frozen(directories: tuple[str, ...]) -> bool:
     """Is it to be frozen?  A signal lets a frozen process run a few steps, and for so long it does not count as frozen."""
-    for directory in directories:
+    for directory in reversed(directories):
         text = _read(f"{directory}/cgroup.freeze") or _read(f"{directory}/freezer.state")
-        if text.strip() in ("1", "FREEZING", "FROZEN"):
-            return True
+        if text:  # it is the one that `_freezer` takes
+            return text.strip() in ("1", "FREEZING", "FROZEN")
     return False
 
 

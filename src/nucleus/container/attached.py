@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import LaunchError, NucleusError, SpecError
+from ..base.errors import LaunchError, SpecError
 from ..launch import launcher, report, supervise
 from .audited import note_start
 from .result import Result, result_of
-from .sweep import sweep
+from .sweep import sweep_in_passing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,12 +165,12 @@ def _input(stdin: bytes | None) -> int:
 
 
 def meanwhile(prepared: Prepared) -> None:
-    """What nobody needs before the workload runs; a state root in disorder ends no healthy container."""
+    """What nobody needs before the workload runs."""
     try:
         if not prepared.store.holds_only(prepared.id):
-            sweep(prepared.store)
-    except (OSError, NucleusError):
-        pass  # the next command that looks at the state says what is wrong with it
+            sweep_in_passing(prepared.store)
+    except OSError:
+        pass  # it cannot be looked at: the next command says why
     finally:
         prepared.close()
 

@@ -23,7 +23,7 @@ from .audited import note_start
 from .events import note
 from .handle import Handle, removed
 from .prepare import Gate, facts_for, prepare
-from .sweep import bury, settled, sweep, sweep_one
+from .sweep import bury, settled, sweep_in_passing, sweep_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,10 +89,7 @@ def _create(spec: ContainerSpec, warm: Warm | None) -> str:
         except LaunchError:
             _undo(prepared)
             raise
-        try:
-            sweep(prepared.store)
-        except (OSError, NucleusError):
-            pass  # a state root in disorder ends no healthy container; the next command says what is wrong
+        sweep_in_passing(prepared.store)
         prepared.close()
     return container_id
 

@@ -26,7 +26,7 @@ from .kept import Remade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from ..launch.report import InitRecord
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _F_GET_SEALS, _ALL_SEALS = 1034, 0xF
 _NS_GET_OWNER_UID = 0xB704
-_INIT_NAME = "nucleus-init\n"
+_INIT_NAME = "nucleus-init"
 _MAX_PROGRAM = 400
 _SPAWN = {schema.KIND_CREATE: "spawn", schema.KIND_START: "spawn-in-root"}  # the plans of containers
 _ONCE = ("supervise", "set-ids", "set-capabilities", "drop-bounding", "assert-locked", "exec")
@@ -91,7 +91,7 @@ class Entry:
 class _Known:
     """What a container's monitor holds for all its life, sealed; and the plans that were made of it.
 
-    joins   request without its command → plan and its steps' bytes
+    joins   what of a request decides more than its command → plan and its steps' bytes
     """
 
     __slots__ = ("environment", "joins", "plan", "rlimits", "sealed")
@@ -103,7 +103,7 @@ class _Known:
         variables = self.environment  # what is kept must not keep its keeper
         self.sealed = Remade(lambda: launcher.sealed_environment(variables))
         self.rlimits = _rlimits(init.init_pid)
-        self.joins: dict[join.JoinRequest, tuple[LaunchPlan, list[bytes]]] = {}
+        self.joins: dict[tuple[object, ...], tuple[LaunchPlan, list[bytes]]] = {}
 
     def open_environment(self, own: tuple[tuple[str, str], ...]) -> int:
         """The workload's variables and these, in a file that nobody can change."""
@@ -111,7 +111,10 @@ class _Known:
 
     def join(self, request: join.JoinRequest) -> tuple[LaunchPlan, bytes]:
         """The plan of who joins, and its bytes."""
-        kind = request.replace(command=(), candidates=())
+        kind = (
+            request.directory, request.user, request.console, request.own_group, request.timeout_ms, request.owner,
+            request.reporter,
+        )  # fmt: skip
         known = self.joins.get(kind)
         if known is None:
             plan = join.compile_join(self.plan, request)
@@ -123,57 +126,75 @@ class _Known:
         return plan, joined(plan.kind, [*known[1][:-1], encode_step(plan.steps[-1])])
 
 
-# Of this process: one that enters a container again and again asks its monitor once.  The key is the monitor itself.
-_KNOWN: dict[tuple[str, int, int], _Known] = {}
+# Of this process: one that enters a container again and again asks its monitor once.  The key is the monitor and init.
+_KNOWN: dict[tuple[str, int, int, int, int], _Known] = {}
 _CONTAINERS, _KINDS = 8, 8
 
 
 class _Running:
-    """A container that runs, with what its monitor holds."""
+    """A container that runs, with what its monitor holds, and a pidfd of its init until `close` or `take_init`."""
 
-    __slots__ = ("held", "init", "record")
+    __slots__ = ("_init", "held", "record")
 
     def __init__(self, handle: Handle) -> None:
         handle.require("exec")
         assert handle.record is not None and handle.init is not None
-        self.record, self.init = handle.record, handle.init
-        _await_init(handle, self.init)
-        _check_namespace(handle, self.init)
-        pidfd = handle.open_monitor()
-        key = (handle.id, self.init.monitor_pid, self.init.monitor_ticks)
+        self.record, init = handle.record, handle.init
+        key = (handle.id, init.monitor_pid, init.monitor_ticks, init.init_pid, init.init_ticks)
+        self._init = _await_init(handle, init)
+        known = _KNOWN.get(key)
         try:
-            self.held = _KNOWN.get(key) or _Known(self.init)
-        except (LookupError, ValueError, StructError, OSError) as reason:
-            handle.refresh().require("exec")  # it has ended meanwhile: that is what to say
-            raise Conflict(
-                f"container {handle.name} cannot be entered: its monitor does not show its plan ({reason})",
-                where="nucleus exec",
-                remedy="start it again with this version of nucleus",
-            ) from None
-        finally:
-            os.close(pidfd)
-        if key not in _KNOWN and len(_KNOWN) >= _CONTAINERS:
-            _KNOWN.clear()
-        _KNOWN[key] = self.held
+            self.held = _look(handle, init) if known is None else known
+        except BaseException:
+            self.close()
+            raise
+        if known is None:
+            if len(_KNOWN) >= _CONTAINERS:
+                _KNOWN.clear()
+            _KNOWN[key] = self.held
+
+    def take_init(self) -> int:
+        """The pidfd, for the caller to close."""
+        init, self._init = self._init, -1
+        return init
+
+    def close(self) -> None:
+        """Let go of it, unless somebody took it."""
+        if self._init >= 0:
+            os.close(self.take_init())
 
 
-def _await_init(handle: Handle, init: InitRecord) -> None:
-    """Before init has taken over, the container's mount namespace still shows the host's tree: nobody enters that."""
+def _look(handle: Handle, init: InitRecord) -> _Known:
+    """What the monitor of a container holds that nobody in this process has entered yet."""
+    _check_namespace(handle, init)
+    pidfd = handle.open_monitor()
+    try:
+        return _Known(init)
+    except (LookupError, ValueError, StructError, OSError) as reason:
+        handle.refresh().require("exec")  # it has ended meanwhile: that is what to say
+        raise Conflict(
+            f"container {handle.name} cannot be entered: its monitor does not show its plan ({reason})",
+            where="nucleus exec",
+            remedy="start it again with this version of nucleus",
+        ) from None
+    finally:
+        os.close(pidfd)
+
+
+def _await_init(handle: Handle, init: InitRecord) -> int:
+    """A pidfd of pid 1 once it is init, for the caller to close.
+
+    Before init has taken over, the container's mount namespace still shows the host's tree: nobody enters that.
+    """
     deadline = time.monotonic() + _WAIT_S
-    while _name(init.init_pid) != _INIT_NAME or not processes.is_alive(init.init_pid, init.init_ticks):
+    while (pidfd := processes.open_named(init.init_pid, init.init_ticks, _INIT_NAME)) < 0:
         handle.refresh().require("exec")
         if time.monotonic() > deadline:
             raise Conflict(
                 f"container {handle.name} is still starting", where="nucleus exec", remedy="try again"
             )
         time.sleep(0.002)
-
-
-def _name(pid: int) -> str:
-    try:
-        return procfile.text(f"/proc/{pid}/comm")
-    except OSError:
-        return ""
+    return pidfd
 
 
 def _check_namespace(handle: Handle, init: InitRecord) -> None:
@@ -255,59 +276,55 @@ def prepare_entry(
     log       format and file of the message when a step fails after this process was replaced
     """
     running = _Running(handle)
-    user = _user(running.record, wish)
+    try:
+        entry = Entry(*running.held.join(_request(running, wish, owner, reporter)), running.record)
+        try:
+            for name in entry.plan.slots:
+                entry.slots.append(_open(name, running, entry.plan, wish.env, log, console))
+            if wish.told:
+                program = wish.command[0][:_MAX_PROGRAM]
+                note(handle.store, running.record, "exec", command=wish.command, program=program)
+        except BaseException:
+            entry.close()
+            raise
+        return entry
+    finally:
+        running.close()
+
+
+def _request(running: _Running, wish: Wish, owner: int, reporter: tuple[str, ...]) -> join.JoinRequest:
+    held, user = running.held, _user(running.record, wish)
     # The workload's home is closed to others, and another user has no capability that would open it.
-    held = running.held
     directory = wish.directory or ("/" if user else join.working_directory(held.plan))
     path = dict(wish.env).get("PATH", held.environment.get("PATH", PATH))
-    plan, encoded = held.join(
-        join.JoinRequest(
-            command=wish.command, directory=directory, user=user, console=wish.console,
-            candidates=candidates(wish.command[0], path, directory),
-            rlimits=held.rlimits, own_group=wish.own_group and wish.console is None,
-            timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,
-        )
+    return join.JoinRequest(
+        command=wish.command, directory=directory, user=user, console=wish.console,
+        candidates=candidates(wish.command[0], path, directory),
+        rlimits=held.rlimits, own_group=wish.own_group and wish.console is None,
+        timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,
     )  # fmt: skip
-    entry = Entry(plan, encoded, running.record)
-    try:
-        for name in plan.slots:
-            entry.slots.append(_open(name, handle, plan, (held, wish.env), log, console))
-        if wish.told:
-            note(
-                handle.store,
-                running.record,
-                "exec",
-                command=wish.command,
-                program=wish.command[0][:_MAX_PROGRAM],
-            )
-    except BaseException:
-        entry.close()
-        raise
-    return entry
 
 
 def _open(
-    name: str, handle: Handle, plan: LaunchPlan, variables: tuple[_Known, tuple[tuple[str, str], ...]],
+    name: str, running: _Running, plan: LaunchPlan, variables: tuple[tuple[str, str], ...],
     log: tuple[str, str], console: int,
 ) -> int:  # fmt: skip
-    assert handle.record is not None
     kind, _, number = name.partition(":")
     if kind == "init":
-        return handle.open_init()
+        return running.take_init()
     if kind == "environment":
-        held, own = variables
-        return held.open_environment(own)
+        return running.held.open_environment(variables)
     if kind == "console":
         return os.dup(console)
     if kind == "origins":
         lines = "\n".join([*log, *[s.origin for s in plan.steps]])
         return launcher.sealed("nucleus-origins", lines.encode("utf-8", "surrogateescape"))
     try:
-        directory = handle.record.cgroups[int(number)]
+        directory = running.record.cgroups[int(number)]
         return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (OSError, IndexError):
         raise Conflict(
-            f"the cgroup of container {handle.name} is gone",
+            f"the cgroup of container {running.record.name or running.record.id[:12]} is gone",
             where="nucleus exec",
             remedy="nucleus ps -a shows its state",
         ) from None
@@ -356,15 +373,22 @@ def run_inside(
     stdin: bytes | None = None,
     check: bool = False,
     on_data: OnData = (None, None),
+    meanwhile: Callable[[], None] = lambda: None,
     **wish: object,
 ) -> Result:
     """Run a command in the container and wait for its end; it ends with this process, or with the container.
 
-    wish   fields of `Wish`.  Raises Conflict where the container does not run, LaunchError where it cannot be entered.
+    meanwhile  what is done once it runs, and raises nothing
+    wish       fields of `Wish`.  Raises Conflict where the container does not run, LaunchError where it cannot be entered.
     """
     words = tuple(command)
     entry = prepare_entry(handle, Wish(command=words, **wish), owner=OWNER_KILLS)  # type: ignore[arg-type]
-    watched = launch_beside(entry, stdin, on_data, meanwhile=entry.close, undo=entry.discard)
+
+    def behind() -> None:
+        entry.close()
+        meanwhile()
+
+    watched = launch_beside(entry, stdin, on_data, meanwhile=behind, undo=entry.discard)
     result = end_of(watched, entry.plan, entry.record)
     return checked(result, words) if check else result
 

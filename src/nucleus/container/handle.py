@@ -33,7 +33,7 @@ class Handle:
     ended     the exit record
     """
 
-    __slots__ = ("ended", "fd", "id", "init", "record", "started", "store")
+    __slots__ = ("_here", "ended", "fd", "id", "init", "record", "started", "store")
 
     def __init__(self, store: Store, container_id: str) -> None:
         self.store = store
@@ -42,6 +42,7 @@ class Handle:
         self.init: InitRecord | None = None
         self.started: StartedRecord | None = None
         self.ended: ExitRecord | None = None
+        self._here: bool | None = None
         self.fd = store.open(container_id)
         try:
             self.refresh()
@@ -65,7 +66,7 @@ class Handle:
 
     def refresh(self) -> Self:
         """Read everything anew.  Raises NotFound when it was removed."""
-        self.record = from_json(read_file(self.fd, "state.json") or b"")
+        self.record, self._here = from_json(read_file(self.fd, "state.json") or b""), None
         self.init = read_init(read_file(self.fd, "init") or b"")
         self.started = read_started(read_file(self.fd, "started") or b"")
         self.ended = read_exit(read_file(self.fd, "exit") or b"")
@@ -84,7 +85,7 @@ class Handle:
         record = self.record
         if self.ended is not None:
             return lifecycle.RESTARTING if self._restarts() else lifecycle.STOPPED
-        here = record is None or processes.is_here(record)
+        here = record is None or self.here
         state = lifecycle.status(
             lifecycle.Look(
                 recorded=record is not None,
@@ -102,6 +103,13 @@ class Handle:
         if state == lifecycle.RUNNING and record is not None and is_frozen(record.cgroups):
             return lifecycle.PAUSED
         return state
+
+    @property
+    def here(self) -> bool:
+        """Do its pids mean anything to this process?"""
+        if self._here is None:
+            self._here = self.record is not None and processes.is_here(self.record)
+        return self._here
 
     def _restarts(self) -> bool:
         """It has ended, and its supervisor is still there to start it again."""
@@ -141,13 +149,13 @@ class Handle:
     def open_workload(self) -> int:
         """A pidfd of the command that was started, which is pid 2 inside.  Raises Conflict when it has ended."""
         init = self.init
-        if init is None or self.record is None or not processes.is_here(self.record):
+        if init is None or not self.here:
             return self._gone()
         pidfd = processes.open_first_child(init.init_pid, init.init_ticks)
         return pidfd if pidfd >= 0 else self._gone()
 
     def _open(self, pid: int, ticks: int) -> int:
-        if self.record is None or not processes.is_here(self.record):
+        if not self.here:
             return self._gone()
         pidfd = processes.open_process(pid, ticks)
         return pidfd if pidfd >= 0 else self._gone()

@@ -40,10 +40,11 @@ class Shown(Value):
 _UNKNOWN = Shown().as_dict()
 
 
-def open_store(root: str, *, sweep_at_most: int = AT_MOST) -> Store:
-    """The state root, swept: what follows reports the truth."""
-    store = Store(root or default_root(os.geteuid(), dict(os.environ)))
-    sweep(store, at_most=sweep_at_most)
+def open_store(root: str, *, sweep_at_most: int = AT_MOST, swept: bool = True) -> Store:
+    """The state root, swept: what follows reports the truth.  Without that whoever opened it sweeps later."""
+    store = Store(root or default_root(os.geteuid(), os.environ))
+    if swept:
+        sweep(store, at_most=sweep_at_most)
     return store
 
 

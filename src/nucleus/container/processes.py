@@ -71,12 +71,31 @@ def open_first_child(init: int, init_ticks: int) -> int:
     return -1
 
 
+def open_named(pid: int, ticks: int, name: str) -> int:
+    """As `open_process`, of a process that runs the program of that name (comm of proc(5)) and has not ended; else -1."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except (OSError, ValueError):
+        return -1
+    shown, fields = _stat(pid)
+    if shown == name and len(fields) > 19 and int(fields[19]) == ticks and fields[0] not in "ZX":
+        return pidfd
+    os.close(pidfd)
+    return -1
+
+
 def stat_fields(pid: int) -> list[str]:
     """The words of /proc/PID/stat behind the name, so that field 3 is the first; none when the process is gone."""
+    return _stat(pid)[1]
+
+
+def _stat(pid: int) -> tuple[str, list[str]]:
+    """The name, which may hold anything, and the words behind it."""
     try:
-        return procfile.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        before, _, behind = procfile.text(f"/proc/{pid}/stat").rpartition(")")
     except OSError:
-        return []
+        return "", []
+    return before.partition("(")[2], behind.split()
 
 
 def _children(pid: int) -> list[int]:
