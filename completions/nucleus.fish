@@ -476,6 +476,7 @@ complete -c nucleus -n '__nucleus_is update' -l cpus -x -d 'the most processor t
 complete -c nucleus -n '__nucleus_is update' -l cpu-weight -x -d 'the share of a busy machine, from 1 to 10000'
 complete -c nucleus -n '__nucleus_is update' -l pids -x -d 'the most processes and threads; 0 for no limit'
 complete -c nucleus -n '__nucleus_is update' -l io-limit -x -d 'throttle a block device'
+complete -c nucleus -n '__nucleus_is update' -l restart -x -d 'no, on-failure[:N], always or unless-stopped, from now on; what runs detached gets a supervisor where it has none'
 complete -c nucleus -n '__nucleus_is update' -l filter -x -d 'instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state for it; repeatable'
 complete -c nucleus -n '__nucleus_is update' -s l -l latest -d 'instead of CONTAINER: the one that was created last, of those with --filter'
 complete -c nucleus -n '__nucleus_is update' -l root -x -a '(__fish_complete_directories)' -d 'the state root'

@@ -81,8 +81,25 @@ def test_the_library_has_the_same(box: Boxes) -> None:
     assert found.stats().held.pids == 40 and {p.inside for p in found.top()} == {1, 2}
     assert found.update(memory="150M", pids=30).memory_bytes == 150 * MIB
     assert found.stats().held.pids == 30
-    with pytest.raises(SpecError, match="no limit"):
+    with pytest.raises(SpecError, match="cannot be changed"):
         found.update(hostname="x")
+
+
+@WITH_CGROUPS
+@pytest.mark.parametrize("policy", ["no", "always"])
+def test_what_starts_once_more_has_the_changed_limits(boxes: Boxes, policy: str) -> None:
+    found = Container.run(
+        ("sh", "-c", "sleep 600"), root=str(boxes.root), memory="64M", pids=40, restart=policy
+    )
+    found.update(memory="128M")
+    if policy == "no":
+        found.restart(grace_s=0)
+    else:
+        found.kill("TERM")
+        wait_until(lambda: boxes.inspect(found.id)["restarts"] == 1 and found.status == "running")
+    held = found.stats().held
+    assert (held.memory_bytes, held.pids) == (128 * MIB, 40)
+    found.remove(force=True)
 
 
 @WITH_CGROUPS

@@ -16,6 +16,7 @@ from sandboxes import Boxes, reap_orphans, wait_until
 import nucleus
 from nucleus import Container
 from nucleus.base.errors import LaunchError, SpecError
+from nucleus.observe.events import read_events
 
 # Guests are too slow for what is timed here, and have neither PostgreSQL nor a compiler.
 pytestmark = pytest.mark.identity("root", "user", "nosub", "nested")
@@ -185,9 +186,12 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
     pid = told(boxes, running_one)["pid"]
     waiting = Container.create(ENDLESS, root=str(boxes.root), restart="always", name="two")
     pausing = running(boxes, "sh", "-c", "exit 4", restart="always", name="three")
-    wait_until(lambda: told(boxes, pausing)["restarts"] >= 4)
     supervisors = [supervisor_of(boxes, container) for container in (pausing, running_one, waiting)]
-    wait_until(lambda: pausing.status == "restarting")  # for more than a second
+    lives = max(told(boxes, pausing)["restarts"], 4)
+    wait_until(lambda: told(boxes, pausing)["restarts"] > lives)
+    wait_until(
+        lambda: pausing.status == "restarting"
+    )  # it has just begun, and lasts for more than three seconds
     for supervisor in supervisors:
         os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: running_one.status == "stopped")
@@ -202,6 +206,61 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
     assert running_one.status == "running" and told(boxes, running_one)["restarts"] == 0
     for container in (running_one, waiting, pausing):
         container.remove(force=True)
+
+
+UNTIL_TOLD = ("sh", "-c", "echo life; while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 3")
+
+
+def test_a_restart_policy_is_given_to_what_runs_already_and_taken_back(boxes: Boxes) -> None:
+    container = running(boxes, *UNTIL_TOLD)
+    assert boxes.cli("update", "--restart", "on-failure", container.id).code == 0
+    assert container.exec(["touch", "/tmp/end"]).ok
+    wait_until(lambda: told(boxes, container)["restarts"] == 1 and container.status == "running")
+    assert container.update(restart="no") is None
+    wait_until(lambda: container.exec(["touch", "/tmp/end"]).ok)
+    wait_until(lambda: container.status == "stopped")
+    known = told(boxes, container)
+    assert (known["exit_code"], known["restarts"], len(known["ends"])) == (3, 1, 2)
+    assert len([*container.logs()]) == 2
+    policies = [e["restart"] for e in read_events(str(boxes.root)) if e["type"] == "updated"]
+    assert policies == ["on-failure", "no"]
+    container.remove()
+
+
+def test_a_loop_of_restarts_ends_when_its_policy_is_taken_back(boxes: Boxes) -> None:
+    container = running(boxes, "sh", "-c", "exit 4", restart="always")
+    wait_until(lambda: container.status == "restarting")
+    container.update(restart="no")
+    wait_until(lambda: container.status == "stopped")
+    assert told(boxes, container)["exit_code"] == 4
+    container.remove()
+
+
+def test_what_got_a_restart_policy_stays_stopped_and_may_lose_its_supervisor(boxes: Boxes) -> None:
+    stopped, left = running(boxes, *ENDLESS), running(boxes, *ENDLESS)
+    for container in (stopped, left):
+        container.update(restart="always")
+    stopped.stop()
+    assert (stopped.status, told(boxes, stopped)["restarts"]) == ("stopped", 0)
+    os.kill(supervisor_of(boxes, left), signal.SIGKILL)  # it began without one
+    reap_orphans()
+    assert left.status == "running"
+    left.remove(force=True)
+    stopped.remove()
+
+
+def test_a_restart_policy_for_what_cannot_start_again_is_refused(boxes: Boxes) -> None:
+    temporary = running(boxes, *ENDLESS, rm=True)
+    assert "--rm" in boxes.cli("update", "--restart", "always", temporary.id).err
+    process = boxes.start("--name", "here", "--", *ENDLESS)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    refused = boxes.cli("update", "--restart", "always", "here")
+    assert (refused.code, "foreground" in refused.err) == (1, True)
+    assert boxes.inspect("here")["spec"]["restart"] == "no"
+    process.terminate()
+    process.wait(timeout=30)
+    process.stdout.close()
+    temporary.remove(force=True)
 
 
 def test_a_paused_container_is_neither_well_nor_ill(boxes: Boxes) -> None:

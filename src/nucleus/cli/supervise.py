@@ -82,6 +82,8 @@ def _create(order_fd: int, signals: Signals) -> tuple[Supervisor, str]:
     if not order["id"]:
         return supervisor, supervisor.create()
     store = Store(spec.state_root)
+    if order["adopt"]:
+        return supervisor, supervisor.adopt(Handle(store, order["id"]))
     try:
         with Handle(store, order["id"]) as handle:
             again = StateDirectory(id=order["id"], fd=locked(handle))

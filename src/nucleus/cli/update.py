@@ -1,4 +1,4 @@
-"""`nucleus update CONTAINER… --memory SIZE …`: limits of running containers are changed.
+"""`nucleus update CONTAINER… --memory SIZE …`: limits and the restart policy of running containers are changed.
 
 ✗ writes them (`container/live.py`), ✗ declares the options: they are those of `run`.
 """
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus update [OPTION...] [--root DIR] CONTAINER...
 
-Change limits of running containers; what is not named stays as it is. The values are those of `nucleus run`.
+Change limits of running containers, or when they start again; what is not named stays as it is. The values are those
+of `nucleus run`.
 
   -m, --memory SIZE           the most memory; refused where more is in use and cannot be reclaimed
   --memory-swap SIZE          swap beside the memory
@@ -22,6 +23,8 @@ Change limits of running containers; what is not named stays as it is. The value
   --cpu-weight N              the share of a busy machine, from 1 to 10000
   --pids N                    the most processes and threads; 0 for no limit
   --io-limit "MAJ:MIN KEY=N"  throttle a block device
+  --restart POLICY            no, on-failure[:N], always or unless-stopped, from now on; what runs detached gets a
+                              supervisor where it has none
   --filter KEY=VALUE          instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a
                               state for it; repeatable
   -l, --latest                instead of CONTAINER: the one that was created last, of those with --filter
@@ -41,7 +44,7 @@ def main(argv: list[str]) -> int:
         return 0
     wanted = parsed({words[word]: text for word, text in given.values.items() if word in words})
     if not wanted:
-        raise SpecError("no limit was given", where="nucleus update", remedy="such as --memory 512M")
+        raise SpecError("nothing to change was given", where="nucleus update", remedy="such as --memory 512M")
 
     def act(handle: Handle) -> None:
         update(handle, wanted)

@@ -183,14 +183,19 @@ class Container:
         """Its processes, with their pids on the host and inside."""
         return self._with(live.top)
 
-    def update(self, **limits: Any) -> Held:
-        """Change limits while it runs: `memory`, `cpus`, `pids`, … as for `run`; what is not named stays as it is."""
-        unknown = sorted(set(limits) - set(live.KEYS))
+    def update(self, **changes: Any) -> Held | None:
+        """Change limits (`memory`, `cpus`, `pids`, …) or `restart` while it runs; what is not named stays as it is.
+
+        Values as for `run`.  Returns the limits that hold then, or None where only `restart` was given.
+        """
+        unknown = sorted(set(changes) - set(live.KEYS))
         if unknown:
             raise SpecError(
-                f"'{unknown[0]}' is no limit", where="update", remedy=f"there are {', '.join(live.KEYS)}"
+                f"'{unknown[0]}' cannot be changed",
+                where="update",
+                remedy=f"there are {', '.join(live.KEYS)}",
             )
-        wanted = live.parsed({key: str(value) for key, value in limits.items()})
+        wanted = live.parsed({key: str(value) for key, value in changes.items()})
         return self._with(lambda handle: live.update(handle, wanted))
 
     def rename(self, name: str) -> None:

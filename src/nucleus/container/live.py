@@ -1,4 +1,4 @@
-"""A living container's numbers: its limits and counters, changing the limits, its processes.
+"""A living container's numbers: its limits and counters, changing what can be changed while it lives, its processes.
 
 ✗ which files (`cgroup/`), ✗ prints.
 """
@@ -15,7 +15,7 @@ from ..cgroup.limits import Limits
 from ..cgroup.stats import Cgroups, Measured, measure
 from ..state import gate
 from ..state.store import write_file
-from . import processes
+from . import processes, stored
 from .events import note
 
 TYPE_CHECKING = False
@@ -29,7 +29,9 @@ FIELDS = {
     "memory_bytes": "memory_bytes", "memory_high_bytes": "memory_high_bytes", "swap_bytes": "swap_bytes",
     "cpu_quota_us": "cpu_quota_us", "cpu_weight": "cpu_weight", "pids": "pids", "io_limits": "io",
 }  # fmt: skip
-KEYS = ("memory", "memory_swap", "memory_high", "cpus", "cpu_weight", "pids", "io_limit")  # of the options
+LIMITS = ("memory", "memory_swap", "memory_high", "cpus", "cpu_weight", "pids", "io_limit")  # of the options
+KEYS = (*LIMITS, "restart")  # of the options that `update` changes
+CHANGEABLE = (*FIELDS, "restart")  # their fields of the spec
 _RECORDED = ("memory_bytes", "cpu_quota_us", "pids")
 
 
@@ -95,36 +97,51 @@ def parsed(texts: dict[str, str]) -> dict[str, object]:
     return found
 
 
-def update(handle: Handle, wanted: dict[str, object]) -> Held:
-    """Change limits of a living container, and its record, so that a restart has them too.
+def update(handle: Handle, wanted: dict[str, object]) -> Held | None:
+    """Change limits or the restart policy of a living container, and its record, so that a restart has them too.
 
-    wanted   fields of the spec, parsed.  Raises SpecError, Conflict, HostUnsupported.
+    wanted   fields of the spec, parsed.  Returns the limits that hold then; None where none was to be changed.
+    Raises SpecError, Conflict, HostUnsupported.
     """
+    limits = {key: value for key, value in wanted.items() if key in FIELDS}
     with gate.Lock(handle.fd, gate.VERB_LOCK):
-        handle.refresh()
-        handle.require("update")
-        record = _alive(handle, "update")
-        if record.mode != "agent":
+        handle.refresh().require("update" if limits else "update --restart")
+        assert handle.record is not None  # in these states it has one
+        if handle.record.mode != "agent":
             from .mode import refuse
-            from .stored import spec_of
 
-            refuse(spec_of(record.spec | wanted))
-        unlimited = wanted.get("pids") == 0
-        limits = Limits(**{FIELDS[k]: v or None if k == "pids" else v for k, v in wanted.items()})  # type: ignore[arg-type]
-        groups = Cgroups(record.cgroups)
-        try:
-            held = change(groups, limits, unlimited_pids=unlimited)
-        finally:
-            groups.close()
-        spec = record.spec | wanted
-        changed = record.replace(
-            spec=spec,
-            spec_hash=digest(dumps(spec).encode()),
-            limits=record.limits | {k: v or None for k, v in wanted.items() if k in _RECORDED},
-        )
-        write_file(handle.fd, "state.json", changed.to_json())
-        note(handle.store, changed, "updated", limits={key: spec[key] for key in wanted})
+            refuse(stored.spec_of(handle.record.spec | wanted))
+        if "restart" in wanted:
+            from .supervision.adopted import require_supervisor
+
+            require_supervisor(handle, str(wanted["restart"]))
+        held = _change_limits(_alive(handle, "update"), limits) if limits else None
+        _record_change(handle, handle.record, wanted)
         return held
+
+
+def _change_limits(record: ContainerRecord, limits: dict[str, object]) -> Held:
+    groups = Cgroups(record.cgroups)
+    try:
+        found = Limits(**{FIELDS[k]: v or None if k == "pids" else v for k, v in limits.items()})  # type: ignore[arg-type]
+        return change(groups, found, unlimited_pids=limits.get("pids") == 0)
+    finally:
+        groups.close()
+
+
+def _record_change(handle: Handle, record: ContainerRecord, wanted: dict[str, object]) -> None:
+    if "restart" in wanted:
+        wanted = {**wanted, "explicit": [*dict.fromkeys((*record.spec.get("explicit", ()), "restart"))]}
+    spec = record.spec | wanted
+    changed = record.replace(
+        spec=spec,
+        spec_hash=digest(dumps(spec).encode()),
+        limits=record.limits | {k: v or None for k, v in wanted.items() if k in _RECORDED},
+    )
+    write_file(handle.fd, "state.json", changed.to_json())
+    stored.change(handle.fd, wanted)
+    limits = {key: spec[key] for key in wanted if key in FIELDS}
+    note(handle.store, changed, "updated", limits=limits, restart=wanted.get("restart", ""))
 
 
 def top(handle: Handle) -> list[Process]:

@@ -41,6 +41,15 @@ def keep(directory: int, spec: ContainerSpec, *, variables: bool = True) -> None
     write_file(directory, FILE, dumps(found).encode() + b"\n")
 
 
+def change(directory: int, changed: dict[str, Any]) -> None:
+    """Other values of some fields, for the next start; nothing where no spec is kept, since there is none then."""
+    import json
+
+    data = read_file(directory, FILE)
+    if data is not None:
+        write_file(directory, FILE, dumps({**json.loads(data), **changed}).encode() + b"\n")
+
+
 def fields(spec: ContainerSpec) -> dict[str, Any]:
     """All of the spec, as JSON can say it; it means the same in any working directory."""
     return _anywhere(spec, "").as_dict()

@@ -86,7 +86,10 @@ TYPES: dict[str, EventType] = {
         meaning="it was started again", fields={**_COUNT, "reason": ("str", "why the one before ended")}
     ),
     "renamed": EventType(meaning="it has another name", fields={"old_name": ("str", "the one before")}),
-    "updated": EventType(meaning="its limits were changed", fields={"limits": ("dict", "the new ones")}),
+    "updated": EventType(
+        meaning="its limits or its restart policy were changed",
+        fields={"limits": ("dict", "the new ones"), "restart": ("str", "the new policy, or empty")},
+    ),
     "hook": EventType(
         meaning="an OCI hook has run", fields={"hook": ("str", "which point"), "path": ("str", "its program")}
     ),

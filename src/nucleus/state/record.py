@@ -49,6 +49,7 @@ class ContainerRecord(Value):
         """Whether a supervisor tells more of it (supervisor.json)."""
         return (
             self.restarts
+            or "restart" in self.spec.get("explicit", ())  # or has told, before `update --restart no`
             or self.awaited
             or bool(self.spec.get("health_cmd") or self.spec.get("sd_notify") or self.spec.get("hooks"))
             or self.copies

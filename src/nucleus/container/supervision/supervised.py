@@ -47,13 +47,22 @@ def create(spec: ContainerSpec, handle: Handle | None = None) -> str:
 
     Returns the container's id.  Raises LaunchError with the supervisor's own words.
     """
+    return _order(spec, handle, adopt=False)
+
+
+def adopt(spec: ContainerSpec, handle: Handle) -> None:
+    """Start a supervisor for a container that runs.  Raises LaunchError with the supervisor's own words."""
+    _order(spec, handle, adopt=True)
+
+
+def _order(spec: ContainerSpec, handle: Handle | None, *, adopt: bool) -> str:
     kept: list[int] = []
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         try:
             wanted = _with_environment(spec, kept)
             order: dict[str, Any] = {
-                "spec": stored.fields(wanted), "id": handle.id if handle is not None else "",
+                "adopt": adopt, "spec": stored.fields(wanted), "id": handle.id if handle is not None else "",
                 "created_ns": handle.record.created_ns if handle is not None and handle.record else 0,
             }  # fmt: skip
             kept.append(launcher.sealed("nucleus-order", dumps(order).encode()))

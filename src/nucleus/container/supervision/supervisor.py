@@ -19,8 +19,11 @@ from ...state.store import StateDirectory, Store, read_file
 from ..ending import STOPPING
 from ..events import note
 from ..handle import Handle
+from ..live import CHANGEABLE
+from ..stored import spec_of
 from . import record as supervision
 from . import restart
+from .adopted import Adopted
 from .checks import Checks
 from .health import HEALTHY, UNHEALTHY
 from .life import Life, begin
@@ -59,7 +62,6 @@ class Supervisor:
             from .. import hooks
 
             self._hooks = hooks.load(spec.hooks)
-        self._policy = restart.policy(spec.restart)
         self.told = Supervision(pid=os.getpid())
         self.life: Life
         self.checks: Checks | None = None
@@ -91,6 +93,12 @@ class Supervisor:
             raise
         return self.life.id
 
+    def adopt(self, handle: Handle) -> str:
+        """Instead of `create`: a container that runs already; its handle and store are ours then.  Raises Conflict."""
+        self.life = Adopted(handle)
+        self._tell(phase=supervision.RUNNING, ready=True)
+        return handle.id
+
     def _build(self) -> None:
         """Until it waits at the gate, or has ended.  Raises NucleusError where a hook of the host fails."""
         while not self.life.created_pid and not self.life.gone:
@@ -106,9 +114,7 @@ class Supervisor:
         while True:
             ended = self._live()
             end = self._over(ended)
-            if not self._follows(end):
-                break
-            if not self._again():
+            if not self._follows(end) or not self._again(end):
                 break
         self._tell(phase=supervision.ENDED)
         self._tell_manager({"STOPPING": "1"})
@@ -245,10 +251,20 @@ class Supervisor:
         """Whether another life follows; the first must have begun."""
         if not self.told.restarts and (not self._zero_ns or self.reason == "readiness"):
             return False
-        return restart.again(self._policy, end, self._in_a_row, stopping=self._is_stopped())
+        return self._is_wanted(end)
 
-    def _again(self) -> bool:
-        """Pause, and start once more, until it starts; False where somebody stopped it meanwhile."""
+    def _is_wanted(self, end: End) -> bool:
+        """Whether it starts again, by what `nucleus update` has made of its spec."""
+        with Handle(self._store(), self.life.id) as handle:
+            if handle.record is not None:
+                now = spec_of(handle.record.spec)
+                self.spec = self.spec.replace(**{field: getattr(now, field) for field in CHANGEABLE})
+            handle.store.close()
+        policy = restart.policy(self.spec.restart)
+        return restart.again(policy, end, self._in_a_row, stopping=self._is_stopped())
+
+    def _again(self, end: End) -> bool:
+        """Pause, and start once more, until it starts; False where nobody wants that any more."""
         while True:
             pause = restart.pause_ms(self._in_a_row)
             self._tell(
@@ -259,10 +275,10 @@ class Supervisor:
             )
             until = time.monotonic_ns() + pause * 1_000_000
             while (left := (until - time.monotonic_ns()) // 1_000_000) > 0:
-                if self._is_stopped():
+                if not self._is_wanted(end):
                     return False
                 self._wait(min(left, _LOOK_MS))
-            if self._is_stopped():
+            if not self._is_wanted(end):
                 return False
             self._in_a_row += 1
             last = self.told.ends[-1]
@@ -273,10 +289,7 @@ class Supervisor:
                 return True
             self._tell(ends=(*self.told.ends, {**last, "exit_code": error.exit_code, "signal": 0, "reason": "failed",
                                                "error": error.message})[-supervision.MOST_ENDS :])  # fmt: skip
-            if not restart.again(
-                self._policy, End(exit_code=error.exit_code, failed=True), self._in_a_row, stopping=False
-            ):
-                return False
+            end = End(exit_code=error.exit_code, failed=True)
 
     def _relive(self) -> NucleusError | None:
         """The next life, through the gate; or why there is none."""
@@ -289,7 +302,7 @@ class Supervisor:
         if self.spec.env_fd is not None:
             os.lseek(self.spec.env_fd, 0, os.SEEK_SET)
         try:
-            self.life, _ = begin(
+            self.life, self._streams = begin(
                 self.spec.replace(name=name),
                 self._streams,
                 again,
