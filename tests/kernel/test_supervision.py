@@ -47,6 +47,13 @@ def supervisor_of(boxes: Boxes, container: Container) -> int:
     return int(json.loads(file.read_bytes())["pid"])
 
 
+def await_long_pause(boxes: Boxes, container: Container) -> None:
+    """Until a container that ends at once is in a pause of more than three seconds, which has just begun."""
+    lives = max(told(boxes, container)["restarts"], 4)
+    wait_until(lambda: told(boxes, container)["restarts"] > lives)
+    wait_until(lambda: container.status == "restarting")
+
+
 @pytest.mark.parametrize(
     ("command", "check", "kill"),
     [
@@ -167,8 +174,7 @@ def test_restarts_end_with_their_number_with_success_and_with_stop(boxes: Boxes)
     good = running(boxes, "true", restart="on-failure")
     assert good.wait(timeout_s=30).exit_code == 0 and told(boxes, good)["restarts"] == 0
     ever = running(boxes, "sh", "-c", "exit 5", restart="always", name="ever")
-    wait_until(lambda: told(boxes, ever)["restarts"] >= 3)
-    wait_until(lambda: ever.status == "restarting")
+    await_long_pause(boxes, ever)
     assert "restarting" in boxes.cli("ps", "-a").out
     started = time.monotonic()
     ever.stop()
@@ -187,11 +193,7 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
     waiting = Container.create(ENDLESS, root=str(boxes.root), restart="always", name="two")
     pausing = running(boxes, "sh", "-c", "exit 4", restart="always", name="three")
     supervisors = [supervisor_of(boxes, container) for container in (pausing, running_one, waiting)]
-    lives = max(told(boxes, pausing)["restarts"], 4)
-    wait_until(lambda: told(boxes, pausing)["restarts"] > lives)
-    wait_until(
-        lambda: pausing.status == "restarting"
-    )  # it has just begun, and lasts for more than three seconds
+    await_long_pause(boxes, pausing)
     for supervisor in supervisors:
         os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: running_one.status == "stopped")
