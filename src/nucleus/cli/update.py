@@ -1,6 +1,6 @@
 """`nucleus update CONTAINER… --memory SIZE …`: limits and the restart policy of running containers are changed.
 
-✗ writes them (`container/live.py`), ✗ declares the options: they are those of `run`.
+✗ writes them (`container/updating.py`), ✗ declares the options: they are those of `run`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ of `nucleus run`.
 
 def main(argv: list[str]) -> int:
     """Prints the id of each container that was changed; 1 if one could not be."""
-    from ..container.live import KEYS, parsed, update
+    from ..container.updating import KEYS, parsed, update
     from ..spec.options import BY_KEY
     from .targets import each, targets
 

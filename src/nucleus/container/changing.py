@@ -1,4 +1,4 @@
-"""What changes a living container without ending it: pause, unpause, rename.  ✗ limits: `update` is elsewhere."""
+"""What changes a living container without ending it: pause, unpause, rename.  ✗ limits, restart policy: `updating.py`."""
 
 from __future__ import annotations
 

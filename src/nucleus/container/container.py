@@ -10,7 +10,7 @@ from ..base.units import parse_duration
 from ..spec import rules
 from ..spec.container import ContainerSpec
 from ..spec.parse import from_mapping
-from . import changing, detach, ending, inventory, live
+from . import changing, detach, ending, inventory, live, updating
 from .handle import Handle, resolve
 from .result import Result, result_of
 from .sweep import sweep_in_passing
@@ -188,15 +188,15 @@ class Container:
 
         Values as for `run`.  Returns the limits that hold then, or None where only `restart` was given.
         """
-        unknown = sorted(set(changes) - set(live.KEYS))
+        unknown = sorted(set(changes) - set(updating.KEYS))
         if unknown:
             raise SpecError(
                 f"'{unknown[0]}' cannot be changed",
                 where="update",
-                remedy=f"there are {', '.join(live.KEYS)}",
+                remedy=f"there are {', '.join(updating.KEYS)}",
             )
-        wanted = live.parsed({key: str(value) for key, value in changes.items()})
-        return self._with(lambda handle: live.update(handle, wanted))
+        wanted = updating.parsed({key: str(value) for key, value in changes.items()})
+        return self._with(lambda handle: updating.update(handle, wanted))
 
     def rename(self, name: str) -> None:
         """Give it another name."""

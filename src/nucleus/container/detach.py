@@ -229,6 +229,10 @@ def _await_start(handle: Handle, monitor: int) -> None:
     ended = handle.refresh().ended
     if ended is None:
         raise report.silent(handle.id)
+    if handle.record is not None and handle.record.supervised:
+        from .supervision.supervised import await_last_word
+
+        await_last_word(handle)
     error = _failure(handle.fd, ended)
     raise error or _ended_before(handle)
 

@@ -1,4 +1,4 @@
-"""A living container's numbers: its limits and counters, changing what can be changed while it lives, its processes.
+"""A living container's numbers: its limits and counters, its processes.  ✗ changes any: `updating.py`.
 
 ✗ which files (`cgroup/`), ✗ prints.
 """
@@ -7,32 +7,15 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import Conflict, HostUnsupported, NucleusError, Problem, SpecError
-from ..base.jsontext import digest, dumps
+from ..base.errors import Conflict, HostUnsupported, NucleusError
 from ..base.value import Value
-from ..cgroup.change import change
-from ..cgroup.limits import Limits
 from ..cgroup.stats import Cgroups, Measured, measure
-from ..state import gate
-from ..state.store import write_file
-from . import processes, stored
-from .events import note
+from . import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..cgroup.stats import Held
     from ..state.record import ContainerRecord
     from .handle import Handle
-
-# What of a spec is a limit that can be changed while it holds: field of the spec → field of Limits.
-FIELDS = {
-    "memory_bytes": "memory_bytes", "memory_high_bytes": "memory_high_bytes", "swap_bytes": "swap_bytes",
-    "cpu_quota_us": "cpu_quota_us", "cpu_weight": "cpu_weight", "pids": "pids", "io_limits": "io",
-}  # fmt: skip
-LIMITS = ("memory", "memory_swap", "memory_high", "cpus", "cpu_weight", "pids", "io_limit")  # of the options
-KEYS = (*LIMITS, "restart")  # of the options that `update` changes
-CHANGEABLE = (*FIELDS, "restart")  # their fields of the spec
-_RECORDED = ("memory_bytes", "cpu_quota_us", "pids")
 
 
 class Process(Value):
@@ -51,7 +34,7 @@ class Process(Value):
 
 def measured(handle: Handle) -> Measured:
     """Limits and counters as they are now.  Raises Conflict, HostUnsupported."""
-    record = _alive(handle, "stats")
+    record = alive(handle, "stats")
     found = measure(record.cgroups)
     init = handle.init
     if found.usage.cpu_us is None and init is not None and processes.is_here(record):
@@ -78,75 +61,9 @@ def measured_or_none(handle: Handle) -> Measured | None:
         return None
 
 
-def parsed(texts: dict[str, str]) -> dict[str, object]:
-    """Keys of options with what was written → fields of the spec with values.  Raises SpecError with every problem."""
-    from ..spec.kinds import parse
-    from ..spec.options import BY_KEY
-
-    found: dict[str, object] = {}
-    problems: list[Problem] = []
-    for key, text in texts.items():
-        option = BY_KEY[key]
-        try:
-            value = parse(option, text)
-            found[option.field] = (value,) if option.repeat else value
-        except SpecError as error:
-            problems += [p if p.where else p.replace(where=option.flag) for p in error.problems]
-    if problems:
-        raise SpecError(problems=tuple(problems))
-    return found
-
-
-def update(handle: Handle, wanted: dict[str, object]) -> Held | None:
-    """Change limits or the restart policy of a living container, and its record, so that a restart has them too.
-
-    wanted   fields of the spec, parsed.  Returns the limits that hold then; None where none was to be changed.
-    Raises SpecError, Conflict, HostUnsupported.
-    """
-    limits = {key: value for key, value in wanted.items() if key in FIELDS}
-    with gate.Lock(handle.fd, gate.VERB_LOCK):
-        handle.refresh().require("update" if limits else "update --restart")
-        assert handle.record is not None  # in these states it has one
-        if handle.record.mode != "agent":
-            from .mode import refuse
-
-            refuse(stored.spec_of(handle.record.spec | wanted))
-        if "restart" in wanted:
-            from .supervision.adopted import require_supervisor
-
-            require_supervisor(handle, str(wanted["restart"]))
-        held = _change_limits(_alive(handle, "update"), limits) if limits else None
-        _record_change(handle, handle.record, wanted)
-        return held
-
-
-def _change_limits(record: ContainerRecord, limits: dict[str, object]) -> Held:
-    groups = Cgroups(record.cgroups)
-    try:
-        found = Limits(**{FIELDS[k]: v or None if k == "pids" else v for k, v in limits.items()})  # type: ignore[arg-type]
-        return change(groups, found, unlimited_pids=limits.get("pids") == 0)
-    finally:
-        groups.close()
-
-
-def _record_change(handle: Handle, record: ContainerRecord, wanted: dict[str, object]) -> None:
-    if "restart" in wanted:
-        wanted = {**wanted, "explicit": [*dict.fromkeys((*record.spec.get("explicit", ()), "restart"))]}
-    spec = record.spec | wanted
-    changed = record.replace(
-        spec=spec,
-        spec_hash=digest(dumps(spec).encode()),
-        limits=record.limits | {k: v or None for k, v in wanted.items() if k in _RECORDED},
-    )
-    write_file(handle.fd, "state.json", changed.to_json())
-    stored.change(handle.fd, wanted)
-    limits = {key: spec[key] for key in wanted if key in FIELDS}
-    note(handle.store, changed, "updated", limits=limits, restart=wanted.get("restart", ""))
-
-
 def top(handle: Handle) -> list[Process]:
     """The processes inside, by host pid.  Raises Conflict."""
-    record = _alive(handle, "top")
+    record = alive(handle, "top")
     init = handle.init
     if init is None or not processes.is_here(record):
         raise Conflict(
@@ -159,7 +76,8 @@ def top(handle: Handle) -> list[Process]:
     return [p for p in found if p.pid in still and processes.start_ticks(p.pid) == p.start_ticks]
 
 
-def _alive(handle: Handle, verb: str) -> ContainerRecord:
+def alive(handle: Handle, verb: str) -> ContainerRecord:
+    """Its record.  Raises Conflict where it does not live."""
     from .lifecycle import ALIVE
 
     status = handle.status

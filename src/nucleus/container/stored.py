@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ..base.value import Value
 
 FILE = "spec.json"
+# What `update` changes while a container lives.
+CHANGEABLE = (
+    "memory_bytes", "memory_high_bytes", "swap_bytes", "cpu_quota_us", "cpu_weight", "pids", "io_limits", "restart",
+)  # fmt: skip
 # Fields that hold a row of values, and of which kind those are.
 ROWS: dict[str, type[Value]] = {
     "ulimits": Rlimit, "volumes": Volume, "provider_config_ro": Volume,
@@ -39,6 +43,12 @@ def keep(directory: int, spec: ContainerSpec, *, variables: bool = True) -> None
     if not variables:
         found["env"] = [(name, None) for name, _ in spec.env]
     write_file(directory, FILE, dumps(found).encode() + b"\n")
+
+
+def changed_since(spec: ContainerSpec, recorded: dict[str, Any]) -> ContainerSpec:
+    """The spec of the next life: with what of it was changed in the record while the container lived."""
+    now = spec_of(recorded)
+    return spec.replace(**{field: getattr(now, field) for field in CHANGEABLE})
 
 
 def change(directory: int, changed: dict[str, Any]) -> None:

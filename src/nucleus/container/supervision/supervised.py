@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 from ...base.errors import Conflict, LaunchError, SpecError
 from ...base.jsontext import dumps
 from ...launch import launcher
+from ...state.store import is_locked
 from .. import stored
 from . import record as supervision
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ..handle import Handle
 
 _MOST = 1 << 20
+_LAST_WORD_S = 5.0
 _ENVIRONMENT = (
     "NUCLEUS_STATE_DIR",
     "XDG_RUNTIME_DIR",
@@ -123,11 +126,18 @@ def _answer(ours: socket.socket) -> str:
     return str(said["id"])
 
 
+def await_last_word(handle: Handle) -> None:
+    """Until the supervisor of a container that could not be started has said that no other start follows."""
+    deadline = time.monotonic() + _LAST_WORD_S
+    while is_locked(handle.fd) and time.monotonic() < deadline:
+        known = supervision.read(handle.fd)
+        if known is not None and known.phase == supervision.ENDED:
+            return
+        time.sleep(0.002)
+
+
 def await_ready(handle: Handle) -> None:
     """Until a container that has been let go is ready.  Raises LaunchError where it will not be."""
-    import time
-
-    from ...state.store import is_locked
     from .supervisor import not_ready
 
     while True:

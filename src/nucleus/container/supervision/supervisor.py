@@ -19,8 +19,7 @@ from ...state.store import StateDirectory, Store, read_file
 from ..ending import STOPPING
 from ..events import note
 from ..handle import Handle
-from ..live import CHANGEABLE
-from ..stored import spec_of
+from ..stored import changed_since
 from . import record as supervision
 from . import restart
 from .adopted import Adopted
@@ -257,8 +256,7 @@ class Supervisor:
         """Whether it starts again, by what `nucleus update` has made of its spec."""
         with Handle(self._store(), self.life.id) as handle:
             if handle.record is not None:
-                now = spec_of(handle.record.spec)
-                self.spec = self.spec.replace(**{field: getattr(now, field) for field in CHANGEABLE})
+                self.spec = changed_since(self.spec, handle.record.spec)
             handle.store.close()
         policy = restart.policy(self.spec.restart)
         return restart.again(policy, end, self._in_a_row, stopping=self._is_stopped())
