@@ -13,12 +13,13 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
-try:
-    from hypothesis import settings
-except ImportError:  # the guests of the virtual machine bring only what their tests need
-    settings = None  # type: ignore[assignment,misc]
 
-if settings is not None:
+def pytest_collection() -> None:
+    """Before the first test is imported; never in a controller of several workers, which imports none."""
+    try:
+        from hypothesis import settings
+    except ImportError:  # the guests of the virtual machine bring only what their tests need
+        return
     settings.register_profile("quick", max_examples=30, deadline=None, database=None)
     settings.register_profile("thorough", max_examples=2000, deadline=None)
     settings.load_profile("thorough" if os.environ.get("NUCLEUS_THOROUGH") else "quick")

@@ -11,6 +11,7 @@ import pytest
 from compile_machines import BASE, MACHINES, Machine, kernel, request_of, root_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.plan import explain, invariants
@@ -168,9 +169,9 @@ def test_any_valid_request_comes_to_a_plan_that_is_whole_safe_and_survives_its_e
         assert encode(again) == encoded
 
 
-@pytest.mark.parametrize("name", MACHINES)
-@pytest.mark.parametrize("user", [0, 1, 1000, 65534, 65535])
-@pytest.mark.parametrize("idmap", [True, False], ids=["idmap", "no idmap"])
+@every_row("name", MACHINES)
+@every_row("user", [0, 1, 1000, 65534, 65535])
+@every_row("idmap", [True, False], ids=["idmap", "no idmap"])
 def test_the_kernel_takes_every_id_map_of_a_plan(name: str, user: int, idmap: bool) -> None:
     request = request_of({"workspace": "/srv/w", "user": user}, MACHINES[name].replace(idmap=idmap))
     maps = [(m.inside, m.outside, m.count) for m in request.identity.uid_map]
@@ -283,7 +284,7 @@ def test_a_plan_names_nothing_that_is_unique_to_one_run() -> None:
 # ---- single decisions ----
 
 
-@pytest.mark.parametrize("abi", range(8))
+@every_row("abi", range(8))
 def test_landlock_handles_every_right_of_the_kernels_abi_and_grants_no_other(abi: int) -> None:
     plan = compile_plan(request_of(FILES, _on(MACHINES["root, cgroup v2"], abi)))
     rulesets, rules = plan.steps_of("landlock-ruleset"), plan.steps_of("landlock-path")

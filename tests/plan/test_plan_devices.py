@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-import pytest
+from rows import every_row
 
 from nucleus.plan.limits import DEVICES, device_program, device_writes
 
@@ -39,7 +39,7 @@ def answer(kind: int, access: int, major: int, minor: int) -> int:
             at += offset if jumps[operation] else 0
 
 
-@pytest.mark.parametrize(("major", "minor"), DEVICES)
+@every_row(("major", "minor"), DEVICES)
 def test_a_device_of_the_list_is_read_and_written_and_never_made(major: int, minor: int | None) -> None:
     for number in (minor,) if minor is not None else (0, 255, 1 << 19):
         assert [answer(CHARACTER, access, major, number) for access in (READ, WRITE, READ | WRITE)] == [1] * 3

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from plan_strategies import plans, sample_plans
+from rows import every_row
 
 from nucleus.plan import explain, names, schema
 from nucleus.plan.steps import LaunchPlan, step
@@ -16,7 +17,7 @@ def create(*steps_of_plan: object, slots: tuple[str, ...] = ()) -> LaunchPlan:
     return LaunchPlan(kind=schema.KIND_CREATE, steps=steps_of_plan, slots=slots)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("given_step", "said"),
     [
         pytest.param(
@@ -190,8 +191,6 @@ def test_every_step_of_the_table_has_a_sentence() -> None:
         assert all("{" not in explain.sentence(s).replace("{0}", "") for s in plan.steps)
 
 
-@pytest.mark.parametrize(
-    ("value", "said"), [(0, "0 bytes"), (1 << 30, "1 GiB"), (1536, "1536 bytes"), (3 << 10, "3 KiB")]
-)
+@every_row(("value", "said"), [(0, "0 bytes"), (1 << 30, "1 GiB"), (1536, "1536 bytes"), (3 << 10, "3 KiB")])
 def test_sizes_keep_their_exact_value(value: int, said: str) -> None:
     assert names.size(value) == said

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from plan_requests import JOIN, realistic_plans
 from plan_strategies import plans, replaced, sample_plans, without
+from rows import every_row
 
 from nucleus.base.errors import LaunchError
 from nucleus.plan import invariants, schema
@@ -110,7 +111,7 @@ def test_a_good_plan_has_no_problem() -> None:
     assert invariants.check(good()) == ()
 
 
-@pytest.mark.parametrize("name", sorted(realistic_plans()))
+@every_row("name", sorted(realistic_plans()))
 def test_what_the_compiler_makes_has_no_problem(name: str) -> None:
     assert invariants.check(realistic_plans()[name]) == ()
 
@@ -124,7 +125,7 @@ def test_the_lockdown_of_a_process_that_joins_is_that_of_the_run() -> None:
     assert ways[0] == ways[1]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("moved", "before", "message"),
     [
         ("join-cgroup", "join-cgroup", ""),
@@ -172,7 +173,7 @@ def test_the_samples_are_well_formed() -> None:
     assert [n for n, p in sample_plans().items() if invariants.structural(p)] == []
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("plan", "message"),
     [
         pytest.param(

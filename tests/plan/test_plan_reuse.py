@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-import pytest
+from rows import every_row
 
 from nucleus.host.facts import (
     Cgroups,
@@ -91,7 +91,7 @@ OTHER = (
 )
 
 
-@pytest.mark.parametrize(("known", "wanted"), list(permutations(SAME, 2)))
+@every_row(("known", "wanted"), list(permutations(SAME, 2)))
 def test_requests_of_one_kind_share_all_but_a_few_steps(known: Request, wanted: Request) -> None:
     done = adapted(compiled(known), wanted)
     assert done is not None
@@ -99,7 +99,7 @@ def test_requests_of_one_kind_share_all_but_a_few_steps(known: Request, wanted: 
     assert done.encoded() == encode(compile_plan(wanted))
 
 
-@pytest.mark.parametrize(("known", "wanted"), list(permutations((SAME[1], *OTHER), 2)))
+@every_row(("known", "wanted"), list(permutations((SAME[1], *OTHER), 2)))
 def test_an_adapted_plan_is_right_or_there_is_none(known: Request, wanted: Request) -> None:
     done = adapted(compiled(known), wanted)
     assert done is None or done.encoded() == encode(compile_plan(wanted))

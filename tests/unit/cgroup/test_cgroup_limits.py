@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.cgroup.limits import (
     LimitPlan,
@@ -27,7 +28,7 @@ def written(plan: LimitPlan) -> list[tuple[str, str]]:
     return [(w.file, w.value) for w in plan.writes]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("limits", "on_v2", "on_v1"),
     [
         pytest.param(

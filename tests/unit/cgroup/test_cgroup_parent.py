@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hosts import ALL, SCOPE, host, on_v2, v1, v2
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.cgroup.parent import choose_parent
@@ -128,7 +129,7 @@ def test_the_option_names_the_same_path_in_every_v1_hierarchy() -> None:
     assert [d.path for d in found.directories] == ["/sys/fs/cgroup/memory/box", "/sys/fs/cgroup/pids/box"]
 
 
-@pytest.mark.parametrize("option", ["box", "/../etc", "/a/./b", "/a\0b"])
+@every_row("option", ["box", "/../etc", "/a/./b", "/a\0b"])
 def test_an_option_that_is_no_path_is_refused(option: str) -> None:
     with pytest.raises(SpecError) as caught:
         choose_parent(on_v2(), wanted=(), option=option)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.cli.arguments import Arguments
@@ -15,7 +16,7 @@ def parse(*argv: str) -> Arguments:
     return Arguments(list(argv), flags=FLAGS, values=VALUES, help_text="usage: nucleus logs CONTAINER\n")
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("argv", "value", "follows"),
     [
         (["-n", "5", "web"], "5", False),
@@ -33,7 +34,7 @@ def test_short_options_may_stand_in_one_word(argv: list[str], value: str | None,
     assert (given.values.get("-n"), given.has("follow"), given.words) == (value, follows, ["web"])
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("argv", "says"),
     [
         (["-fx"], "unknown option"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from rows import every_row
 
 from nucleus.cli.parser import parse_run
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.*"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@every_row("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_a_launch_document(path: Path) -> None:
     assert parse_run(["--config", str(path)], {}).command
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import Problem, SpecError
 from nucleus.cli.parser import HelpWanted, parse_run, read_file
@@ -25,7 +26,7 @@ def problems(*argv: str, **files: bytes) -> list[Problem]:
     return list(caught.value.problems)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "argv",
     [
         ["--memory", "512M", "true"], ["--memory=512M", "true"], ["-m", "512M", "true"], ["-m512M", "true"],
@@ -109,7 +110,7 @@ def test_one_document_is_enough() -> None:
     assert [p.message for p in problems("--config", "a.toml", "--config-fd", "3")] == ["two launch documents"]
 
 
-@pytest.mark.parametrize("number", ["0", "2", "x", "-1", "99999999"])
+@every_row("number", ["0", "2", "x", "-1", "99999999"])
 def test_a_descriptor_that_is_not_inherited_is_not_read(number: str) -> None:
     assert [p.where for p in problems("--config-fd", number, "true")] == ["--config-fd"]
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.base.jsontext import dumps
@@ -16,7 +17,7 @@ ROWS = [{"id": "abc", "memory_bytes": 12, "labels": {"a": "b"}}, {"id": "d", "me
 COLUMNS = [("ID", lambda r: str(r["id"])), ("MEM", lambda r: str(r["memory_bytes"]))]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("form", "text"),
     [
         ("table", "ID   MEM\nabc  12\nd    3\n"),
@@ -33,7 +34,7 @@ def test_the_three_forms(form: str, text: str) -> None:
     assert render(ROWS, COLUMNS, check_format(form)) == text
 
 
-@pytest.mark.parametrize("form", ["", "yaml", "{{.id", "{{id}}", "{{range .}}", "{{.}}", "table x"])
+@every_row("form", ["", "yaml", "{{.id", "{{id}}", "{{range .}}", "{{.}}", "table x"])
 def test_what_is_no_form_is_refused_before_anything_is_asked(form: str) -> None:
     with pytest.raises(SpecError, match="no format"):
         check_format(form)
@@ -57,7 +58,7 @@ ROW: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("template", "line"),
     [
         pytest.param("{{.name}} {{.exit_code}}", "web 3", id="fields"),
@@ -78,14 +79,14 @@ def test_a_value_has_fields_as_an_object_has() -> None:
     assert line == f"3 {dumps({'held': held})}"
 
 
-@pytest.mark.parametrize("template", ["{{.name..x}}", "{{.name.}}", "{{.name.x}}", "{{.limits.x}}"])
+@every_row("template", ["{{.name..x}}", "{{.name.}}", "{{.name.x}}", "{{.limits.x}}"])
 def test_a_field_that_is_not_below_is_refused(template: str) -> None:
     with pytest.raises(SpecError) as caught:
         Template(template).line(ROW)
     assert caught.value.where == "--format" and caught.value.remedy
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("texts", "passes"),
     [
         ([], True), (["status=stopped"], True), (["status=exited"], True), (["status=running"], False),
@@ -99,7 +100,7 @@ def test_filters(texts: list[str], passes: bool) -> None:
     assert Filters(texts).match(ROW) is passes
 
 
-@pytest.mark.parametrize("text", ["running", "state=x", "=", ""])
+@every_row("text", ["running", "state=x", "=", ""])
 def test_what_is_no_filter_is_refused(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         Filters([text])

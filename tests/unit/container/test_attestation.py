@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import Conflict, SpecError
 from nucleus.container import attestation
@@ -141,7 +142,7 @@ def test_nothing_outside_of_the_tree_is_read(tree: Path) -> None:
     assert scan(tree)["etc/pipe"]["type"] == "pipe"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "data",
     [b"", b"\n", b"{}\n", b'{"nucleus-rootfs": 2}\n', b'{"nucleus-rootfs": 1}\nx\n', b'{"nucleus-rootfs": 1}\n[]\n',
      b'{"nucleus-rootfs": 1}\n{"path": 3}\n', b'{"nucleus-rootfs": 1}\n{"path": "a"}\n{"path": "a"}\n',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.container.supervision import health, restart
 from nucleus.container.supervision.health import (
@@ -77,7 +78,7 @@ def test_a_check_that_cannot_be_executed_acts_at_once_even_in_the_start_period()
     assert run(check, [(BROKEN, 0)])[0][2].status == UNHEALTHY
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "expected"),
     [
         ("no", Policy(when="no")),
@@ -98,7 +99,7 @@ def test_stop_wins_over_every_policy(text: str, code: int, failed: bool, forced:
     assert not restart.again(restart.policy(text), end, row, stopping=True)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "end", "row", "expected"),
     [
         pytest.param("no", End(exit_code=1), 0, False, id="no"),

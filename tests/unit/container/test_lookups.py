@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plan"))
 
 from compile_machines import MACHINES, user_machine
+from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, NucleusError, SpecError
 from nucleus.container import context, ranges
@@ -41,7 +42,7 @@ def rootfs(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("options", "numbers"),
     [
         pytest.param({}, (1000, 1000, ()), id="default"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.container.supervision import notify
@@ -21,7 +22,7 @@ def test_what_is_the_supervisors_own_is_not_handed_on() -> None:
     assert notify.relayed(said) == {"READY": "1", "STATUS": "a=b"}
 
 
-@pytest.mark.parametrize("path", ["", "relative", "/run/../tmp/x", "/run/.."])
+@every_row("path", ["", "relative", "/run/../tmp/x", "/run/.."])
 def test_a_managers_socket_has_an_absolute_path_or_an_abstract_name(path: str) -> None:
     with pytest.raises(SpecError, match="NOTIFY_SOCKET"):
         notify.Manager({"NOTIFY_SOCKET": path})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import Conflict
 from nucleus.container import lifecycle
@@ -11,7 +12,7 @@ from nucleus.container.lifecycle import LEGAL, STATES, Look, require, status
 ALIVE = Look(owned=True, init=True)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("look", "state"),
     [
         pytest.param(Look(owned=True, recorded=False), "creating", id="nothing is written yet"),
@@ -34,7 +35,7 @@ def test_what_was_seen_says_the_state(look: Look, state: str) -> None:
     assert status(look) == state
 
 
-@pytest.mark.parametrize("verb", sorted(LEGAL))
+@every_row("verb", sorted(LEGAL))
 def test_a_verb_acts_in_its_states_and_refuses_in_all_others_with_a_remedy(verb: str) -> None:
     for state in STATES:
         if state in LEGAL[verb]:

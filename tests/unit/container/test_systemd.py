@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import Conflict, HostUnsupported, LaunchError, NucleusError, Problem, SpecError
 from nucleus.cgroup import tree
@@ -37,7 +38,7 @@ def facts(uid: int, *, system: bool = False, user: bool = False) -> HostFacts:
     )
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("uid", "system", "user", "found"),
     [
         pytest.param(0, True, False, "system", id="root"),
@@ -97,7 +98,7 @@ def test_what_the_manager_is_asked(systemd_run: Path) -> None:
     assert "KillSignal=15" in systemd.command("system", ID, PLAIN.replace(stop_signal=38), "/state")
 
 
-@pytest.mark.parametrize(
+@every_row(
     "error",
     [
         HostUnsupported("no", where="a", remedy="b"),

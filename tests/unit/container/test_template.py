@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rows import every_row
 
 from nucleus.container.prepare import Prepared, prepare
 from nucleus.container.warm import Warm
@@ -60,8 +61,8 @@ def learned(options: dict[str, Any]) -> Warm:
     return warm
 
 
-@pytest.mark.parametrize("options", KINDS, ids=lambda o: ",".join(o) or "plain")
-@pytest.mark.parametrize("command", [["true"], ["/bin/sh", "-c", "echo 'ü\udce4' \x01"], ["./here"]])
+@every_row("options", KINDS, ids=lambda o: ",".join(o) or "plain")
+@every_row("command", [["true"], ["/bin/sh", "-c", "echo 'ü\udce4' \x01"], ["./here"]])
 def test_a_template_launches_what_the_long_way_launches(options: dict[str, Any], command: list[str]) -> None:
     short = learned(options).start(command, options)
     assert short is not None
@@ -104,7 +105,7 @@ def test_other_options_are_another_kind() -> None:
     assert learned({}).start(["true"], {"env": {"A": "b"}}) is None
 
 
-@pytest.mark.parametrize("command", [[], [""], ["a\0b"], ["true", 1]])
+@every_row("command", [[], [""], ["a\0b"], ["true", 1]])
 def test_a_command_that_is_refused_goes_the_long_way(command: list[Any]) -> None:
     assert learned({}).start(command, {}) is None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from machines import ALL_CAPS, PROC, ROOT, SYS, UNIFIED, FakeMachine, machine
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.cli import doctor as command
@@ -206,7 +207,7 @@ def test_the_command_s_answer_and_exit_status_agree(
         assert ("can run here as ann" in capsys.readouterr().out) is (status == 0)
 
 
-@pytest.mark.parametrize("argv", [["--format"], ["--format", "xml"], ["--formt=json"], ["more"]])
+@every_row("argv", [["--format"], ["--format", "xml"], ["--formt=json"], ["more"]])
 def test_a_wrong_argument_is_a_spec_error_with_a_remedy(argv: list[str]) -> None:
     with pytest.raises(SpecError) as caught:
         command.main(argv)

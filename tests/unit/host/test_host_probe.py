@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from machines import ALL_CAPS, PROC, ROOT, SYS, UNIFIED, FakeMachine, machine, put
+from rows import every_row
 
 from nucleus.host.facts import IdMapLine, IdRange
 from nucleus.host.probe import account, id_map, kernel_version, mounts, probe, probe_subids, proc_visible
@@ -67,7 +68,7 @@ def test_absent_sysctls_are_told_from_zero(tmp_path: Path) -> None:
     assert facts.kernel.yama_ptrace_scope == -1 and facts.kernel.landlock_abi == -1
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("below", "visible"),
     [
         pytest.param([], True, id="nothing below"),
@@ -303,7 +304,7 @@ def test_a_map_helper_that_others_may_change_is_not_taken(tmp_path: Path) -> Non
     assert probe_subids("ann", 1000, machine=user).newuidmap is None
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("release", "version"),
     [("6.1.0-18-amd64", (6, 1)), ("5.15-custom", (5, 15)), ("6.8.0", (6, 8)), ("mainline", (0, 0))],
 )

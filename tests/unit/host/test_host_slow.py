@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.host import machine as machine_module
 from nucleus.host.machine import Machine
@@ -130,7 +131,7 @@ def test_keeping_leaves_one_name_only(runtime: Runtime) -> None:
     assert [p.name for p in runtime.directory.iterdir()] == [FILE]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "name", "value"),
     [
         pytest.param("landlock_abi=7 userns=1", "userns", 1, id="plain"),

@@ -12,6 +12,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.launch import report
 from nucleus.plan import schema
@@ -115,7 +116,7 @@ def a_step(spec: schema.StepSpec) -> Step:
     return Step(spec, tuple(values), "workspace")
 
 
-@pytest.mark.parametrize("spec", schema.STEPS, ids=lambda s: s.name)
+@every_row("spec", schema.STEPS, ids=lambda s: s.name)
 def test_every_failure_of_every_step_has_a_sentence_a_place_and_a_remedy(spec: schema.StepSpec) -> None:
     cases = [(number, 0, a_step(spec), "workspace") for number in ERRNOS]
     for number in (errno.EPERM, errno.ENOENT, errno.ENOSPC, errno.EINVAL):
@@ -128,7 +129,7 @@ def test_every_failure_of_every_step_has_a_sentence_a_place_and_a_remedy(spec: s
         assert (error.step, error.opcode, error.errno) == (3, spec.name, number)
 
 
-@pytest.mark.parametrize("key", sorted(report._MEANINGS), ids=" ".join)
+@every_row("key", sorted(report._MEANINGS), ids=" ".join)
 def test_every_meaning_belongs_to_a_step_and_an_error_that_exist(key: tuple[str, str]) -> None:
     name, word = key
     assert name in schema.BY_NAME and (not word or word in errno.errorcode.values())
@@ -136,7 +137,7 @@ def test_every_meaning_belongs_to_a_step_and_an_error_that_exist(key: tuple[str,
     assert {f for text in report._MEANINGS[key] for f in re.findall(r"\{(\w+)\}", text)} <= fields
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("flags", "code", "signal", "reason"),
     [
         (0, 0, 0, "exit"),

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from texts import CHARACTERS
 
 from nucleus.observe.audit import AuditRecord, acted, line_of, write
 from nucleus.observe.events import MAX_LINE
 
-TEXTS = st.lists(st.text(max_size=2500), max_size=4).map(tuple)
+TEXTS = st.lists(st.text(CHARACTERS, max_size=2500), max_size=4).map(tuple)
 
 
-@given(command=TEXTS, environment=TEXTS, sources=TEXTS, name=st.text(max_size=3000))
+@given(command=TEXTS, environment=TEXTS, sources=TEXTS, name=st.text(CHARACTERS, max_size=3000))
 def test_any_record_is_one_line_that_one_write_takes(
     command: tuple[str, ...], environment: tuple[str, ...], sources: tuple[str, ...], name: str
 ) -> None:

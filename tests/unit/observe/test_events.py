@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
+from texts import CHARACTERS
 
 from nucleus.observe import events
 from nucleus.observe.events import (
@@ -27,10 +29,10 @@ from nucleus.observe.events import (
 )
 
 ONE = Subject(id="a" * 32, name="web", labels={"team": "x"})
-TEXT = st.text(max_size=3000)
+TEXT = st.text(CHARACTERS, max_size=3000)
 
 
-@given(name=st.text(max_size=60), labels=st.dictionaries(TEXT, TEXT, max_size=4), error=TEXT)
+@given(name=st.text(CHARACTERS, max_size=60), labels=st.dictionaries(TEXT, TEXT, max_size=4), error=TEXT)
 def test_any_event_is_one_line_of_json_that_one_write_takes(
     name: str, labels: dict[str, str], error: str
 ) -> None:
@@ -141,7 +143,7 @@ def test_name_and_labels_of_created_hold_for_the_events_after_it(tmp_path: Path)
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("filters", "fits"),
     [
         pytest.param((), True, id="none"),
@@ -159,7 +161,7 @@ def test_filters_choose(filters: tuple[str, ...], fits: bool) -> None:
     assert matcher(filters)(event) is fits
 
 
-@pytest.mark.parametrize("word", ["type", "type=", "colour=red", ""])
+@every_row("word", ["type", "type=", "colour=red", ""])
 def test_what_is_no_filter_is_refused(word: str) -> None:
     with pytest.raises(ValueError):
         matcher((word,))

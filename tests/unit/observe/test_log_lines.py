@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.observe import logs, times
@@ -160,7 +161,7 @@ def test_files_are_let_go_when_nobody_reads_on(directory: int, tmp_path: Path) -
 NOW = 1_800_000_000 * times.SECOND_NS
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "ns"),
     [
         pytest.param("90s", NOW - 90 * times.SECOND_NS, id="seconds ago"),
@@ -176,7 +177,7 @@ def test_times_are_read_as_people_write_them(text: str, ns: int) -> None:
     assert times.parse_time(text, NOW) == ns
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "1x", "-5s", "2026-01-31T12:00:00.5.5Z"])
+@every_row("text", ["", "soon", "2026-13-01", "1x", "-5s", "2026-01-31T12:00:00.5.5Z"])
 def test_what_is_no_time_is_told(text: str) -> None:
     with pytest.raises(SpecError, match="is no time"):
         times.parse_time(text, NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.observe.redaction import REDACTED, redact
 
@@ -94,7 +95,7 @@ def test_no_byte_of_a_password_in_its_place_is_shown(template: tuple[str, ...], 
     assert not any(c.isdigit() for c in "".join(shown)), shown
 
 
-@pytest.mark.parametrize(
+@every_row(
     "token",
     [
         "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a",
@@ -112,13 +113,13 @@ def test_no_byte_of_a_password_in_its_place_is_shown(template: tuple[str, ...], 
         "-----BEGIN RSA PRIVATE KEY-----\nabc",
     ],
 )
-@pytest.mark.parametrize("form", ["{}", "--option={}", "x={}", "prefix:{}", "/path/{}", "run {} now"])
+@every_row("form", ["{}", "--option={}", "x={}", "prefix:{}", "/path/{}", "run {} now"])
 def test_a_token_is_known_by_its_look(token: str, form: str) -> None:
     (_, shown) = redact(["tool", form.format(token)])
     assert token[5:] not in shown and token[-8:] not in shown
 
 
-@pytest.mark.parametrize(
+@every_row(
     "words",
     [
         ["python3", "-m", "pytest", "-x", "tests/unit"],

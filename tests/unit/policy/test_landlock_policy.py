@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, SpecError
 from nucleus.container import policies
@@ -34,7 +35,7 @@ def test_reading_does_not_carry_execution() -> None:
     assert policy.rules == (PathRule(path="/etc", access=landlock.READ_FILE | landlock.READ_DIR),)
 
 
-@pytest.mark.parametrize("word", landlock_policy.ACCESS)
+@every_row("word", landlock_policy.ACCESS)
 def test_each_word_is_a_right_or_a_group_of_them(word: str) -> None:
     (rule,) = read(f'[[rules]]\npath = "/srv"\naccess = ["{word}"]\noptional = true\n').rules
     assert rule.access == landlock_policy.ACCESS[word] and rule.optional
@@ -79,9 +80,7 @@ access = ["read"]
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "text", ["", "min_abi = 3\n", "rules = 3\n", "[[rules]\n", "\x00", "a" * (1 << 20) + "\n"]
-)
+@every_row("text", ["", "min_abi = 3\n", "rules = 3\n", "[[rules]\n", "\x00", "a" * (1 << 20) + "\n"])
 def test_what_is_no_policy_is_refused(text: str) -> None:
     assert refused(landlock_policy.parse, text)
 

@@ -6,6 +6,7 @@ The fatal ones need a machine: kernel/test_modes.py.
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, SpecError
 from nucleus.cli.parser import parse_run
@@ -102,7 +103,7 @@ def test_a_launch_that_each_mode_takes(mode: str) -> None:
     assert refusals(words_for(mode)) == []
 
 
-@pytest.mark.parametrize(("row", "mode"), CELLS)
+@every_row(("row", "mode"), CELLS)
 def test_each_cell_of_the_table_is_what_it_says(row: Invariant, mode: str) -> None:
     said = refusals(words_for(mode, BREAKING[row.key]))
     if row.cell(mode) == REFUSED and row.cells != (REFUSED, REFUSED, REFUSED):
@@ -136,7 +137,7 @@ def test_all_refusals_are_told_at_once() -> None:
     assert {row.key for row in INVARIANTS if row.problem("production").message in said} >= expected
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("words", "mode"),
     [
         (["--strict-agent"], "strict-agent"),
@@ -154,7 +155,7 @@ def test_strict_agent_does_not_make_production_milder() -> None:
         parse_run(["--strict-agent", "--service-mode", "production", "--", "true"])
 
 
-@pytest.mark.parametrize("row", [row for row in INVARIANTS if CHANGED in row.cells], ids=lambda row: row.key)
+@every_row("row", [row for row in INVARIANTS if CHANGED in row.cells], ids=lambda row: row.key)
 def test_a_default_changes_in_the_modes_that_say_so(row: Invariant) -> None:
     def measured(mode: str) -> object:
         spec = settled(ContainerSpec(command=("true",), mode=mode))
@@ -182,8 +183,8 @@ def test_a_mode_that_nobody_knows_is_refused() -> None:
         settled(ContainerSpec(command=("true",), mode="lenient"))
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("row", [row for row in INVARIANTS if FATAL in row.cells], ids=lambda row: row.key)
+@every_row("mode", MODES)
+@every_row("row", [row for row in INVARIANTS if FATAL in row.cells], ids=lambda row: row.key)
 def test_a_fatal_row_has_an_error_exactly_where_the_table_says(row: Invariant, mode: str) -> None:
     error = fatal(row.key, mode, "because")
     assert (error is not None) == (row.cell(mode) == FATAL)

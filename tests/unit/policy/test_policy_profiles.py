@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, SpecError
 from nucleus.policy import seccomp, seccomp_default, seccomp_strict
@@ -106,14 +107,14 @@ def test_calls_that_cannot_be_looked_into_and_later_ones_do_not_exist(profile: F
     assert decide(profile, arch, NEWEST[arch] + 1, (0,) * 6) == ENOSYS
 
 
-@pytest.mark.parametrize("flag", [0x80, *(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))], ids=hex)
+@every_row("flag", [0x80, *(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30))], ids=hex)
 def test_clone_makes_threads_and_processes_but_no_namespace(flag: int) -> None:
     assert answer(DEFAULT, "clone", 17) == answer(STRICT, "clone", 0x3D0F00) == ALLOW
     assert answer(DEFAULT, "clone", flag | 17) == EPERM
     assert answer(STRICT, "clone", flag | 17) == KILL_PROCESS
 
 
-@pytest.mark.parametrize("protection", range(8))
+@every_row("protection", range(8))
 def test_strict_memory_is_writable_or_executable_never_both(protection: int) -> None:
     wanted = KILL_PROCESS if protection & 6 == 6 else ALLOW
     assert answer(STRICT, "mmap", 0, 4096, protection) == wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.policy.seccomp_bpf import MAX_INSTRUCTIONS, compile_filter
@@ -33,7 +34,7 @@ def instructions(program: bytes) -> list[tuple[int, ...]]:
     return list(struct.iter_unpack("<HBBI", program))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("op", "below", "same", "above"),
     [
         ("==", False, True, False), ("!=", True, False, True), ("<", True, False, False),
@@ -74,7 +75,7 @@ def test_calls_that_an_architecture_does_not_have_are_left_out() -> None:
     assert decide(made, "aarch64", TABLES["aarch64"]["read"], (0,) * 6) == ALLOW
 
 
-@pytest.mark.parametrize(
+@every_row(
     "wrong",
     [
         pytest.param(Condition(index=6, op="==", value=0), id="seventh argument"),

@@ -6,12 +6,13 @@ import ctypes
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.policy import capabilities, environment, landlock
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("abi", "rights", "newest"),
     [
         (-1, 0, None), (0, 0, None), (1, 13, "make_sym"), (2, 14, "refer"), (3, 15, "truncate"), (4, 15, "truncate"),
@@ -24,9 +25,7 @@ def test_every_right_of_an_abi_is_handled_and_no_other(abi: int, rights: int, ne
     assert (landlock.names_of(handled) or (None,))[-1] == newest
 
 
-@pytest.mark.parametrize(
-    ("abi", "net", "scopes", "flags"), [(3, 0, 0, 0), (4, 3, 0, 0), (6, 3, 3, 0), (7, 3, 3, 2)]
-)
+@every_row(("abi", "net", "scopes", "flags"), [(3, 0, 0, 0), (4, 3, 0, 0), (6, 3, 3, 0), (7, 3, 3, 2)])
 def test_later_layers_begin_at_their_abi(abi: int, net: int, scopes: int, flags: int) -> None:
     assert landlock.handled_net(abi) == net
     assert landlock.handled_scopes(abi) == scopes
@@ -80,7 +79,7 @@ def test_a_workload_keeps_no_capability() -> None:
     assert capabilities.names_in(capabilities.DEFAULT) == ()
 
 
-@pytest.mark.parametrize("written", ["NET_RAW", "CAP_NET_RAW", "cap_net_raw", "net_raw"])
+@every_row("written", ["NET_RAW", "CAP_NET_RAW", "cap_net_raw", "net_raw"])
 def test_a_capability_is_named_with_or_without_its_prefix(written: str) -> None:
     assert capabilities.mask_of([written]) == 1 << 13
     assert capabilities.names_in(1 << 13) == ("CAP_NET_RAW",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from rows import every_row
 
 from nucleus.policy import landlock
 from nucleus.policy.landlock_audit import of_audit
@@ -16,7 +16,7 @@ def spec_of(**options: object):  # type: ignore[no-untyped-def]
     return from_mapping({"command": ["true"], **options})
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("path", "options", "allowed", "remedy"),
     [
         ("/usr/lib/x", {}, False, "--tmpfs /usr/lib"),
@@ -37,7 +37,7 @@ def test_where_a_workload_may_write_is_what_its_options_say(
     assert writable(path, spec_of(**options)) == (allowed, remedy)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("use", "paths"),
     [
         (Use(name="openat", path="/a", flags=0o2000000), ()),

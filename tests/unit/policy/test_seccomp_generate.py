@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.policy.seccomp_compare import DEFAULT, answers_of, builtin_answers, difference
@@ -140,7 +141,7 @@ def test_records_of_several_runs_add_up() -> None:
     assert sum([count for _, count in both.calls]) == 5 and both.runs == 2 and both.complete
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "said"),
     [
         (line("read") + "\n", "no run has ended"),
@@ -156,7 +157,7 @@ def test_a_record_that_is_not_whole_makes_no_profile(text: str, said: str) -> No
         profile_of(read(text, "calls"))
 
 
-@pytest.mark.parametrize("text", ["nonsense", "[]", '{"arch": 1}', "{" * 100_000, '{"end": "complete"}', "1"])
+@every_row("text", ["nonsense", "[]", '{"arch": 1}', "{" * 100_000, '{"end": "complete"}', "1"])
 def test_a_line_that_is_none_is_named(text: str) -> None:
     with pytest.raises(SpecError) as refused:
         read(line("read") + "\n" + text + "\n", "calls")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.policy.capabilities import NUMBERS
@@ -60,7 +61,7 @@ def refused(data: bytes, machine: Machine = MACHINE) -> list[tuple[str, str]]:
     return [(p.where, p.message) for p in problems]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("action", "meant"),
     [
         ("SCMP_ACT_ALLOW", ALLOW), ("SCMP_ACT_LOG", LOG), ("SCMP_ACT_TRAP", TRAP), ("SCMP_ACT_KILL", KILL_THREAD),
@@ -81,7 +82,7 @@ def test_errnos_are_those_of_the_file() -> None:
     assert answer(found, "rmdir") == errno_answer(95)
 
 
-@pytest.mark.parametrize("op", OPERATORS)
+@every_row("op", OPERATORS)
 def test_each_operator_compares_all_64_bits(op: str) -> None:
     value, high = 1 << 40 | 7, 1 << 40
     args = [{"index": 1, "value": value, "op": op}]
@@ -180,7 +181,7 @@ def test_all_problems_are_told_at_once_with_their_lines() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@every_row(
     "data",
     [b"", b"[]", b"{", b"\xff", b"{}", b'{"defaultAction": 3}', b"[" * 100_000, b'{"a":' * 50_000, b" " * (1 << 20) + b"{}",
      b'{"defaultAction": "SCMP_ACT_ALLOW", "defaultAction": "SCMP_ACT_KILL"}'],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import iter_unpack
 
 import pytest
+from rows import every_row
 
 from nucleus.policy import seccomp
 from nucleus.policy.seccomp_rules import ALLOW, USER_NOTIF
@@ -18,8 +19,8 @@ def returns(program: bytes) -> set[int]:
     return {constant for opcode, _, _, constant in iter_unpack("<HBBI", program) if opcode == 6}
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("profile", seccomp.PROFILES)
+@every_row("arch", ARCHITECTURES)
+@every_row("profile", seccomp.PROFILES)
 def test_who_is_asked_about_refusals_alone_gives_the_program_back(profile: str, arch: str) -> None:
     program = seccomp.builtin_program(profile, arch)
     asked = asking(program, arch, everything=False)

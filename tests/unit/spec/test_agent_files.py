@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.cli.parser import parse_run
 from nucleus.spec.paths import whole_home
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("written", "target"),
     [
         ("./c:.gitconfig", "/home/agent/.gitconfig"),
@@ -18,7 +19,7 @@ from nucleus.spec.paths import whole_home
         ("a:b:.c", "/home/agent/.c"),
     ],
 )
-@pytest.mark.parametrize("way", ["ro", "rw"])
+@every_row("way", ["ro", "rw"])
 def test_where_a_configuration_lies_inside(written: str, target: str, way: str) -> None:
     spec = parse_run([f"--provider-config-{way}", written, "--", "true"])
     (found,) = spec.provider_config_ro if way == "ro" else spec.provider_config_rw
@@ -26,7 +27,7 @@ def test_where_a_configuration_lies_inside(written: str, target: str, way: str) 
     assert found.source == written.rpartition(":")[0]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("written", "says"),
     [
         ("./c", "not SRC:DEST"),
@@ -55,7 +56,7 @@ def test_two_configurations_at_one_place_are_refused() -> None:
         parse_run([*words, "--", "true"])
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("path", "own", "refused"),
     [
         ("/home", "/root", True),

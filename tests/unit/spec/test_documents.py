@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from rows import every_row
 
 from nucleus.base.errors import Problem, SpecError
 from nucleus.spec.assemble import assemble
@@ -77,7 +77,7 @@ def test_json_has_lines_too() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "text", "where", "says"),
     [
         ("a.json", '{"command":["a"],\n"memory":"1G",\n"memory":"2G"}', "a.json:3 $.memory", "stands twice"),
@@ -118,7 +118,7 @@ def test_a_document_that_cannot_be_used_says_where(name: str, text: str, where: 
     assert says in problem.message and problem.remedy
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "text"),
     [
         ("a.toml", 'command = ["true"]'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.spec.container import ContainerSpec
@@ -16,7 +17,7 @@ def spec(**options: object) -> ContainerSpec:
     return from_mapping({"command": ["true"], **options}, environ={"HOME": "/home/ann"})
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("options", "field", "value"),
     [
         ({"memory": "512M"}, "memory_bytes", 512 << 20),
@@ -72,7 +73,7 @@ def test_a_value_is_parsed_once_into_its_unit(options: dict[str, object], field:
     assert getattr(spec(**options), field) == value
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("options", "says"),
     [
         ({"memory": 0}, "leaves nothing"),

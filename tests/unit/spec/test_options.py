@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.spec.container import ContainerSpec
@@ -26,7 +27,7 @@ def test_every_field_of_the_spec_is_set_by_an_option_and_the_other_way_round() -
     assert fields | {"explicit"} == set(ContainerSpec._fields)
 
 
-@pytest.mark.parametrize("option", ALL)
+@every_row("option", ALL)
 def test_an_option_is_complete(option: Option) -> None:
     assert option.kind in PARSERS
     assert option.group in dict(GROUPS)
@@ -37,7 +38,7 @@ def test_an_option_is_complete(option: Option) -> None:
     assert (option.kind == "choice") == bool(option.choices)
 
 
-@pytest.mark.parametrize("option", [p for p in ALL if p.values[0].cli])  # type: ignore[union-attr]
+@every_row("option", [p for p in ALL if p.values[0].cli])  # type: ignore[union-attr]
 def test_the_example_of_an_option_is_valid(option: Option) -> None:
     parse(option, option.example)
 
@@ -46,7 +47,7 @@ def _typed_default(option: Option) -> object:
     return parse(option, option.default)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "key",
     [
         "log_format", "service_mode", "rm", "stop_signal", "stop_timeout", "workspace_mode",
@@ -77,7 +78,7 @@ def test_defaults_in_the_schema_are_valid_documents() -> None:
     assert to_document(spec)["pids"] == 512
 
 
-@pytest.mark.parametrize("key", sorted(LATER | set(ELSEWHERE)))
+@every_row("key", sorted(LATER | set(ELSEWHERE)))
 def test_a_known_name_that_is_no_option_is_refused_by_name(key: str) -> None:
     assert key not in BY_KEY
     error = refusal(key, as_flag=True)

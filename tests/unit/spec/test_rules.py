@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.spec.container import ContainerSpec
@@ -11,7 +12,7 @@ from nucleus.spec.paths import forbidden_source, foreign_home, normalise, reserv
 from nucleus.spec.rules import check
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("options", "where", "says"),
     [
         ({"workspace_mode": "bind-ro"}, "workspace_mode", "without a workspace"),
@@ -109,19 +110,17 @@ def test_an_option_that_is_wrong_itself_is_told_once() -> None:
     assert [p.where for p in caught.value.problems] == ["$.workspace", "$.memory"]
 
 
-@pytest.mark.parametrize(
-    ("path", "plain"), [("/", "/"), ("//a/./b/", "/a/b"), ("/a/../..", "/"), ("/a/b/../c", "/a/c")]
-)
+@every_row(("path", "plain"), [("/", "/"), ("//a/./b/", "/a/b"), ("/a/../..", "/"), ("/a/b/../c", "/a/c")])
 def test_a_path_is_normalised_without_looking_at_it(path: str, plain: str) -> None:
     assert normalise(path) == plain
 
 
-@pytest.mark.parametrize("path", ["/srv", "/etcetera", "/home/ann/x", "/var/lib", "/bootstrap", "/tmp/etc"])
+@every_row("path", ["/srv", "/etcetera", "/home/ann/x", "/var/lib", "/bootstrap", "/tmp/etc"])
 def test_a_prefix_of_a_name_is_not_a_parent(path: str) -> None:
     assert forbidden_source(path) == ""
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("path", "own", "allowed"),
     [
         ("/home/ann/project", "/home/ann", True),
@@ -141,8 +140,6 @@ def test_only_what_lies_in_the_own_home_comes_from_a_home(path: str, own: str, a
     assert (foreign_home(path, own) == "") is allowed
 
 
-@pytest.mark.parametrize(
-    "path", ["/data", "/workspace/data", "/home/agent/.cache", "/opt", "/run/app", "/tmp", "/var/lib"]
-)
+@every_row("path", ["/data", "/workspace/data", "/home/agent/.cache", "/opt", "/run/app", "/tmp", "/var/lib"])
 def test_other_places_inside_are_free(path: str) -> None:
     assert reserved_target(path) == ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import every_row
+from texts import CHARACTERS
 
 from nucleus.base.errors import SpecError
 from nucleus.cli.parser import HelpWanted, parse_run
@@ -77,19 +78,24 @@ leaf = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(max_size=8),
+    st.text(CHARACTERS, max_size=8),
     st.sampled_from(VALUES),
     st.binary(),
 )
 nested = st.recursive(
-    leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    leaf,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(CHARACTERS, max_size=4), inner, max_size=3)
+    ),
 )
 
 
 @settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(
-        st.one_of(st.sampled_from([o.key for o in OPTIONS]), st.text(max_size=6)), nested, max_size=5
+        st.one_of(st.sampled_from([o.key for o in OPTIONS]), st.text(CHARACTERS, max_size=6)),
+        nested,
+        max_size=5,
     )
 )
 def test_any_mapping_is_a_spec_or_a_refusal(mapping: dict[str, object]) -> None:
@@ -99,12 +105,14 @@ def test_any_mapping_is_a_spec_or_a_refusal(mapping: dict[str, object]) -> None:
         assert error.problems and all(p.message and p.remedy for p in error.problems)
 
 
-name = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,10}", fullmatch=True).filter(lambda s: not s.endswith("\n"))
+name = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,10}", fullmatch=True, alphabet=CHARACTERS)
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=10)
 source = st.builds(lambda a, b: f"{a}/{b}", st.sampled_from(["/srv", ".", "a=b", "x:y"]), name)
 inside = st.builds(lambda a: f"/data/{a}", name)
 size = st.integers(1, (1 << 63) - 1)
-key = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True).filter(lambda s: not s.startswith("LD_"))
+key = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True, alphabet=CHARACTERS).filter(
+    lambda s: not s.startswith("LD_")
+)
 number = st.integers(1, 10**9)
 
 specs = st.fixed_dictionaries(
@@ -164,7 +172,7 @@ def test_a_spec_survives_being_written_as_a_document(fields: dict[str, object]) 
     assert from_mapping(to_document(read)) == read
 
 
-@pytest.mark.parametrize(
+@every_row(
     "argv",
     [
         ["-e", "A=1", "--memory", "1G", "--pids", "512", "true"],

@@ -7,6 +7,8 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import every_row
+from texts import CHARACTERS
 
 from nucleus.state.record import ContainerRecord, from_json
 
@@ -24,8 +26,8 @@ def test_a_record_survives_its_file() -> None:
 
 
 @given(
-    labels=st.dictionaries(st.text(), st.text(), max_size=3),
-    command=st.lists(st.text(), max_size=3),
+    labels=st.dictionaries(st.text(CHARACTERS), st.text(CHARACTERS), max_size=3),
+    command=st.lists(st.text(CHARACTERS), max_size=3),
     lines=st.lists(st.tuples(st.integers(), st.integers(), st.integers()), max_size=2),
 )
 @settings(max_examples=25, deadline=None)
@@ -40,7 +42,7 @@ def changed(**fields: object) -> bytes:
     return json.dumps({**json.loads(RECORD.to_json()), **fields}).encode()
 
 
-@pytest.mark.parametrize(
+@every_row(
     "data",
     [
         pytest.param(b"", id="empty"),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import Conflict, HostUnsupported, NotFound, NucleusError, PermissionRefused
 from nucleus.container.sweep import sweep
@@ -29,7 +30,7 @@ def refused(make: Callable[[], object]) -> NucleusError:
     return caught.value
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("uid", "environment", "root"),
     [
         pytest.param(0, {}, "/run/nucleus", id="root"),
