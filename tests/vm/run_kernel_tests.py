@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--results", type=Path, help="keep output and junit files of each run in this folder")
     parser.add_argument("--at-once", type=int, default=2, help="guests that run side by side (default: 2)")
-    parser.add_argument("--timeout", type=float, default=1800, help="seconds for each run (default: 1800)")
+    parser.add_argument("--timeout", type=float, default=2400, help="seconds for each run (default: 2400)")
     parser.add_argument(
         "--pytest", action="append", default=[], metavar="ARG", help="one more argument of pytest"
     )
