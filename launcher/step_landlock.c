@@ -2,6 +2,7 @@
 #include "launch.h"
 
 #include <linux/fcntl.h>
+#include <linux/openat2.h>
 
 /* As of ABI 6; an older kernel takes a longer struct as long as the tail is zero. */
 struct ruleset_attr {
@@ -30,12 +31,15 @@ int run_landlock_ruleset(const struct step *step, struct env *env)
 	return env->ruleset < 0 ? env->ruleset : 0;
 }
 
+/* exact: others may write on the way to it, and a link that they left would give the rights to another place. */
 int run_landlock_path(const struct step *step, struct env *env)
 {
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				      .resolve = step->field[3].number ? RESOLVE_NO_SYMLINKS : 0 };
 	struct path_beneath_attr rule = { .allowed_access = step->field[1].number };
 	int result;
 
-	rule.parent_fd = (int)K(__NR_openat, AT_FDCWD, step->field[0].bytes, O_PATH | O_CLOEXEC);
+	rule.parent_fd = (int)K(__NR_openat2, AT_FDCWD, step->field[0].bytes, &how, sizeof(how));
 	if (rule.parent_fd < 0)
 		return rule.parent_fd == -ENOENT && step->field[2].number ? 0 : rule.parent_fd;
 	result = (int)K(__NR_landlock_add_rule, env->ruleset, RULE_PATH_BENEATH, &rule, 0);

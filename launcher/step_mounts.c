@@ -271,9 +271,11 @@ int run_mask_file(const struct step *step, struct env *env)
 	return result;
 }
 
+/* What is mounted over itself can be neither removed nor renamed; a link too, which is mounted as the link that it is. */
 int run_protect_path(const struct step *step, struct env *env)
 {
-	int target = open_in_root(env, step->field[0].bytes, O_PATH), result;
+	bool link = step->field[2].number;
+	int target = open_in_root(env, step->field[0].bytes, O_PATH | (link ? O_NOFOLLOW : 0)), result;
 
 	if (target < 0)
 		return target == -ENOENT ? 0 : target;

@@ -139,6 +139,40 @@ def test_no_directory_above_them_can_be_put_aside(boxes: Boxes) -> None:
     assert shell(boxes, f"{script}; git log --format=%s; git gc -q && git fsck", *flags) == "all\n"
 
 
+def test_a_protected_name_that_is_a_link_stays_that_link_and_what_it_leads_to_is_read_only(
+    boxes: Boxes,
+) -> None:
+    workspace = boxes.directory("work")
+    (workspace / "repo/hooks").mkdir(parents=True)
+    for name in ("repo/config", "repo/HEAD", "env"):
+        (workspace / name).write_text("of the host\n")
+    leads = {".git": "repo", ".envrc": "env", ".npmrc": "/usr/npmrc", ".bashrc": "gone"}
+    for name, place in leads.items():
+        (workspace / name).symlink_to(place)
+    kept = [f"{verb} /workspace/{name}" for name in leads for verb in ("unlink", "rename")]
+    kept = [f"{v} /workspace/x" if v.startswith("rename") else v for v in kept]
+    kept += [f"write /workspace/{n}" for n in ("repo/config", ".git/config", ".envrc", "env")]
+    kept += [
+        "create /workspace/.git/hooks/new",
+        "rename /workspace/repo /workspace/x",
+        "unlink /workspace/env",
+    ]
+    answers = boxes.probe(*kept, "write /workspace/.git/HEAD", flags=("--workspace", str(workspace)))
+    assert {lines[0] for lines in answers[:-1]} <= {"EROFS", "EBUSY", "EACCES", "EXDEV"}, answers
+    assert answers[-1] == ["OK"]
+    assert {name: os.readlink(workspace / name) for name in leads} == leads
+    shown = shell(boxes, "readlink .git .envrc; cat .envrc", "--workspace", str(workspace))
+    assert shown == "repo\nenv\nof the host\n"
+
+
+def test_the_file_that_says_where_a_repository_is_stays_as_it_is(boxes: Boxes) -> None:
+    workspace = boxes.directory("work")
+    (workspace / ".git").write_text("gitdir: /elsewhere\n")
+    verbs = ("write /workspace/.git", "unlink /workspace/.git", "rename /workspace/.git /workspace/x")
+    answers = boxes.probe(*verbs, flags=("--workspace", str(workspace)))
+    assert {lines[0] for lines in answers} <= {"EROFS", "EBUSY", "EACCES", "EXDEV"}
+
+
 def test_they_can_be_given_free(boxes: Boxes) -> None:
     workspace = configured(boxes)
     flags = ("--workspace", str(workspace), "--allow-workspace-config")

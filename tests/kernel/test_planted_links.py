@@ -60,6 +60,20 @@ def test_a_link_that_one_run_plants_is_refused_in_the_next(boxes: Boxes) -> None
     assert (workspace / "deep").is_symlink()
 
 
+def test_a_link_gives_no_rights_to_another_place(boxes: Boxes) -> None:
+    """A Landlock policy that names a path of the workspace means that path: openat2 without links."""
+    workspace, policy = boxes.directory("work"), boxes.folder / "policy.toml"
+    policy.write_text(
+        'min_abi = 1\n[[rules]]\npath = "/usr"\naccess = ["read", "execute"]\n'
+        '[[rules]]\npath = "/bin"\naccess = ["read", "execute"]\n'
+        '[[rules]]\npath = "/workspace/out"\naccess = ["all"]\noptional = true\n'
+    )
+    words = ("--workspace", str(workspace), "--landlock-policy", str(policy))
+    assert boxes.run(*words, "--", "true").exit_code == 0
+    (workspace / "out").symlink_to("/")
+    refused(boxes, "/workspace/out is a symbolic link", *words)
+
+
 def test_a_link_in_a_volume_moves_no_configuration(boxes: Boxes) -> None:
     """The same holds below every mount whose content others may write."""
     volume, settings = boxes.directory("volume"), boxes.folder / "settings"

@@ -138,7 +138,7 @@ CALLS = {
     "set-ids": ("setresgid setresuid prctl",),
     "set-capabilities": ("prctl capset",),
     "landlock-ruleset": ("landlock_create_ruleset",),
-    "landlock-path": ("openat landlock_add_rule close",),
+    "landlock-path": ("openat2 landlock_add_rule close",),
     "landlock-restrict": ("landlock_restrict_self close",),
     "set-seccomp": ("sched_getattr sched_setattr seccomp",),  # the caller's slice, while that is allowed
     "assert-locked": ("capget prctl prctl",),
@@ -279,6 +279,7 @@ def test_every_call_that_fails_ends_in_a_record_of_its_step_and_leaves_no_descri
         pytest.param("attach-mount", "openat2", errno.ELOOP, False, id="a target that is a link"),
         pytest.param("mount-filesystem", "openat2", errno.ELOOP, False, id="a link below a workspace"),
         pytest.param("protect-path", "openat2", errno.ELOOP, False, id="a protected path that became a link"),
+        pytest.param("landlock-path", "openat2", errno.ELOOP, False, id="rights behind a link"),
         pytest.param("create-cgroup", "mkdirat", errno.EEXIST, False, id="a cgroup of that name"),
         pytest.param("protect-path", "openat2", errno.ENOENT, True, id="a path that need not be protected"),
         pytest.param(

@@ -103,6 +103,7 @@ def request(identity: Identity, cgroups: tuple[CgroupParent, ...], **changes: ob
             ),
         ),
         protected=("/workspace/.git/hooks",),
+        protected_links=("/workspace/.envrc",),
         secrets=("/run/secrets/api/token",),
         cgroups=cgroups,
         hostname="sandbox",

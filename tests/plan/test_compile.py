@@ -18,9 +18,10 @@ from nucleus.plan import explain, invariants
 from nucleus.plan.compile import compile_plan
 from nucleus.plan.encode import decode, encode
 from nucleus.plan.join import JoinRequest, User, compile_join, with_command
-from nucleus.plan.request import Request
+from nucleus.plan.request import Policies, Request
 from nucleus.plan.steps import LaunchPlan
 from nucleus.policy import landlock
+from nucleus.policy.landlock_policy import LandlockPolicy, PathRule
 
 GOLDEN = Path(__file__).parent / "golden"
 RICH: dict[str, Any] = {
@@ -282,6 +283,30 @@ def test_a_plan_names_nothing_that_is_unique_to_one_run() -> None:
 
 
 # ---- single decisions ----
+
+
+def test_a_rule_of_a_policy_is_exact_where_others_may_have_left_a_link() -> None:
+    wanted = {
+        "/usr/bin/python3": 0, "/bin": 0, "/var/tmp": 0, "/var/tmp/x": 1, "/tmp/x": 1, "/data/x": 1, "/scratch": 1,
+        "/workspace/out": 1, "/home/agent/x": 1, "/workspaces": 0,
+    }  # fmt: skip
+    rules = tuple([PathRule(path=path, access=landlock.READ) for path in wanted])
+    policies = Policies(landlock=LandlockPolicy(min_abi=3, rules=rules))
+    request = request_of({**FILES, "workspace": "/srv/work"}, MACHINES["root, cgroup v2"])
+    plan = compile_plan(request.replace(policies=policies))
+    assert {s["path"]: s["exact"] for s in plan.steps_of("landlock-path")} == wanted
+
+
+def test_what_is_protected_cannot_be_put_aside_and_a_link_to_it_is_kept_as_a_link() -> None:
+    request = request_of({"workspace": "/srv/work"}, MACHINES["root, cgroup v2"]).replace(
+        protected=("/workspace/repo/config",), protected_links=("/workspace/.git",)
+    )
+    steps = [(s["path"], s["attributes"], s["link"]) for s in compile_plan(request).steps_of("protect-path")]
+    assert steps == [
+        ("/workspace/repo", 0x6, 0),
+        ("/workspace/.git", 0xF, 1),
+        ("/workspace/repo/config", 0xF, 0),
+    ]
 
 
 @every_row("abi", range(8))

@@ -71,7 +71,7 @@ def create(*steps_of_plan: object, slots: tuple[str, ...] = ()) -> LaunchPlan:
             id="rlimit that counts",
         ),
         pytest.param(
-            step("landlock-path", origin="rootfs", path="/usr", access=0xD, optional=0),
+            step("landlock-path", origin="rootfs", path="/usr", access=0xD, optional=0, exact=1),
             "allow execute, read_file, read_dir below /usr",
             id="Landlock rights by name",
         ),

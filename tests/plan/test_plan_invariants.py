@@ -62,7 +62,7 @@ def workload_steps() -> list[Step]:
         step("set-capabilities", origin="always", permitted=0, effective=0, inheritable=0, ambient=0),
         step("await-root", origin="rootfs"),
         step("landlock-ruleset", origin="landlock", fs=1, net=0, scoped=0),
-        step("landlock-path", origin="rootfs", path="/usr", access=1, optional=0),
+        step("landlock-path", origin="rootfs", path="/usr", access=1, optional=0, exact=1),
         step("landlock-restrict", origin="landlock", flags=0),
         step("set-seccomp", origin="seccomp_profile", program=bytes(8), flags=0),
         step("assert-locked", origin="always", permitted=0, seccomp_mode=2),

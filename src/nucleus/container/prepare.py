@@ -25,7 +25,7 @@ from ..state.record import ContainerRecord
 from ..state.store import Store, default_root, write_file
 from . import identity, ranges, sources
 from .slots import open_slots
-from .sources import SourceFinder, protected_paths, root_entries
+from .sources import SourceFinder, root_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _fill(
         identity=who,
         root_entries=entries,
         volumes=volumes,
-        protected=protected_paths(spec, volumes),
+        **sources.protected_paths(spec, volumes),
         secrets=_secrets(prepared, spec),
         cgroups=_cgroup_parents(limit_plan, prepared.parents, devices=_restricts_devices(spec, facts)),
         hostname=spec.hostname or spec.name or prepared.id[:12],

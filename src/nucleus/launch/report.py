@@ -221,6 +221,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
         "the kernel refuses a seccomp filter with a listener", "leave --seccomp-mode and --seccomp-log-denied away",
     ),
     ("assert-locked", ""): ("the lockdown did not hold when read back", "this is a bug: please report it"),
+    ("landlock-path", "ELOOP"): (
+        "{path} is a symbolic link, or lies behind one, where others may write", "name the place itself in the policy",
+    ),
     ("landlock-path", "ENOENT"): ("{path} does not exist inside", "check --rootfs and the volumes"),
 }  # fmt: skip
 

@@ -68,9 +68,11 @@ def lockdown_steps(draft: Draft) -> None:
             landlock_steps(draft, policies.landlock, scopes)
         else:
             draft.add("landlock-ruleset", "landlock", fs=handled, net=0, scoped=scopes)
+            links = [e.target for e in request.root_entries if e.link]  # a rootfs may have such an /etc
             for path, access, origin, is_file in _rules(draft):
                 allowed = landlock.for_kind(access, is_file=is_file) & handled
-                draft.add("landlock-path", origin, path=path, access=allowed, optional=0)
+                exact = int(path not in links)
+                draft.add("landlock-path", origin, path=path, access=allowed, optional=0, exact=exact)
             flags = landlock.restrict_flags(abi, log=request.spec.asks_about_calls)
             draft.add("landlock-restrict", "landlock", flags=flags)
     mode = 0 if "seccomp" in request.degraded else _seccomp(draft)

@@ -257,11 +257,16 @@ def _depth(target: str) -> tuple[int, str]:
 
 def protect_steps(draft: Draft) -> None:
     """Files of a writable workspace that would configure a tool of the host stay as they are."""
-    protected = draft.request.protected
+    protected, links = draft.request.protected, draft.request.protected_links
     # A directory on the way is a mount point too: else it could be renamed, and another one put in its place.
-    for path in sorted({above for below in protected for above in parents_of(below)[1:]}):
-        draft.add("protect-path", "allow_workspace_config", path=path, attributes=NOSUID | NODEV)
+    above = {above for below in (*protected, *links) for above in parents_of(below)[1:]}
+    for path in sorted(above.difference(protected)):
+        _protect(draft, path, NOSUID | NODEV)
+    for path in links:
+        _protect(draft, path, RDONLY | NOSUID | NODEV | NOEXEC, link=1)
     for path in protected:
-        draft.add(
-            "protect-path", "allow_workspace_config", path=path, attributes=RDONLY | NOSUID | NODEV | NOEXEC
-        )
+        _protect(draft, path, RDONLY | NOSUID | NODEV | NOEXEC)
+
+
+def _protect(draft: Draft, path: str, attributes: int, *, link: int = 0) -> None:
+    draft.add("protect-path", "allow_workspace_config", path=path, attributes=attributes, link=link)

@@ -128,6 +128,7 @@ class Request(Value):
     root_entries: tuple[RootEntry, ...]
     volumes: tuple[VolumeSource, ...] = ()
     protected: tuple[str, ...] = ()  # paths below a writable workspace that stay read-only
+    protected_links: tuple[str, ...] = ()  # symbolic links on the way to them, which stay as they are
     secrets: tuple[str, ...] = ()  # targets; the descriptors are slots "secret:0", "secret:1", …
     cgroups: tuple[CgroupParent, ...] = ()
     hostname: str

@@ -219,8 +219,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(47, "write-sysctl", "mounts", ANY, NEVER, (_s("path", "sysctl"), _s("value")), "write {value} to {path}"),
     StepSpec(48, "mask-file", "mounts", ANY, NEVER, (_s("path", "absolute"),), "hide the file {path}"),
     StepSpec(49, "mask-directory", "mounts", ANY, NEVER, (_s("path", "absolute"),), "hide the directory {path}"),
-    StepSpec(50, "protect-path", "mounts", ANY, NEVER, (_s("path", "absolute"), _m("attributes", MOUNT_ATTRS)),
-             "make {path} {attributes}"),
+    StepSpec(50, "protect-path", "mounts", ANY, NEVER,
+             (_s("path", "absolute"), _m("attributes", MOUNT_ATTRS), _n("link", 1)), "make {path} {attributes}"),
     StepSpec(55, "seal-mount", "mounts", ANY, NEVER, (_s("path", "absolute"), _m("attributes", MOUNT_ATTRS)),
              "make the mount at {path} {attributes}"),
     StepSpec(52, "seal-root", "mounts", OPTIONAL, NEVER, (_m("attributes", MOUNT_ATTRS),), "make / {attributes}",
@@ -258,8 +258,8 @@ STEPS: tuple[StepSpec, ...] = (
              "open a terminal of {columns}x{rows}, hand its master out, and make it the controlling one"),
     StepSpec(70, "landlock-ruleset", "landlock", OPTIONAL, OPTIONAL, (_n("fs"), _n("net"), _n("scoped")),
              "make a Landlock ruleset (fs {fs} net {net} scoped {scoped})"),
-    StepSpec(71, "landlock-path", "landlock", ANY, ANY, (_s("path", "absolute"), _n("access"), _n("optional", 1)),
-             "allow {access} below {path}"),
+    StepSpec(71, "landlock-path", "landlock", ANY, ANY,
+             (_s("path", "absolute"), _n("access"), _n("optional", 1), _n("exact", 1)), "allow {access} below {path}"),
     StepSpec(72, "landlock-port", "landlock", ANY, ANY, (_n("port", 65535), _n("access")),
              "allow {access} on TCP port {port}"),
     StepSpec(73, "landlock-restrict", "landlock", OPTIONAL, OPTIONAL, (_n("flags"),), "enforce the Landlock ruleset"),
@@ -301,4 +301,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x43E5C187439BF499
+SCHEMA_HASH = 0x003222AD12B2EE50

@@ -170,19 +170,66 @@ def test_a_root_file_system_needs_programs(tmp_path: Path, rootfs: Path) -> None
         root_entries(spec(rootfs=str(tmp_path / "rootfs/etc")), facts, finder)
 
 
-def test_files_that_configure_the_hosts_tools_are_protected_where_they_are_really_there(
-    tmp_path: Path,
-) -> None:
+def test_files_that_configure_the_hosts_tools_are_protected_where_they_are(tmp_path: Path) -> None:
     (tmp_path / ".git/hooks").mkdir(parents=True)
     (tmp_path / ".envrc").write_text("")
-    (tmp_path / ".vscode").symlink_to("/etc")
     for options, wanted in (
         ({}, ["/workspace/.envrc", "/workspace/.git/hooks"]),
         ({"allow_workspace_config": True}, []),
         ({"workspace_mode": "bind-ro"}, []),
     ):
         one = spec(workspace=str(tmp_path), **options)
-        assert sorted(protected_paths(one, volume_sources(one, SourceFinder()))) == wanted
+        found = protected_paths(one, volume_sources(one, SourceFinder()))
+        assert (sorted(found.get("protected", ())), found.get("protected_links", ())) == (wanted, ())
+
+
+@pytest.mark.parametrize(
+    ("made", "paths", "links"),
+    [
+        pytest.param({".vscode": "-> /etc"}, [], [".vscode"], id="out of the workspace"),
+        pytest.param({".vscode": "-> ../../etc"}, [], [".vscode"], id="out by dots"),
+        pytest.param({".envrc": "-> env/dev", "env/dev": ""}, ["env/dev"], [".envrc"], id="a file within"),
+        pytest.param({".envrc": "-> HERE/dev", "dev": ""}, ["dev"], [".envrc"], id="absolute, within"),
+        pytest.param(
+            {".git": "-> repo/git", "repo": "-> store", "store/git/hooks/x": "", "store/git/config": ""},
+            ["store/git/config", "store/git/hooks"], [".git", "repo"], id="a directory above, by two links",
+        ),
+        pytest.param({".npmrc": "-> gone"}, [], [".npmrc"], id="nowhere"),
+        pytest.param({".npmrc": "-> .npmrc"}, [], [".npmrc"], id="itself"),
+        pytest.param({".cursor": "-> ."}, [], [".cursor"], id="the workspace"),
+        pytest.param({".git": "gitdir: /elsewhere"}, [".git"], [], id="a file of a linked worktree"),
+        pytest.param({".git": "-> module", "module": "gitdir: x"}, ["module"], [".git"], id="a link to one"),
+    ],
+)  # fmt: skip
+def test_a_protected_name_that_is_a_link_is_kept_and_so_is_what_it_leads_to(
+    tmp_path: Path, made: dict[str, str], paths: list[str], links: list[str]
+) -> None:
+    for name, content in made.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if content.startswith("-> "):
+            (tmp_path / name).symlink_to(content[3:].replace("HERE", str(tmp_path)))
+        else:
+            (tmp_path / name).write_text(content)
+    one = spec(workspace=str(tmp_path))
+    found = protected_paths(one, volume_sources(one, SourceFinder()))
+    wanted = {"protected": paths, "protected_links": links}
+    assert {k: sorted(v) for k, v in found.items()} == {
+        k: [f"/workspace/{n}" for n in v] for k, v in wanted.items()
+    }
+
+
+def test_links_of_a_copied_workspace_lead_where_those_of_the_workspace_do(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/.envrc").symlink_to(tmp_path / "work/dev")
+    (tmp_path / "copy/dev").write_text("")
+    one = spec(workspace=str(tmp_path / "work"), workspace_mode="copy-in-out")
+    (source,) = volume_sources(one, SourceFinder())
+    copied = source.replace(source=source.source.replace(path=str(tmp_path / "copy")))
+    assert protected_paths(one, (copied,)) == {
+        "protected": ("/workspace/dev",),
+        "protected_links": ("/workspace/.envrc",),
+    }
 
 
 # ---- the context --------------------------------------------------------------------------------
