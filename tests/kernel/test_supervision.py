@@ -15,7 +15,7 @@ from sandboxes import Boxes, reap_orphans, wait_until
 
 import nucleus
 from nucleus import Container
-from nucleus.base.errors import LaunchError, SpecError
+from nucleus.base.errors import Conflict, LaunchError, SpecError
 from nucleus.observe.events import read_events
 
 # Guests are too slow for what is timed here, and have neither PostgreSQL nor a compiler.
@@ -167,7 +167,7 @@ def test_a_start_that_fails_is_no_reason_to_start_again(boxes: Boxes) -> None:
     assert made.code == 125 and "remedy" in made.err
 
 
-def test_restarts_end_with_their_number_with_success_and_with_stop(boxes: Boxes) -> None:
+def test_restarts_end_with_their_number_with_success_and_with_kill(boxes: Boxes) -> None:
     ran = boxes.cli("run", "--restart", "on-failure:2", "--name", "few", "--", "sh", "-c", "echo x; exit 3")
     assert (ran.code, ran.out) == (3, "x\nx\nx\n"), ran.err
     assert [end["exit_code"] for end in boxes.inspect("few")["ends"]] == [3, 3, 3]
@@ -176,8 +176,10 @@ def test_restarts_end_with_their_number_with_success_and_with_stop(boxes: Boxes)
     ever = running(boxes, "sh", "-c", "exit 5", restart="always", name="ever")
     await_long_pause(boxes, ever)
     assert "restarting" in boxes.cli("ps", "-a").out
+    with pytest.raises(Conflict, match="restarting"):
+        ever.kill("TERM")
     started = time.monotonic()
-    ever.stop()
+    ever.kill()  # there is nobody to signal, so it is a stop
     assert time.monotonic() - started < 2, "the pause is not waited for"
     count = told(boxes, ever)["restarts"]
     time.sleep(0.5)

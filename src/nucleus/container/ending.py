@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STOPPING = "stopping"  # a file: somebody asked for the end, so no restart policy applies to it
 THROWN_AWAY = "thrown-away"  # a file: whoever would apply the changes of a copied workspace discards them
+_KILLS = {signal.SIGKILL: "kill", signal.SIGTERM: "kill -s TERM"}  # what each may be sent to
 _KILL_WAIT_S = 10.0
 _LOOK_S = 0.01
 
@@ -64,12 +65,12 @@ def _stop(handle: Handle, grace_s: float | None, number: int | None) -> None:
 
 
 def kill(handle: Handle, number: int) -> None:
-    """Send a signal to the workload.  One that still waits at the gate can only be killed."""
-    handle.refresh().require("kill")
+    """Send a signal to the workload.  One that still waits at the gate, or for its next life, can only be killed."""
+    handle.refresh().require(_KILLS.get(number, "kill -s SIGNAL"))
     note(handle.store, handle.record, "killed", signal=number)
+    if handle.status == lifecycle.RESTARTING:
+        return stop(handle, grace_s=0)
     if handle.status == lifecycle.CREATED:
-        if number not in (signal.SIGKILL, signal.SIGTERM):
-            handle.require("exec")
         mark_stopping(handle)
         if _killed_at_the_gate(handle):
             return

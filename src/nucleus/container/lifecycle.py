@@ -24,7 +24,9 @@ ALIVE = (CREATED, RUNNING, PAUSED)
 LEGAL: dict[str, tuple[str, ...]] = {
     "start": (CREATED,),
     "stop": (CREATING, CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
-    "kill": (CREATED, RUNNING, PAUSED),
+    "kill": (CREATED, RUNNING, PAUSED, RESTARTING),
+    "kill -s TERM": (CREATED, RUNNING, PAUSED),
+    "kill -s SIGNAL": (RUNNING, PAUSED),
     "restart": (CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD),
     "pause": (RUNNING,),
     "unpause": (PAUSED,),
@@ -48,6 +50,7 @@ _REMEDIES = {
     ("exec", CREATED): "nucleus start {name}",
     ("update --restart", CREATED): "nucleus start {name} first, or create it with --restart",
     ("pause", CREATED): "nucleus start {name}",
+    ("kill -s SIGNAL", CREATED): "nucleus start {name}",
     ("rm", CREATING): "nucleus rm -f {name}, which kills it",
     ("rm", CREATED): "nucleus rm -f {name}, which kills it",
     ("rm", RUNNING): "nucleus rm -f {name}, which kills it",

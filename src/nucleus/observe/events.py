@@ -45,7 +45,10 @@ EVERY = {
 _END = {
     "exit_code": ("int", "what the command line returned"),
     "signal": ("int", "the signal that ended it, or 0"),
-    "reason": ("str", "exit, signal, oom, timeout, health, owner-lost, host-kill or failed"),
+    "reason": (
+        "str",
+        "exit, signal, oom, timeout, owner-lost, host-kill or failed; what was asked to end for its health has how it did",
+    ),
     "duration_ns": ("int", "from the start of the launch to the end"),
     "oom_kills": ("int", "processes that the kernel killed for memory"),
     "memory_peak_bytes": ("int", "the most memory; 0 where it was not counted"),
