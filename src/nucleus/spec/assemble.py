@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 class _Draft:
     """Values by field, and what is wrong, while the entries are gone through."""
 
-    __slots__ = ("environ", "env_files", "groups", "places", "problems", "read_file", "strict", "values")
+    __slots__ = (
+        *("access", "environ", "env_files", "groups", "places", "problems"),
+        *("read_file", "strict", "values"),
+    )
 
     def __init__(self, environ: Mapping[str, str], read_file: ReadFile) -> None:
         self.environ = environ
         self.read_file = read_file
         self.strict = ""  # where --strict-agent was written
+        self.access = ""  # ro or rw, where the workspace was written with it
         self.values: dict[str, Any] = {}
         self.env_files: list[tuple[str, str]] = []
         self.groups: list[str] = []
@@ -66,10 +70,7 @@ def _user(draft: _Draft, value: tuple[str, str], where: str) -> None:
 
 
 def _workspace(draft: _Draft, value: tuple[str, str], where: str) -> None:
-    draft.values["workspace"], mode = value
-    if mode:
-        draft.values["workspace_mode"] = f"bind-{mode}"
-        draft.places["workspace_mode"] = where
+    draft.values["workspace"], draft.access = value
 
 
 def _env(draft: _Draft, value: tuple[str, str | None], where: str) -> None:
@@ -152,6 +153,8 @@ def _finish(draft: _Draft) -> None:
                 )
             )
         values["group"] = draft.groups[0]
+    if draft.access:
+        _finish_workspace(draft)
     if draft.strict and values.get("mode") == "production":
         draft.problems.append(
             Problem(
@@ -171,6 +174,20 @@ def _finish(draft: _Draft) -> None:
             values[option.field] = tuple(
                 dict.fromkeys(values[option.field]) if option.kind in _SETS else values[option.field]
             )
+
+
+def _finish_workspace(draft: _Draft) -> None:
+    """DIR:ro is a promise: no mode beside it, before or behind, makes the directory one that is written to."""
+    mode = draft.values.setdefault("workspace_mode", f"bind-{draft.access}")
+    draft.places.setdefault("workspace_mode", draft.places["workspace"])
+    if (mode == "bind-ro") != (draft.access == "ro"):
+        draft.problems.append(
+            Problem(
+                message=f"is {mode}, and --workspace says {draft.access}",
+                where=draft.places["workspace_mode"],
+                remedy="say it once: leave one of the two away",
+            )
+        )
 
 
 _SETS = ("account", "syscall", "path")

@@ -23,6 +23,9 @@ from nucleus.spec.rules import check
             "allow_workspace_config",
             "read-only workspace",
         ),
+        ({"workspace": "w:ro", "workspace_mode": "copy-in-out"}, "workspace_mode", "--workspace says ro"),
+        ({"workspace_mode": "bind-rw", "workspace": "w:ro"}, "workspace_mode", "--workspace says ro"),
+        ({"workspace_mode": "bind-ro", "workspace": "w:rw"}, "workspace_mode", "--workspace says rw"),
         ({"context_mode": "bind"}, "context_mode", "without a context"),
         ({"verify_context_integrity": True}, "verify_context_integrity", "without a context"),
         (
