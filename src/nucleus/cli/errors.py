@@ -37,8 +37,12 @@ def error_json(error: NucleusError) -> str:
     )
 
 
-def render_error(error: NucleusError, *, log_format: str = "text", log_path: str = "") -> None:
-    """Write the error to stderr, and to the log file too when there is one."""
+def render_error(error: NucleusError, *, log_format: str = "", log_path: str = "") -> None:
+    """Write the error to stderr, and to the log file too when there is one; without a form as the command line says."""
+    if not log_format:
+        from . import main
+
+        log_format, log_path = main.telling
     text = error_json(error) if log_format == "json" else error_text(error)
     sys.stderr.write(text)
     sys.stderr.flush()

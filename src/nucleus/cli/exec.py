@@ -56,7 +56,7 @@ def parse(argv: list[str]) -> tuple[ContainerSpec, str]:
     """What is asked for, in the words of `run`, and the container.  Raises SpecError, HelpWanted."""
     from ..spec.assemble import assemble
     from ..spec.options import BY_KEY
-    from .parser import read_file, split
+    from .parser import read_file, split, told_by
 
     problems: list[Problem] = []
     flags, words = split(argv, problems, verb="exec")
@@ -79,7 +79,7 @@ def parse(argv: list[str]) -> tuple[ContainerSpec, str]:
     if "detach" in wanted and wanted & {"tty", "interactive"}:
         message = "a command that goes on by itself has no terminal and no input"
         problems.append(Problem(message=message, where="--detach", remedy="leave -i and -t away"))
-    entries = [entry for entry in flags if entry[0].key in _KEYS]
+    entries = told_by(os.environ) + [entry for entry in flags if entry[0].key in _KEYS]
     entries += [(BY_KEY["command"], word, "command") for word in command]
     spec = assemble(
         entries, environ=os.environ, read_file=read_file, problems=problems, whole=False

@@ -97,13 +97,16 @@ _ACCEPTS = {
     ),
 }
 EXIT_USAGE = 125
+# How errors of this call are told, and into which file besides: for verbs that go on after one (`render_error`).
+telling = ("text", "")
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 def main(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
-    form, log = log_choice(argv, os.environ.get("NUCLEUS_LOG_FORMAT", ""))
+    global telling
+    telling = form, log = log_choice(argv, os.environ.get("NUCLEUS_LOG_FORMAT", ""))
     _open_streams()
     try:
         verb, arguments = _verb(argv)

@@ -74,19 +74,26 @@ def parse_run(
     problems: list[Problem] = []
     flags, command = split(argv, problems)
     base: list[Entry] | None = []
+    environ = os.environ if environ is None else environ
     if any(option.key in ("config", "config_fd") for option, _, _ in flags):
         base = _document(flags, read, problems)
-    entries = base or []
+    entries = told_by(environ) + (base or [])
     if command is not None:
         entries = [entry for entry in entries if entry[0].key != "command"]
         entries += [(BY_KEY["command"], word, "command") for word in command]
     return assemble(
         entries + flags,
-        environ=os.environ if environ is None else environ,
+        environ=environ,
         read_file=read,
         problems=problems,
         whole=base is not None,
     )
+
+
+def told_by(environ: Mapping[str, str]) -> list[Entry]:
+    """The form of messages that $NUCLEUS_LOG_FORMAT asks for, where nothing else does; what it cannot be is ignored."""
+    json = environ.get("NUCLEUS_LOG_FORMAT") == "json"
+    return [(BY_KEY["log_format"], "json", "NUCLEUS_LOG_FORMAT")] if json else []
 
 
 def split(

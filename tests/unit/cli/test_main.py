@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nucleus.base.errors import LaunchError, SpecError
+from nucleus.cli import exec as exec_verb
 from nucleus.cli import main as cli
 from nucleus.cli.help import run_help
+from nucleus.cli.parser import parse_run
+from nucleus.spec.container import ContainerSpec
 from nucleus.spec.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -123,6 +127,33 @@ def test_the_variable_asks_for_json_too(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setenv("NUCLEUS_LOG_FORMAT", "json")
     assert cli.main(["rnu"]) == 125
     assert json.loads(capsys.readouterr().err)["code"] == "spec"
+
+
+def test_a_verb_that_goes_on_after_an_error_tells_it_in_the_same_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NUCLEUS_STATE_DIR", str(tmp_path))
+    assert cli.main(["--log-format", "json", "--log", str(tmp_path / "log"), "stop", "no", "none"]) == 1
+    told = capsys.readouterr().err
+    assert [json.loads(line)["code"] for line in told.splitlines()] == ["not-found"] * 2
+    assert (tmp_path / "log").read_text() == told
+    assert cli.main(["stop", "no"]) == 1
+    assert capsys.readouterr().err.startswith("nucleus: ")
+
+
+@pytest.mark.parametrize("parsed", [parse_run, lambda argv: exec_verb.parse(["box", *argv])[0]])
+def test_the_variable_holds_for_what_is_told_after_parsing_too(
+    parsed: Callable[[list[str]], ContainerSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUCLEUS_LOG_FORMAT", "json")
+    assert parsed(["true"]).log_format == "json"
+    monkeypatch.setenv("NUCLEUS_LOG_FORMAT", "nonsense")
+    assert parsed(["true"]).log_format == "text"
+
+
+def test_a_flag_wins_over_the_variable() -> None:
+    words = ["--log-format", "text", "true"]
+    assert parse_run(words, environ={"NUCLEUS_LOG_FORMAT": "json"}).log_format == "text"
 
 
 def test_the_workload_own_words_do_not_choose_the_format() -> None:
