@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     ended = read_exit(bytes.fromhex(argv[1]))
     with open(int(argv[2]), encoding="utf-8", errors="surrogateescape") as file:
         file.seek(0)  # the writer left it at the end
-        log_format, log_path, *origins = file.read().split("\n")
+        log_format, log_path, os.environ["PATH"], *origins = file.read().split("\n")
     with open(int(argv[3]), "rb") as plan_file:
         plan_file.seek(0)
         plan = decode(plan_file.read())

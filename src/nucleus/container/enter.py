@@ -317,8 +317,7 @@ def _open(
     if kind == "console":
         return os.dup(console)
     if kind == "origins":
-        lines = "\n".join([*log, *[s.origin for s in plan.steps]])
-        return launcher.sealed("nucleus-origins", lines.encode("utf-8", "surrogateescape"))
+        return launcher.sealed_origins(log, [s.origin for s in plan.steps])
     try:
         directory = running.record.cgroups[int(number)]
         return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

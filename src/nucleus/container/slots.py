@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import ELOOP
 
 from ..base.errors import HostUnsupported, SpecError
 from ..launch import launcher
@@ -74,8 +75,7 @@ def _open_hook(name: str, prepared: Prepared) -> int:
 
 def _origins(spec: ContainerSpec, plan: LaunchPlan) -> int:
     """For the program that explains a failure: where to, and the option behind each step."""
-    lines = [spec.log_format, spec.log_path, *[s.origin for s in plan.steps]]
-    return launcher.sealed("nucleus-origins", "\n".join(lines).encode("utf-8", "surrogateescape"))
+    return launcher.sealed_origins((spec.log_format, spec.log_path), [s.origin for s in plan.steps])
 
 
 # Slot → the option, and the field that says where.
@@ -162,6 +162,8 @@ def _open_secret(path: str) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         reason = f"{path}: {(error.strerror or '').lower()}"
+        if error.errno == ELOOP:
+            reason = f"{path} is a symbolic link"
         raise SpecError(reason, where="--secret", remedy="name a readable regular file") from None
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)

@@ -32,6 +32,14 @@ def sealed(name: str, data: bytes) -> int:
     return fd
 
 
+def sealed_origins(log: tuple[str, str], origins: list[str]) -> int:
+    """For the reporter, which has no environment: form and file of the message, where the caller's shell looks for
+    commands, and the option behind each step.  The caller closes it.
+    """
+    lines = [*log, os.environ.get("PATH", "").replace("\n", ""), *origins]
+    return sealed("nucleus-origins", "\n".join(lines).encode("utf-8", "surrogateescape"))
+
+
 def sealed_environment(variables: dict[str, str]) -> int:
     """A sealed memory file with what the exec step reads from its slot.  The caller closes it."""
     words = [f"{k}={v}".encode("utf-8", "surrogateescape") + b"\0" for k, v in variables.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from errno import errorcode
 from os import strerror
 from struct import Struct
@@ -150,7 +151,10 @@ _LINK_AT_TARGET = "{} is a symbolic link, or lies behind one, and would be mount
 _LINK_REMEDY = "remove the link, which a command may have left there, or name the place itself"
 # (step, errno name or "") → (what it means, what to do).  "" stands for any errno of the step.
 _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
-    ("exec", "ENOENT"): ("command not found: {command}", "install it below /usr, or add its directory with --toolchain DIR"),
+    ("exec", "ENOENT"): (
+        "command not found: {command}",
+        "install it, and what interprets it, below /usr, or add its directory with --toolchain DIR",
+    ),
     ("exec", "EACCES"): ("not executable: {command}", "check its mode, and that its mount is not noexec"),
     ("exec", "ENOEXEC"): ("not a program this machine can run: {command}", "a script needs a #! line"),
     ("exec", "E2BIG"): ("arguments or environment are too large", "pass large data by a file in the workspace"),
@@ -255,19 +259,31 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         text += f": {_status(failure.detail)}"
     elif word != "ELOOP" and (name, word) != ("exec", "ENOENT"):  # the kernel's word is "too many levels"
         text += f" ({strerror(failure.errno).lower()})"
+    remedy = meaning[1]
     if name == "exec":
         where = "--workdir" if failure.detail else "command"
+        if word == "ENOENT" and not failure.detail:
+            remedy = _found_here(values.get("command", "")) or remedy
     else:
         where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
     return LaunchError(
         text,
         where=where,
-        remedy=meaning[1],
+        remedy=remedy,
         step=failure.step,
         opcode=name,
         errno=failure.errno,
         exit_code=exit_code,
     )
+
+
+def _found_here(command: str) -> str:
+    """What to do about a command of that name which the caller's own PATH has, outside of what is seen inside."""
+    for folder in os.environ.get("PATH", "").split(":") if "/" not in command else ():
+        path = os.path.realpath(os.path.join(folder, command)) if folder.startswith("/") else "/usr/"
+        if not path.startswith(("/usr/", "/bin/", "/sbin/")) and os.access(path, os.X_OK):
+            return f"here it is {path}: show its toolchain with --toolchain DIR, and name its folder in --env PATH=…"
+    return ""
 
 
 _OPTION_WORDS = frozenset((

@@ -129,6 +129,28 @@ def test_every_failure_of_every_step_has_a_sentence_a_place_and_a_remedy(spec: s
         assert (error.step, error.opcode, error.errno) == (3, spec.name, number)
 
 
+def test_a_command_that_the_caller_s_own_path_has_is_told_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = next(s for s in schema.STEPS if s.name == "exec")
+    values = [
+        b"greet\0hello\0" if f.name == "arguments" else v
+        for f, v in zip(spec.fields, a_step(spec).values, strict=True)
+    ]
+    failure = report.Failure(actor=2, opcode=spec.opcode, step=3, errno=errno.ENOENT, detail=0)
+
+    def remedy() -> str:
+        return report.launch_error(failure, Step(spec, tuple(values), "command"), "command", 127).remedy
+
+    monkeypatch.setenv("PATH", f"relative:{tmp_path}/shims:/usr/bin")
+    assert "below /usr" in remedy()
+    for name in ("shims", "real"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "real" / "greet").touch(0o755)
+    (tmp_path / "shims" / "greet").symlink_to("../real/greet")
+    assert f"here it is {tmp_path}/real/greet" in remedy() and "--toolchain" in remedy()
+
+
 @every_row("key", sorted(report._MEANINGS), ids=" ".join)
 def test_every_meaning_belongs_to_a_step_and_an_error_that_exist(key: tuple[str, str]) -> None:
     name, word = key
