@@ -23,7 +23,7 @@ CONTAINER = {
     "gid": "group id inside",
     "uid_map": "lines of inside, outside, count (user_namespaces(7))",
     "gid_map": "the same for groups",
-    "capabilities": "what the command holds; none",
+    "capabilities": "what the command holds; empty without --caps-policy",
     "limits": "what was asked for; null where nothing was",
     "pids_by": "what keeps the limit of processes: cgroup, rlimit or none",
     "degraded": "layers that were given up by name",

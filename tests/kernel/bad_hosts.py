@@ -72,6 +72,9 @@ HOST = (
         "a regular file",
     ),
     _files(
+        "secret that is a link", "--secret a=loop -- true", "--secret", "is a symbolic link", "regular file"
+    ),
+    _files(
         "variables that are missing",
         "--env-file none -- true",
         "none",

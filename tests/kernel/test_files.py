@@ -193,7 +193,7 @@ def test_a_link_of_the_workspace_leads_nowhere_outside(boxes: Boxes) -> None:
 # ---- context ----
 
 LEFT_OUT = (
-    ".git/config", ".env", ".env.local", ".ssh/id_ed25519", ".aws/credentials",
+    ".git/config", ".env", ".env.local", ".ssh/id_ed25519", ".aws/credentials", "id_rsa", ".npmrc",
     "node_modules/x/index.js", "key.pem", "server.key", "my-secret.txt", "credentials.json",
     "__pycache__/m.pyc", ".netrc", ".kube/config",
 )  # fmt: skip

@@ -17,7 +17,8 @@ MAX_DEPTH = 128
 _SPARED_BYTES, _SPARED_FILES = 256 << 20, 10_000
 _EXACT = frozenset((
     "target", "node_modules", ".DS_Store", "__pycache__", ".svn", ".env", ".ssh", ".gnupg", ".aws", ".azure",
-    ".gcloud", ".docker", ".netrc", ".kube", ".helm",
+    ".gcloud", ".docker", ".netrc", ".kube", ".helm", ".hg", ".npmrc", ".pypirc", ".pgpass",
+    "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk",
 ))  # fmt: skip
 _SUFFIXES = (".swp", ".swo", ".pem", ".key", ".p12", ".crt", ".pfx", ".jks")
 _WORDS = ("credential", "secret", "private_key", "kubeconfig")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STOPPING = "stopping"  # a file: somebody asked for the end, so no restart policy applies to it
 THROWN_AWAY = "thrown-away"  # a file: whoever would apply the changes of a copied workspace discards them
-_KILLS = {signal.SIGKILL: "kill", signal.SIGTERM: "kill -s TERM"}  # what each may be sent to
+_KILLS: dict[int, str] = {signal.SIGKILL: "kill", signal.SIGTERM: "kill -s TERM"}  # what each may be sent to
 _KILL_WAIT_S = 10.0
 _LOOK_S = 0.01
 
