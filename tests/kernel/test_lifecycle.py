@@ -18,7 +18,6 @@ from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, descendants, reap_orp
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound
 from nucleus.container.container import Container, with_handle
-from nucleus.observe.events import read_events
 from nucleus.state import gate
 
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
@@ -143,7 +142,6 @@ def test_what_waits_at_the_gate_can_be_stopped_killed_and_removed(boxes: Boxes) 
         one.start()  # a kill and a start of the same moment: the kill stays
     with pytest.raises(Conflict, match="kill: container .* is created"):
         three.kill("USR1")
-    assert "killed" not in [e["type"] for e in read_events(str(boxes.root)) if e["id"] == three.id]
     with pytest.raises(Conflict):
         three.remove()
     three.remove(force=True)
