@@ -36,12 +36,18 @@ def every_row(
     shown = ids if callable(ids) else SHORT.repr
 
     def over_all(test: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(test)
+        others = signature.replace(
+            parameters=[p for n, p in signature.parameters.items() if n not in columns]
+        )
+
         @functools.wraps(test)
-        def tries_every_row(**fixtures: Any) -> None:
+        def tries_every_row(*args: Any, **kwargs: Any) -> None:
+            given = others.bind(*args, **kwargs).arguments
             failed: list[BaseException] = []
             for row in rows:
                 try:
-                    test(**fixtures, **dict(zip(columns, row.values, strict=True)))
+                    test(**given, **dict(zip(columns, row.values, strict=True)))
                 except RowsFailed as errors:  # of another table: a test may have several
                     failed += [_noted(error, row, shown) for error in errors.exceptions]
                 except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - raised when all were tried
@@ -51,9 +57,7 @@ def every_row(
             if failed:
                 raise RowsFailed(f"{len(failed)} rows", failed)
 
-        signature = inspect.signature(test)
-        left = [p for name, p in signature.parameters.items() if name not in columns]
-        tries_every_row.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        tries_every_row.__signature__ = others  # type: ignore[attr-defined]
         return tries_every_row
 
     return over_all

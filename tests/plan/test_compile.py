@@ -62,7 +62,7 @@ def plan_of(name: str) -> LaunchPlan:
     return compile_plan(request_of(options, MACHINES[machine]))
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_row("name", CASES)
 def test_a_spec_on_a_machine_comes_to_the_plan_that_was_reviewed(name: str) -> None:
     text, golden = explain.as_text(plan_of(name)), GOLDEN / f"{name}.txt"
     if os.environ.get("NUCLEUS_WRITE_GOLDEN") == "1":
@@ -184,7 +184,7 @@ def test_the_kernel_takes_every_id_map_of_a_plan(name: str, user: int, idmap: bo
             assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("options", "where"),
     [
         ({"user": 65536}, "--user"),
@@ -324,7 +324,7 @@ def test_landlock_handles_every_right_of_the_kernels_abi_and_grants_no_other(abi
     assert writable == {"/tmp", "/home/agent", "/dev/shm", "/dev/pts", "/data", "/scratch"}
 
 
-@pytest.mark.parametrize(("abi", "scoped"), [(5, 0), (6, landlock.handled_scopes(6))])
+@every_row(("abi", "scoped"), [(5, 0), (6, landlock.handled_scopes(6))])
 def test_abstract_sockets_are_scoped_where_the_network_is_the_hosts(abi: int, scoped: int) -> None:
     options = {"network": "host", "allow_host_network": True}
     (ruleset,) = compile_plan(request_of(options, root_machine(abi=abi))).steps_of("landlock-ruleset")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from plan_strategies import plans, sample_plans
 from rows import every_row
 
@@ -154,7 +154,6 @@ def test_each_line_of_the_text_ends_with_the_option_it_comes_from() -> None:
 
 
 @given(plan=plans())
-@settings(max_examples=15, deadline=None)
 def test_any_plan_can_be_told_without_control_characters(plan: LaunchPlan) -> None:
     text = explain.as_text(plan)
     assert all(c.isprintable() or c == "\n" for c in text)
@@ -162,7 +161,6 @@ def test_any_plan_can_be_told_without_control_characters(plan: LaunchPlan) -> No
 
 
 @given(plan=plans())
-@settings(max_examples=15, deadline=None)
 def test_the_json_document_holds_every_step_and_field(plan: LaunchPlan) -> None:
     document = json.loads(explain.as_json(plan))
     assert [s["step"] for s in document["steps"]] == [s.name for s in plan.steps]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from plan_requests import JOIN, realistic_plans
 from plan_strategies import plans, replaced, sample_plans, without
 from rows import every_row
@@ -163,7 +163,6 @@ def test_every_problem_says_what_to_do() -> None:
 
 
 @given(plan=plans())
-@settings(max_examples=20, deadline=None)
 def test_policy_judges_any_well_formed_plan_without_failing(plan: LaunchPlan) -> None:
     assert invariants.structural(plan) == ()
     invariants.policy(plan)

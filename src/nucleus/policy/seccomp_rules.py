@@ -127,14 +127,13 @@ def decide(filter_: Filter, arch: str, number: int, arguments: tuple[int, ...]) 
     """The answer to one call, straight from the rules."""
     if arch == "x86_64" and number >= X32_BIT:
         return filter_.x32
-    decision = decisions(filter_, arch).get(number)
-    if decision is None:
+    name = next((n for n, known in TABLES[arch].items() if known == number), None)
+    if name is None:
         return filter_.unknown
-    rules, otherwise = decision
-    for conditions, action in rules:
-        if all(holds(c, arguments) for c in conditions):
-            return action
-    return otherwise
+    for rule in filter_.rules:
+        if name in rule.calls and all(holds(check_condition(c), arguments) for c in rule.when):
+            return rule.action
+    return filter_.default
 
 
 def decisions(filter_: Filter, arch: str) -> dict[int, Decision]:

@@ -8,6 +8,7 @@ import signal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 from texts import CHARACTERS
 
 from nucleus.base import jsontext
@@ -31,36 +32,38 @@ PLAIN = st.recursive(
 )
 
 
-@pytest.fixture(params=[0, 100], ids=["the first text of a process", "a later one"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few texts are written by this module itself, more by the interpreter's encoder."""
-    monkeypatch.setattr(jsontext, "_FEW", 1 << 60 if request.param == 0 else 0)
+# Few texts are written by this module itself, more by the interpreter's encoder.
+each_way = every_row(
+    "few", [pytest.param(1 << 60, id="the first text of a process"), pytest.param(0, id="a later one")]
+)
 
 
-@pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("indent", [0, 2])
-def test_the_text_is_what_json_writes(indent: int) -> None:
-    @given(PLAIN)
-    def same(value: object) -> None:
+@given(PLAIN)
+@each_way
+@every_row("indent", [0, 2])
+def test_the_text_is_what_json_writes(value: object, few: int, indent: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsontext, "_FEW", few)
         assert dumps(value, indent) == json.dumps(value, indent=indent or None)  # type: ignore[arg-type]
 
-    same()
 
-
-@pytest.mark.usefixtures("way")
-def test_values_are_objects_of_their_fields() -> None:
+@each_way
+def test_values_are_objects_of_their_fields(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsontext, "_FEW", few)
     assert dumps(Thing(name='a "b"', inner=Thing(name="\udc80"))) == (
         '{"name": "a \\"b\\"", "inner": {"name": "\\udc80", "inner": null}}'
     )
 
 
-@pytest.mark.usefixtures("way")
-def test_an_enumerated_number_is_a_number() -> None:
+@each_way
+def test_an_enumerated_number_is_a_number(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsontext, "_FEW", few)
     assert dumps({"signal": signal.SIGTERM}) == '{"signal": 15}'
 
 
-@pytest.mark.usefixtures("way")
-def test_what_has_no_json_form_is_refused() -> None:
+@each_way
+def test_what_has_no_json_form_is_refused(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsontext, "_FEW", few)
     with pytest.raises(TypeError, match="object has no JSON form"):
         dumps([object()])  # type: ignore[list-item]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import every_row
 
 from nucleus.base.errors import Conflict, HostUnsupported, SpecError
 from nucleus.cgroup import change as changing
@@ -138,8 +139,8 @@ def fill(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(text)
 
 
-@pytest.mark.parametrize("megabytes", [2, 64, 255, 257, 4096])
-@pytest.mark.parametrize("swap", [None, 0, 1 << 20, 1 << 33])
+@every_row("megabytes", [2, 64, 255, 257, 4096])
+@every_row("swap", [None, 0, 1 << 20, 1 << 33])
 def test_v1_memory_and_swap_change_in_the_order_that_the_kernel_takes(
     group: tuple[Path, Recorded], megabytes: int, swap: int | None
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import LaunchError, SpecError
 from nucleus.cli import exec as exec_verb
@@ -43,7 +44,7 @@ def test_the_version_is_one_line(capsys: Captured) -> None:
     assert capsys.readouterr().out.startswith("nucleus ")
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["help"], ["-h"]])
+@every_row("argv", [[], ["--help"], ["help"], ["-h"]])
 def test_help_lists_every_verb(argv: list[str], capsys: Captured) -> None:
     assert cli.main(argv) == 0
     out = capsys.readouterr().out
@@ -67,7 +68,7 @@ def test_help_fits_a_terminal_of_its_width(width: int) -> None:
     assert " ".join(text.split()) == " ".join(run_help("run").split())
 
 
-@pytest.mark.parametrize("name", [name for name in cli.VERBS if name not in ("help", "version")])
+@every_row("name", [name for name in cli.VERBS if name not in ("help", "version")])
 def test_every_verb_has_its_help(name: str, capsys: Captured) -> None:
     assert cli.main([name, "--help"]) == 0
     asked = capsys.readouterr().out
@@ -81,7 +82,7 @@ def test_the_schema_is_json(capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("argv", "says"),
     [
         (["rnu"], "did you mean run?"),

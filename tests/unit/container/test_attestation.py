@@ -20,7 +20,7 @@ from nucleus.container import attestation
 def tree(tmp_path: Path) -> Path:
     root = tmp_path / "root"
     (root / "usr" / "bin").mkdir(parents=True)
-    (root / "usr" / "bin" / "tool").write_bytes(b"\x7fELF" + bytes(3 << 20))
+    (root / "usr" / "bin" / "tool").write_bytes(b"\x7fELF" + bytes(1 << 20))
     (root / "usr" / "bin" / "tool").chmod(0o755)
     (root / "usr" / "bin" / "sh").symlink_to("tool")
     (root / "usr" / "empty").mkdir()
@@ -51,7 +51,7 @@ def test_a_manifest_survives_its_file(tree: Path) -> None:
 
 def one_byte(root: Path) -> str:
     with (root / "usr" / "bin" / "tool").open("r+b") as file:
-        file.seek(2 << 20)
+        file.seek(1 << 20)
         file.write(b"\x01")
     return "'usr/bin/tool' has another content"
 

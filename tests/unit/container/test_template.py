@@ -105,9 +105,10 @@ def test_other_options_are_another_kind() -> None:
     assert learned({}).start(["true"], {"env": {"A": "b"}}) is None
 
 
-@every_row("command", [[], [""], ["a\0b"], ["true", 1]])
-def test_a_command_that_is_refused_goes_the_long_way(command: list[Any]) -> None:
-    assert learned({}).start(command, {}) is None
+def test_a_command_that_is_refused_goes_the_long_way() -> None:
+    warm = learned({})
+    commands: list[list[Any]] = [[], [""], ["a\0b"], ["true", 1]]
+    assert [command for command in commands if warm.start(command, {}) is not None] == []
 
 
 def test_what_names_files_of_the_host_is_looked_up_each_time(tmp_path: Path) -> None:

@@ -240,8 +240,8 @@ def test_a_source_that_is_no_python_keeps_no_other_out(folder: Path, finders: li
 def test_a_file_that_is_cut_short_or_damaged_anywhere_is_passed_over(folder: Path) -> None:
     assert write_file(folder)
     whole = bundle(folder).read_bytes()
-    cut = [whole[:at] for at in range(0, len(whole), 2)]
-    for damaged in cut + [whole[:at] + b"?" + whole[at + 1 :] for at in range(0, len(whole), 7)]:
+    cut = [whole[:at] for at in range(0, len(whole), 5)]
+    for damaged in cut + [whole[:at] + b"?" + whole[at + 1 :] for at in range(0, len(whole), 11)]:
         bundle(folder).write_bytes(damaged)
         finder = imports.Finder(str(folder))
         assert value(finder) in ("first", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rows import every_row
@@ -73,23 +72,23 @@ def filled(template: tuple[str, ...], secret: str, name: str = "") -> list[str]:
     return [word.format(s=secret, n=name) for word in template]
 
 
-@pytest.mark.parametrize("template", WITH_NAME, ids=" ".join)
 @given(secret=SECRET, name=NAME)
 @example(secret="0", name="password")
 @example(secret="=0", name="password")
 @example(secret="--0", name="token")
 @example(secret="@0:", name="API_KEY")
+@every_row("template", WITH_NAME, ids=" ".join)
 def test_no_byte_of_a_secret_with_a_name_is_shown(template: tuple[str, ...], secret: str, name: str) -> None:
     shown = redact(filled(template, secret, name))
     assert not any(c.isdigit() for c in "".join(shown)), shown
     assert len(shown) == len(template)
 
 
-@pytest.mark.parametrize("template", ALONE, ids=" ".join)
 @given(secret=SECRET)
 @example(secret="0/1@2:3")
 @example(secret="0 1")
 @example(secret="://0@")
+@every_row("template", ALONE, ids=" ".join)
 def test_no_byte_of_a_password_in_its_place_is_shown(template: tuple[str, ...], secret: str) -> None:
     shown = redact(filled(template, secret))
     assert not any(c.isdigit() for c in "".join(shown)), shown

@@ -93,10 +93,8 @@ def on(abi: int) -> HostFacts:
     return facts.replace(kernel=facts.kernel.replace(landlock_abi=abi))
 
 
-@pytest.mark.parametrize("abi", range(1, 8))
-@pytest.mark.parametrize(
-    ("text", "least"), [(RULE, 3), ("[net]\n" + RULE, 4), ('scopes = ["signal"]\n' + RULE, 6)]
-)
+@every_row("abi", range(1, 8))
+@every_row(("text", "least"), [(RULE, 3), ("[net]\n" + RULE, 4), ('scopes = ["signal"]\n' + RULE, 6)])
 def test_a_kernel_that_cannot_hold_a_policy_starts_nothing(abi: int, text: str, least: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
     file = tmp_path / "l.toml"
     file.write_text(text)

@@ -98,7 +98,7 @@ def refusals(words: list[str]) -> list[str]:
     return [problem.message for problem in found]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@every_row("mode", MODES)
 def test_a_launch_that_each_mode_takes(mode: str) -> None:
     assert refusals(words_for(mode)) == []
 
@@ -205,7 +205,7 @@ def test_a_runtime_of_a_later_release_is_refused_by_name() -> None:
     assert parse_run(["--runtime", "native", "--", "true"]).runtime == "native"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def facts() -> HostFacts:
     """Of this machine; what matters is replaced."""
     return probe()
@@ -221,7 +221,7 @@ LOCKDOWN = [
 ]
 
 
-@pytest.mark.parametrize(("now", "wanted", "says"), LOCKDOWN)
+@every_row(("now", "wanted", "says"), LOCKDOWN)
 def test_a_kernel_is_locked_down_as_far_as_was_asked(
     now: str, wanted: str, says: str, facts: HostFacts
 ) -> None:
@@ -236,8 +236,8 @@ def test_a_kernel_is_locked_down_as_far_as_was_asked(
     assert f"lockdown={wanted}" in caught.value.remedy
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("abi", range(1, 8))
+@every_row("mode", MODES)
+@every_row("abi", range(1, 8))
 def test_an_old_landlock_stops_the_modes_that_say_so(abi: int, mode: str, facts: HostFacts) -> None:
     facts = facts.replace(kernel=facts.kernel.replace(landlock_abi=abi))
     spec = ContainerSpec(command=("true",), mode=mode, pids=512)

@@ -22,8 +22,8 @@ from nucleus.policy.syscall_tables import NEWEST, TABLES
 SRC = Path(seccomp.__file__).parents[2]
 EVERY_NAME = {name for table in TABLES.values() for name in table}
 EPERM, ENOSYS = errno_answer(1), errno_answer(38)
-BOTH = pytest.mark.parametrize("profile", [DEFAULT, STRICT], ids=lambda p: p.name)
-EACH_ARCH = pytest.mark.parametrize("arch", seccomp.ARCHITECTURES)
+BOTH = every_row("profile", [DEFAULT, STRICT], ids=lambda p: p.name)
+EACH_ARCH = every_row("arch", seccomp.ARCHITECTURES)
 
 
 def answer(profile: Filter, name: str, *arguments: int, arch: str = "x86_64") -> int:
@@ -32,7 +32,7 @@ def answer(profile: Filter, name: str, *arguments: int, arch: str = "x86_64") ->
 
 
 @EACH_ARCH
-@pytest.mark.parametrize("name", seccomp.PROFILES)
+@every_row("name", seccomp.PROFILES)
 def test_the_committed_program_is_what_the_compiler_makes(name: str, arch: str) -> None:
     assert seccomp.builtin_program(name, arch) == compile_filter(seccomp.profile(name), arch)
 
@@ -59,7 +59,7 @@ def test_the_default_profile_takes_a_stand_on_every_call() -> None:
     assert refused & ruled == set()
 
 
-@pytest.mark.parametrize("groups", [seccomp_default.GROUPS, seccomp_strict.GROUPS], ids=["default", "strict"])
+@every_row("groups", [seccomp_default.GROUPS, seccomp_strict.GROUPS], ids=["default", "strict"])
 def test_no_call_stands_in_two_groups(groups: dict[str, tuple[str, str]]) -> None:
     listed = [name for _, calls in groups.values() for name in calls.split()]
     assert sorted({name for name in listed if listed.count(name) > 1}) == []
@@ -93,7 +93,7 @@ ESCAPES = (
 
 
 @EACH_ARCH
-@pytest.mark.parametrize("name", ESCAPES)
+@every_row("name", ESCAPES)
 def test_ways_out_are_closed_in_both_profiles(name: str, arch: str) -> None:
     assert answer(DEFAULT, name, arch=arch) == EPERM
     assert answer(STRICT, name, arch=arch) == KILL_PROCESS
@@ -124,7 +124,7 @@ def test_strict_memory_is_writable_or_executable_never_both(protection: int) -> 
 
 
 @BOTH
-@pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6000], ids=oct)
+@every_row("mode", [0o4755, 0o2755, 0o6000], ids=oct)
 def test_no_file_becomes_set_user_id(profile: Filter, mode: int) -> None:
     makes, opens = 0o101, 0o2
     refused = [
@@ -199,7 +199,7 @@ def test_every_call_that_may_be_added_can_be_added(profile: Filter, arch: str) -
 
 
 @BOTH
-@pytest.mark.parametrize("name", NEVER)
+@every_row("name", NEVER)
 def test_what_leads_out_of_the_sandbox_cannot_be_added(profile: Filter, name: str) -> None:
     with pytest.raises(SpecError, match="never"):
         extend(profile, [name])

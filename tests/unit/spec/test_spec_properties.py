@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rows import every_row
 from texts import CHARACTERS
@@ -50,7 +50,6 @@ def no_file(source: str | int) -> bytes:
     raise SpecError("no such file", where=str(source), remedy="none")
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(word, max_size=8), st.binary(max_size=60))
 def test_any_argv_is_a_spec_or_a_refusal(argv: list[str], content: bytes) -> None:
     try:
@@ -63,7 +62,6 @@ def test_any_argv_is_a_spec_or_a_refusal(argv: list[str], content: bytes) -> Non
         assert spec.command
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["a.toml", "a.json", "--config-fd 3"]))
 def test_any_bytes_are_a_document_or_a_refusal(data: bytes, name: str) -> None:
     try:
@@ -90,7 +88,6 @@ nested = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(
         st.one_of(st.sampled_from([o.key for o in OPTIONS]), st.text(CHARACTERS, max_size=6)),
@@ -162,7 +159,6 @@ specs = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
 @given(specs)
 def test_a_spec_survives_being_written_as_a_document(fields: dict[str, object]) -> None:
     spec = ContainerSpec(**fields)  # type: ignore[arg-type]
