@@ -219,6 +219,10 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("new-keyring", "EDQUOT"): (
         "this user has no room for another keyring", "end other containers, or raise kernel.keys.maxkeys",
     ),
+    ("new-keyring", ""): (
+        "no session keyring of its own can be had, so that the caller's keys would be in reach",
+        "let keyctl(2) through where nucleus runs: a seccomp profile or security module around it refuses the call",
+    ),
     ("set-rlimit", "EPERM"): ("this limit is above the caller's hard limit", "lower --ulimit or --memlock"),
     ("set-seccomp", ""): ("the kernel refuses the seccomp filter", "run `nucleus doctor`"),
     ("trace-seccomp", ""): (
