@@ -26,9 +26,10 @@ An error is two lines on standard error, for each problem found:
     nucleus: WHERE: what is wrong
       remedy: what to do
 
-and an exit code: 125 when nucleus could not start the command, 126 when the command cannot be executed, 127
-when it was not found; 1 where a verb for several containers could not do its work for one of them. With
-`--log-format json` it is one line of JSON with the same words (`level`, `code`, `exit_code`, `problems`: `message`,
+and an exit code, which is the same for every verb: 125 when nucleus failed or refused, be it for one of several
+containers (the others are done), 126 when the command cannot be executed, 127 when it was not found. 1 is an answer:
+that of the command, of `nucleus doctor` (something is missing), of `nucleus seccomp diff` and `nucleus rootfs verify`
+(they differ). With `--log-format json` it is one line of JSON with the same words (`level`, `code`, `exit_code`, `problems`: `message`,
 `where`, `remedy`). Nothing is left behind by a launch that was refused.
 """
 WIDEST = 60

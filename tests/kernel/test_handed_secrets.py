@@ -205,6 +205,6 @@ def test_a_detached_container_has_them_too_and_is_not_restarted(boxes: Boxes) ->
     assert boxes.cli("wait", "box").out == "0\n"
     assert boxes.cli("logs", "box").out.strip() == str(len(VALUE))
     again = boxes.cli("restart", "box")
-    assert again.code == 1 and "--secrets-fd" in again.err
+    assert again.code == 125 and "--secrets-fd" in again.err
     state = b"".join(path.read_bytes() for path in boxes.root.rglob("*") if path.is_file())
     assert VALUE.encode() not in state

@@ -259,7 +259,7 @@ def test_ps_inspect_and_rm_tell_a_life(boxes: Boxes) -> None:
     started(process)
     assert "web" in boxes.cli("ps").out
     assert boxes.inspect("web")["status"] == "running"
-    assert boxes.cli("rm", "web").code == 1
+    assert boxes.cli("rm", "web").code == 125
     process.terminate()
     finished(process)
     assert "web" not in boxes.cli("ps").out

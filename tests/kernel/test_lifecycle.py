@@ -63,7 +63,7 @@ def test_from_created_to_gone_by_the_command_line(boxes: Boxes) -> None:
     assert boxes.cli("wait", "web").out == "9\n"
     assert "exited 9 (exit)" in boxes.cli("ps", "-a").out
     assert boxes.cli("rm", "web").out.strip() == container_id
-    assert boxes.cli("inspect", "web").code == 1
+    assert boxes.cli("inspect", "web").code == 125
 
 
 def test_run_detached_returns_once_the_command_was_executed(boxes: Boxes) -> None:
@@ -75,7 +75,7 @@ def test_run_detached_returns_once_the_command_was_executed(boxes: Boxes) -> Non
     ready(boxes, "web")
     assert boxes.cli("kill", "-s", "TERM", "web").code == 0
     assert boxes.cli("wait", "web").out == "9\n"
-    assert boxes.cli("kill", "web").code == 1, "there is nobody to signal any more"
+    assert boxes.cli("kill", "web").code == 125, "there is nobody to signal any more"
 
 
 @NOT_IN_GUESTS
@@ -216,7 +216,7 @@ def test_wait_gives_up_at_its_timeout(boxes: Boxes) -> None:
     container = running(boxes, "sleep", "60")
     with pytest.raises(Conflict):
         container.wait(timeout_s=0.1)
-    assert boxes.cli("wait", "--timeout", "100ms", container.id).code == 1
+    assert boxes.cli("wait", "--timeout", "100ms", container.id).code == 125
     container.remove(force=True)
 
 
@@ -252,7 +252,7 @@ def test_a_restart_that_cannot_be_is_refused_before_anything_ends(boxes: Boxes) 
     os.close(read)
     assert done.returncode == 0, done.stderr
     refused = boxes.cli("restart", "web")
-    assert refused.code == 1 and "--env-fd" in refused.err
+    assert refused.code == 125 and "--env-fd" in refused.err
     assert boxes.inspect("web")["status"] == "running"
     boxes.cli("rm", "-f", "web")
     gone = running(boxes, "sleep", "60", rm=True)
@@ -287,7 +287,7 @@ def test_variables_of_a_run_in_the_foreground_are_kept_for_no_restart(
     words = ("-e", "TOKEN=hunter2-c0rrect-h0rse", *supervised, "--", "true")
     assert boxes.cli("run", "--name", "job", *words).code == 0
     again = boxes.cli("restart", "job")
-    assert again.code == 1 and "--env" in again.err and "TOKEN" in again.err, again.err
+    assert again.code == 125 and "--env" in again.err and "TOKEN" in again.err, again.err
     state = b"".join(path.read_bytes() for path in boxes.root.rglob("*") if path.is_file())
     assert b"hunter2" not in state
     assert boxes.inspect("job")["status"] == "stopped"
@@ -321,7 +321,7 @@ def test_without_a_cgroup_pause_says_what_is_missing(boxes: Boxes) -> None:
     if boxes.inspect(container.id)["cgroups"]:
         assert refused.code == 0
     else:
-        assert refused.code == 1 and "cgroup" in refused.err and "doctor" in refused.err
+        assert refused.code == 125 and "cgroup" in refused.err and "doctor" in refused.err
     container.remove(force=True)
 
 
@@ -330,7 +330,7 @@ def test_a_new_name_is_the_only_one(boxes: Boxes) -> None:
     container = created(boxes, "true", name="old")
     other = created(boxes, "true", name="taken")
     assert boxes.cli("rename", "old", "new").code == 0
-    assert container.name == "new" and boxes.cli("inspect", "old").code == 1
+    assert container.name == "new" and boxes.cli("inspect", "old").code == 125
     for name in ("taken", "-x", "a/b", ""):
         assert boxes.cli("rename", "new", name).code == 125
     container.rename("new")
@@ -343,15 +343,12 @@ def test_a_new_name_is_the_only_one(boxes: Boxes) -> None:
 def test_each_target_that_fails_is_told_and_the_others_are_done(boxes: Boxes) -> None:
     one, two = running(boxes, "sleep", "60", name="one"), running(boxes, "sleep", "60", name="two")
     done = boxes.cli("stop", "-t", "0", "one", "nobody", "two")
-    assert done.code == 1 and done.out.split() == [one.id, two.id] and done.err.count("nobody") == 1
+    assert done.code == 125 and done.out.split() == [one.id, two.id] and done.err.count("nobody") == 1
     listed = boxes.cli("ps", "-a", "--format", "{{.name}} {{.status}}", "--filter", "status=exited")
     assert listed.out == "one stopped\ntwo stopped\n"
     pruned = boxes.cli("prune", "--filter", "name=one")
     assert pruned.out.split() == [one.id]
     assert boxes.cli("prune").out.split() == [two.id]
-    for verb in ("start", "stop", "kill", "restart", "wait", "pause", "unpause", "rm", "inspect"):
-        assert boxes.cli(verb).code == 125, verb
-        assert boxes.cli(verb, "nobody").code in (1, 125), verb
 
 
 @NOT_IN_GUESTS

@@ -259,7 +259,7 @@ def test_a_restart_policy_for_what_cannot_start_again_is_refused(boxes: Boxes) -
     process = boxes.start("--name", "here", "--", *ENDLESS)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     refused = boxes.cli("update", "--restart", "always", "here")
-    assert (refused.code, "foreground" in refused.err) == (1, True)
+    assert (refused.code, "foreground" in refused.err) == (125, True)
     assert boxes.inspect("here")["spec"]["restart"] == "no"
     process.terminate()
     process.wait(timeout=30)

@@ -229,7 +229,7 @@ def test_the_terminal_is_sent_to_whoever_listens(boxes: Boxes) -> None:
     connection.close()
     listener.close()
     again = boxes.cli("restart", "sent")
-    assert again.code == 1 and "--console-socket" in again.err, "nobody may listen there any more"
+    assert again.code == 125 and "--console-socket" in again.err, "nobody may listen there any more"
     refused = boxes.cli("run", "-t", "--console-socket", path, "--", "true")
     assert (refused.code, "takes no connection" in refused.err) == (125, True)
     alone = boxes.cli("run", "--console-socket", path, "--", "true")

@@ -23,7 +23,7 @@ Print what is known of containers as a JSON list: record, state, exit.
 
 
 def main(argv: list[str]) -> int:
-    """Prints those that are found; 1 if one is not."""
+    """Prints those that are found; 125 if one is not."""
     from ..container.inventory import inspect
     from .tables import Template
     from .targets import FAILED, targets

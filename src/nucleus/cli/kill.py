@@ -22,7 +22,7 @@ Without -s the last of several words may be the signal, such as `nucleus kill we
 
 
 def main(argv: list[str]) -> int:
-    """Prints the ids; 1 if one could not be signalled."""
+    """Prints the ids; 125 if one could not be signalled."""
     from ..container.ending import kill, signal_of
     from .targets import each, targets
 

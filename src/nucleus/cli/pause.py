@@ -14,7 +14,7 @@ Stop all processes of containers where they are, by the freezer of their cgroup.
 
 
 def main(argv: list[str]) -> int:
-    """Prints the ids; 1 if one could not be paused."""
+    """Prints the ids; 125 if one could not be paused."""
     from ..container.changing import pause
     from .targets import each, targets
 

@@ -17,7 +17,7 @@ Remove all containers that have ended, and clean up behind those whose owner was
 
 
 def main(argv: list[str]) -> int:
-    """Prints the ids of those that were removed; 1 if one could not be."""
+    """Prints the ids of those that were removed; 125 if one could not be."""
     from ..container.container import with_handle
     from ..container.ending import remove
     from ..container.inventory import list_containers

@@ -16,7 +16,7 @@ Refused where values came by a descriptor, which are kept nowhere, and for conta
 
 
 def main(argv: list[str]) -> int:
-    """Prints the ids; 1 if one could not be started."""
+    """Prints the ids; 125 if one could not be started."""
     from ..container.container import restart
     from .targets import each, seconds, targets
 

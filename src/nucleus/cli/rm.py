@@ -18,7 +18,7 @@ Remove containers that have ended: their records, logs and names.
 
 
 def main(argv: list[str]) -> int:
-    """Prints the id of each container it removed; 1 if one could not be."""
+    """Prints the id of each container it removed; 125 if one could not be."""
     from ..container.ending import remove
     from .targets import each, targets
 

@@ -28,7 +28,7 @@ _PERIOD_S = 1.0
 
 
 def main(argv: list[str]) -> int:
-    """Prints; 0, or 1 when one of several could not be looked at."""
+    """Prints; 0, or 125 when one of several could not be looked at."""
     from .arguments import Arguments
     from .tables import check_format
 
@@ -37,13 +37,11 @@ def main(argv: list[str]) -> int:
         return 0
     form, root = check_format(given.values.get("--format", "table")), given.values.get("--root", "")
     code, before = _show(given.words, root, form, {})
-    while not given.has("once"):
+    while before and not given.has("once"):  # as long as there is somebody to look at
         time.sleep(_PERIOD_S)
         if form == "table":
             sys.stdout.write("\n")
         code, before = _show(given.words, root, form, before)
-        if not before:
-            break  # nobody is left to look at
     return code
 
 
@@ -53,6 +51,7 @@ def _show(
     """One look at each; returns the exit code, and what the next look compares with."""
     from .errors import render_error
     from .tables import render
+    from .targets import FAILED
 
     code, rows, looks = 0, [], {}
     for reference in references or _running(root):
@@ -61,7 +60,7 @@ def _show(
         except NucleusError as error:
             if references:  # of those that were not named, one may have ended meanwhile
                 render_error(error)
-                code = 1
+                code = FAILED
             continue
         now = time.monotonic()
         cpu = row["cpu_us"] or 0

@@ -18,7 +18,7 @@ It is no error when a container has ended before.
 
 
 def main(argv: list[str]) -> int:
-    """Prints the ids; 1 if one could not be ended."""
+    """Prints the ids; 125 if one could not be ended."""
     from ..container.ending import signal_of, stop
     from .targets import each, seconds, targets
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..container.handle import Handle
 
-FAILED = 1
+FAILED = 125  # whichever verb it was: 1 is the word of commands, and of verbs that answer yes or no
 
 
 def targets(
@@ -64,7 +64,7 @@ def _chosen(given: Arguments, verb: str) -> list[str]:
 
 
 def each(given: Arguments, act: Callable[[Handle], str | None]) -> int:
-    """Do it with every target and print what comes of it, or the target's id; 1 if any could not be done."""
+    """Do it with every target and print what comes of it, or the target's id; 125 if any could not be done."""
     from ..container.container import with_handle
 
     def done(handle: Handle) -> str:

@@ -14,7 +14,7 @@ Let paused containers go on.
 
 
 def main(argv: list[str]) -> int:
-    """Prints the ids; 1 if one could not go on."""
+    """Prints the ids; 125 if one could not go on."""
     from ..container.changing import unpause
     from .targets import each, targets
 

@@ -33,7 +33,7 @@ of `nucleus run`.
 
 
 def main(argv: list[str]) -> int:
-    """Prints the id of each container that was changed; 1 if one could not be."""
+    """Prints the id of each container that was changed; 125 if one could not be."""
     from ..container.updating import KEYS, parsed, update
     from ..spec.options import BY_KEY
     from .targets import each, targets

@@ -15,7 +15,7 @@ Wait until containers end, and print their exit codes, one a line, in the order 
 
 
 def main(argv: list[str]) -> int:
-    """Prints the exit codes; 1 if one is not to be had."""
+    """Prints the exit codes; 125 if one is not to be had."""
     from ..container.ending import wait
     from .targets import each, seconds, targets
 

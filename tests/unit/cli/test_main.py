@@ -39,6 +39,38 @@ def raising(error: BaseException) -> object:
     return act
 
 
+# Verbs that act on a container, with a command line for one that there is not.
+OF_A_CONTAINER = {
+    "exec": "nobody true", "rename": "nobody other", "update": "--memory 64M nobody", "workspace": "diff nobody",
+    **dict.fromkeys(
+        "attach inspect kill logs pause restart rm start state stats stop top unpause wait why".split(), "nobody"
+    ),
+}  # fmt: skip
+OF_NONE = frozenset(
+    "run create explain ps events context rootfs learn seccomp prune doctor schema completion version help".split()
+)
+
+
+def test_every_verb_has_one_exit_code_for_a_container_that_there_is_not(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    assert {*OF_A_CONTAINER, *OF_NONE} == set(cli.VERBS)
+    told = {}
+    for name, words in OF_A_CONTAINER.items():
+        verb, *rest = f"{name} {words}".split()
+        first = rest[:1] if verb == "workspace" else []
+        code = cli.main([verb, *first, "--root", str(tmp_path), *rest[len(first) :]])
+        message = capsys.readouterr().err
+        told[name] = (code, message.count("no container 'nobody'"), message.count("remedy: "))
+    assert told == dict.fromkeys(OF_A_CONTAINER, (125, 1, 1))
+
+
+def test_a_verb_that_is_told_of_no_container_has_it_too(capsys: Captured) -> None:
+    named = OF_A_CONTAINER.keys() - {"stats", "state"}  # which then show all
+    assert {cli.main([name]) for name in named} == {125}
+    assert capsys.readouterr().err.count("remedy: ") == len(named)
+
+
 def test_the_version_is_one_line(capsys: Captured) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("nucleus ")
