@@ -29,8 +29,8 @@ An error is two lines on standard error, for each problem found:
 and an exit code, which is the same for every verb: 125 when nucleus failed or refused, be it for one of several
 containers (the others are done), 126 when the command cannot be executed, 127 when it was not found. 1 is an answer:
 that of the command, of `nucleus doctor` (something is missing), of `nucleus seccomp diff` and `nucleus rootfs verify`
-(they differ). With `--log-format json` it is one line of JSON with the same words (`level`, `code`, `exit_code`, `problems`: `message`,
-`where`, `remedy`). Nothing is left behind by a launch that was refused.
+(they differ). With `--log-format json` it is one line of JSON with the same words (`level`, `code`, `exit_code`,
+`problems`: `message`, `where`, `remedy`). Nothing is left behind by a launch that was refused.
 """
 WIDEST = 60
 

@@ -166,11 +166,11 @@ def test_a_verb_that_goes_on_after_an_error_tells_it_in_the_same_form(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NUCLEUS_STATE_DIR", str(tmp_path))
-    assert cli.main(["--log-format", "json", "--log", str(tmp_path / "log"), "stop", "no", "none"]) == 1
+    assert cli.main(["--log-format", "json", "--log", str(tmp_path / "log"), "stop", "no", "none"]) == 12525
     told = capsys.readouterr().err
     assert [json.loads(line)["code"] for line in told.splitlines()] == ["not-found"] * 2
     assert (tmp_path / "log").read_text() == told
-    assert cli.main(["stop", "no"]) == 1
+    assert cli.main(["stop", "no"]) == 125
     assert capsys.readouterr().err.startswith("nucleus: ")
 
 
