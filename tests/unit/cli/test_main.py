@@ -166,7 +166,7 @@ def test_a_verb_that_goes_on_after_an_error_tells_it_in_the_same_form(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NUCLEUS_STATE_DIR", str(tmp_path))
-    assert cli.main(["--log-format", "json", "--log", str(tmp_path / "log"), "stop", "no", "none"]) == 12525
+    assert cli.main(["--log-format", "json", "--log", str(tmp_path / "log"), "stop", "no", "none"]) == 125
     told = capsys.readouterr().err
     assert [json.loads(line)["code"] for line in told.splitlines()] == ["not-found"] * 2
     assert (tmp_path / "log").read_text() == told
