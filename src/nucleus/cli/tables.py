@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..base.errors import SpecError
 from ..base.jsontext import dumps
 from ..base.value import Value
+from ..container.lifecycle import STATES
 from .errors import printable
 
 TYPE_CHECKING = False
@@ -141,6 +142,10 @@ class Filters:
                     f"{text!r} is not a filter", where="--filter",
                     remedy="use status=STATE, health=STATE, name=PART, label=KEY[=VALUE] or id=PREFIX",
                 )  # fmt: skip
+            known = _KNOWN.get(key)
+            if known is not None and value not in known:
+                remedy = f"use one of {', '.join(known)}"
+                raise SpecError(f"there is no {key} {value!r}", where="--filter", remedy=remedy)
             self._wanted.setdefault(key, []).append(value)
 
     def asks_for(self, key: str) -> bool:
@@ -163,6 +168,11 @@ def _labelled(labels: Mapping[str, str], wanted: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
+# Of these a misspelt value would choose nothing, without a word.
+_KNOWN = {
+    "status": (*STATES, "exited"),
+    "health": ("starting", "healthy", "unhealthy", "none"),
+}
 _MATCH: dict[str, Callable[[str, str], bool]] = {
     "status": lambda have, want: have == want or (have, want) == ("stopped", "exited"),
     "health": lambda have, want: (have or "none") == want,

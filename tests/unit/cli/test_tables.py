@@ -107,5 +107,12 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
     assert caught.value.where == "--filter" and "status=" in caught.value.remedy
 
 
+@every_row(("text", "known"), [("status=runing", "running"), ("health=ill", "unhealthy")])
+def test_a_state_that_does_not_exist_is_refused_with_those_that_do(text: str, known: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Filters([text])
+    assert known in caught.value.remedy
+
+
 def test_an_array_is_one_document() -> None:
     assert len(json.loads(render([ROW, ROW], COLUMNS, "json-array"))) == 2
