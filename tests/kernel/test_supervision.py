@@ -103,7 +103,8 @@ def test_what_happens_to_an_unhealthy_container_is_chosen(boxes: Boxes, action: 
     wait_until(lambda: told(boxes, container)["health"] == "healthy")
     boxes.cli("exec", container.id, "touch", "/tmp/ill")
     if action == "kill":
-        assert container.wait(timeout_s=30).exit_code == 9, "the stop signal was heeded"
+        ended = container.wait(timeout_s=30)
+        assert (ended.exit_code, ended.reason) == (9, "health"), "the stop signal was heeded"
         known = told(boxes, container)
         assert (known["reason"], known["health"], known["health_failures"]) == ("health", "unhealthy", 2)
         assert "exited 9 (health)" in boxes.cli("ps", "-a").out

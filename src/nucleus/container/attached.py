@@ -92,8 +92,9 @@ def checked(result: Result, command: tuple[str, ...]) -> Result:
     """The result, or LaunchError when the exit code is not 0."""
     if result.ok:
         return result
+    said = result.err.strip()[-500:]
     raise LaunchError(
-        f"exit code {result.exit_code} ({result.reason}): {result.err.strip()[-500:]}",
+        f"exit code {result.exit_code} ({result.reason}){said and f': {said}'}",
         where=" ".join(command[:3]), remedy="see Result.stdout and Result.stderr without check=True",
         exit_code=result.exit_code,
     )  # fmt: skip

@@ -112,9 +112,15 @@ class Container:
     def wait(self, *, timeout_s: float | None = None) -> Result:
         """How it ended, once it has.  Raises Conflict at the timeout."""
 
+        from .supervision import record as supervision
+
         def ended(handle: Handle) -> Result:
             record = ending.wait(handle, timeout_s=timeout_s)
             result = result_of(record, handle.id)
+            if handle.record is not None and handle.record.supervised:
+                told = supervision.read(handle.fd)
+                reason = told.reason(record.finished_ns) if told is not None else ""
+                result = result.replace(reason=reason or result.reason)
             if not (record.pids_denied or record.oom_kills or record.signal or _records_refusals(handle)):
                 return result
             from .denials import report

@@ -88,10 +88,8 @@ def _supervised(handle: Handle) -> dict[str, Any]:
     told = supervision.read(handle.fd)
     if told is None:
         return {}
-    last = told.ends[-1] if told.ends else {}
-    # Whoever ended it knows better why than the record of that end.
-    known = handle.ended is not None and last.get("finished_ns") == handle.ended.finished_ns
-    return ({"reason": last["reason"]} if known else {}) | {
+    reason = told.reason(handle.ended.finished_ns) if handle.ended is not None else ""
+    return ({"reason": reason} if reason else {}) | {
         "health": told.health, "health_failures": told.failures, "health_error": told.health_error,
         "ready": told.ready, "restarts": told.restarts, "ends": list(told.ends),
     }  # fmt: skip

@@ -17,7 +17,7 @@ class Result(Value):
 
     stdout, stderr    what was captured: at most 1 MiB each, head and tail (`truncated` counts the bytes between)
     denials           what was refused: system calls with seccomp_log_denied, and what limits refused
-    reason            exit, signal, oom, timeout, owner-lost or host-kill
+    reason            exit, signal, oom, timeout, owner-lost or host-kill; of a Container also health and failed
     """
 
     id: str

@@ -43,6 +43,11 @@ class Supervision(Value):
     next_start_ns: int = 0
     ends: tuple[dict[str, Any], ...] = ()
 
+    def reason(self, finished_ns: int) -> str:
+        """Why the last life ended, if that is the one: whoever ended it knows better than the record of the end."""
+        last = self.ends[-1] if self.ends else {}
+        return str(last["reason"]) if last.get("finished_ns") == finished_ns else ""
+
 
 def write(directory: int, known: Supervision) -> None:
     """Tell it; where the disk is full readers see what was told before."""
