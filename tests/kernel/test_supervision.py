@@ -172,6 +172,8 @@ def test_restarts_end_with_their_number_with_success_and_with_kill(boxes: Boxes)
     ran = boxes.cli("run", "--restart", "on-failure:2", "--name", "few", "--", "sh", "-c", "echo x; exit 3")
     assert (ran.code, ran.out) == (3, "x\nx\nx\n"), ran.err
     assert [end["exit_code"] for end in boxes.inspect("few")["ends"]] == [3, 3, 3]
+    gone = boxes.cli("run", "--rm", "--health-cmd", "true", "--", "sh", "-c", "exit 5")
+    assert (gone.code, gone.err) == (5, ""), "its records went before its supervisor"
     good = running(boxes, "true", restart="on-failure")
     assert good.wait(timeout_s=30).exit_code == 0 and told(boxes, good)["restarts"] == 0
     ever = running(boxes, "sh", "-c", "exit 5", restart="always", name="ever")

@@ -11,7 +11,7 @@ import os
 import select
 import time
 
-from ...base.errors import LaunchError, NucleusError
+from ...base.errors import LaunchError, NotFound, NucleusError
 from ...cgroup.control import is_frozen
 from ...launch import report
 from ...state import gate
@@ -253,11 +253,16 @@ class Supervisor:
         return self._is_wanted(end)
 
     def _is_wanted(self, end: End) -> bool:
-        """Whether it starts again, by what `nucleus update` has made of its spec."""
-        with Handle(self._store(), self.life.id) as handle:
-            if handle.record is not None:
-                self.spec = changed_since(self.spec, handle.record.spec)
-            handle.store.close()
+        """Whether it starts again, by what `nucleus update` has made of its spec; what --rm has removed does not."""
+        store = self._store()
+        try:
+            with Handle(store, self.life.id) as handle:
+                if handle.record is not None:
+                    self.spec = changed_since(self.spec, handle.record.spec)
+        except NotFound:
+            return False
+        finally:
+            store.close()
         policy = restart.policy(self.spec.restart)
         return restart.again(policy, end, self._in_a_row, stopping=self._is_stopped())
 
