@@ -276,6 +276,8 @@ def matcher(filters: tuple[str, ...]) -> Callable[[dict[str, Any]], bool]:
         key, equals, value = word.partition("=")
         if key not in ("type", "id", "name", "label") or not equals or not value:
             raise ValueError(word)
+        if key == "type" and value not in TYPES:
+            raise ValueError(word)
         wanted.setdefault(key, []).append(value)
 
     def matches(event: dict[str, Any]) -> bool:

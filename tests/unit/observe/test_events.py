@@ -163,7 +163,7 @@ def test_filters_choose(filters: tuple[str, ...], fits: bool) -> None:
     assert matcher(filters)(event) is fits
 
 
-@every_row("word", ["type", "type=", "colour=red", ""])
+@every_row("word", ["type", "type=", "type=stoped", "colour=red", ""])
 def test_what_is_no_filter_is_refused(word: str) -> None:
     with pytest.raises(ValueError):
         matcher((word,))
