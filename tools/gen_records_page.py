@@ -40,6 +40,7 @@ Times are nanoseconds since the epoch. A line of JSON is one object, written at 
 | `containers/ID/exit` | [the end](#exit); mode 0400 when nothing is left to clean up | launcher, sweep |
 | `containers/ID/supervisor.json` | [health, readiness, restarts](#supervisorjson), where it is supervised | supervisor |
 | `containers/ID/log`, `log.1`, … | [what it printed](#log), of detached containers | log writer |
+| `plans/DIGEST` | a launch plan, kept for the next `run` with the same options; it can be removed at any time | `run` |
 | `--events-jsonl FILE`, `--events-fd N` | [events](#events) of this container | launcher, verbs |
 | `--audit-log FILE` | [audit records](#audit-log) | who starts it, launcher, verbs |
 """

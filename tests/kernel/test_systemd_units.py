@@ -23,7 +23,7 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A manager for whoever does not say `none`."""
     program = tmp_path / "systemd-run"
     shutil.copy(Path(__file__).with_name("fake_systemd_run.py"), program)
-    monkeypatch.setattr(tree, "_SYSTEMD_RUN", (str(program),))
+    monkeypatch.setattr(tree, "SYSTEMD_RUN", (str(program),))
     monkeypatch.setattr(systemd, "manager", lambda spec, _: "" if spec.detach_with == "none" else "system")
     return program
 

@@ -77,6 +77,17 @@ class Form:
         shared[-1] += "}"
         self._shared = shared
 
+    @classmethod
+    def of(cls, kept: tuple[list[str], list[str]]) -> Form:
+        """The form that `kept` came from."""
+        form = object.__new__(cls)
+        form._own, form._shared = kept
+        return form
+
+    def kept(self) -> tuple[list[str], list[str]]:
+        """All of it, as plain values."""
+        return self._own, self._shared
+
     def text(self, own: Mapping[str, str]) -> str:
         """The line of an object with these members, which are JSON text already."""
         parts = [self._shared[0]]

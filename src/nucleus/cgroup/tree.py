@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TRIES = 5
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SYSTEMD_RUN = ("/usr/bin/systemd-run", "/bin/systemd-run")
+SYSTEMD_RUN = ("/usr/bin/systemd-run", "/bin/systemd-run")
 
 
 def _write(directory: int, file: str, value: str) -> None:
@@ -214,7 +214,7 @@ def open_parents(placement: Placement) -> list[tuple[CgroupDirectory, int]]:
 
 def systemd_run() -> str:
     """The path of systemd-run, "" without one; never looked for in PATH."""
-    return next((p for p in _SYSTEMD_RUN if os.access(p, os.X_OK)), "")
+    return next((p for p in SYSTEMD_RUN if os.access(p, os.X_OK)), "")
 
 
 def scope_command(placement: Placement, arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ _KEYS = frozenset((
 
 def main(argv: list[str]) -> int:
     """The command's exit code; 125 and a message when it could not be had."""
-    from .parser import HelpWanted
+    from .main import HelpWanted
 
     try:
         spec, container = parse(argv)

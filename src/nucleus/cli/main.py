@@ -103,6 +103,10 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
+class HelpWanted(Exception):
+    """--help stood among the options of a verb."""
+
+
 def main(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
     global telling
@@ -227,8 +231,6 @@ def _call(verb: str, arguments: list[str]) -> int:
 
         sys.stdout.write(f"nucleus {__version__}\n")
         return 0
-    from .parser import HelpWanted
-
     if os.geteuid() == 0 and verb not in _CREATING and verb not in INTERNAL:
         from .owner import act_as_owner
 

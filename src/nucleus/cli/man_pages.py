@@ -37,6 +37,7 @@ _EXIT = (
 _ENVIRONMENT = (
     ("NUCLEUS_STATE_DIR", "the state root, where --root is not given"),
     ("NUCLEUS_LOG_FORMAT", "the form of messages, where --log-format is not given"),
+    ("NUCLEUS_PLAN_CACHE", "0: run keeps no plan in the state root, and starts from none"),
     ("NUCLEUS_DEBUG", "1: a bug prints its traceback"),
 )
 _FILES = (

@@ -11,6 +11,7 @@ import os
 from ..base.errors import Problem, SpecError
 from ..spec.assemble import assemble
 from ..spec.options import BY_FLAG, BY_KEY, BY_SHORT
+from .main import HelpWanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from ..spec.options import Option
 
 MAX_FILE = 1 << 20
-
-
-class HelpWanted(Exception):
-    """--help stood among the options of `run`."""
 
 
 def read_file(source: str | int) -> bytes:

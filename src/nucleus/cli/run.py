@@ -1,4 +1,4 @@
-"""`nucleus run [OPTION…] -- COMMAND`: parse, prepare, become the launcher.  ✗ options (`parser.py`)."""
+"""`nucleus run [OPTION…] -- COMMAND`: start a kept plan, or parse, prepare, become the launcher.  ✗ options."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from ..base.errors import NucleusError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..container.again import Asked
     from ..spec.container import ContainerSpec
 
 
 def main(argv: list[str]) -> int:
     """Does not return when the container starts; 125 and a message when it cannot."""
+    from ..container.again import start_again
+
+    asked = start_again(argv)
     from .parser import parse_run
 
     spec = parse_run(argv)
@@ -34,12 +38,21 @@ def main(argv: list[str]) -> int:
             return run_staying(spec)
         from ..container.run import run_in_place
 
-        run_in_place(spec)
+        run_in_place(spec, _with_keys(asked, argv))
     except NucleusError as error:
         from .errors import render_error
 
         render_error(error, log_format=spec.log_format, log_path=spec.log_path)
         return error.exit_code
+
+
+def _with_keys(asked: Asked | None, argv: list[str]) -> Asked | None:
+    """Who asks, with the options that were asked for: they decide whether the plan is kept."""
+    if asked is not None:
+        from .parser import split
+
+        asked.keys = frozenset([option.key for option, _, _ in split(argv, [])[0]])
+    return asked
 
 
 def _kept(spec: ContainerSpec) -> int:

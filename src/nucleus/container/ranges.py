@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from ..host.facts import IdRange
 
 BLOCK = 65536
-_FIRST, _LAST = 524288, 1879048191
+FIRST, _LAST = 524288, 1879048191
 _DIRECTORY = "/run/nucleus/ranges"
 
 
 def _bases(taken: tuple[IdRange, ...], wish: int) -> Iterator[int]:
     if wish:
         yield wish
-    for base in range(_FIRST, _LAST - BLOCK, BLOCK):
+    for base in range(FIRST, _LAST - BLOCK, BLOCK):
         if not _overlaps(base, taken):
             yield base
 
@@ -52,6 +52,11 @@ def _overlaps(base: int, taken: tuple[IdRange, ...]) -> bool:
         if base < known.start + known.count and known.start < base + BLOCK:
             return True
     return False
+
+
+def concerns(known: IdRange) -> bool:
+    """Is it in the way of any block?"""
+    return known.start < _LAST and known.start + known.count > FIRST
 
 
 def take(taken: tuple[IdRange, ...], directory: str = _DIRECTORY, *, wish: int = 0) -> tuple[int, int]:

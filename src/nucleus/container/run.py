@@ -14,14 +14,18 @@ from .prepare import prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from ..spec.container import ContainerSpec
+    from .again import Asked
     from .prepare import Prepared
 
 
-def run_in_place(spec: ContainerSpec) -> NoReturn:
-    """Replace this process by the container's monitor; its exit code is the container's.  Raises NucleusError."""
+def run_in_place(spec: ContainerSpec, asked: Asked | None = None) -> NoReturn:
+    """Replace this process by the container's monitor; its exit code is the container's.  Raises NucleusError.
+
+    asked: the command line, where its plan may be kept for the next like it.
+    """
     refuse_directory_streams()
     refuse_unusable_channels(spec)
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
@@ -38,6 +42,10 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
             note_start(prepared)
         if not spec.rm:
             _keep(prepared, spec)
+        if asked is not None:
+            from .remember import remember
+
+            remember(asked, prepared, spec)
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)
     except BaseException:
         prepared.discard()
@@ -45,14 +53,18 @@ def run_in_place(spec: ContainerSpec) -> NoReturn:
 
 
 def _keep(prepared: Prepared, spec: ContainerSpec) -> None:
-    """What `start` and `restart` read; paths are resolved then, so that no run pays for it (`stored.py`)."""
+    """What `start` and `restart` read."""
     assert prepared.state is not None
+    write_file(prepared.state.fd, "spec.json", dumps(kept(spec)).encode() + b"\n")
+
+
+def kept(spec: ContainerSpec) -> dict[str, Any]:
+    """What spec.json says; paths are resolved by who reads it, so that no run pays for it (`stored.py`)."""
     try:
         here = os.getcwd()
     except FileNotFoundError:
         here = "/"  # it was removed: no relative path led anywhere from it
-    kept = {**spec.as_dict(), "cwd": here, "env": [(name, None) for name, _ in spec.env]}
-    write_file(prepared.state.fd, "spec.json", dumps(kept).encode() + b"\n")
+    return {**spec.as_dict(), "cwd": here, "env": [(name, None) for name, _ in spec.env]}
 
 
 def _console(spec: ContainerSpec) -> int:

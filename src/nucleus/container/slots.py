@@ -7,7 +7,7 @@ from errno import ELOOP
 
 from ..base.errors import HostUnsupported, SpecError
 from ..launch import launcher
-from ..plan.namespaces import EVENTS_FILE, EVENTS_MAX_BYTES
+from ..plan.notes import EVENTS_FILE, EVENTS_MAX_BYTES
 
 _OWNER_KILLS = 1  # supervise.owner: whoever waits at the gate for him waits no longer
 
@@ -49,7 +49,7 @@ def open_slots(
         elif kind == "devices":
             fd = prepared.devices
         elif kind == "events":
-            fd = _open_events(prepared.store.path)
+            fd = open_events(prepared.store.path)
         elif kind.startswith("hook"):
             fd = _open_hook(name, prepared)
         elif kind == "trace":
@@ -86,7 +86,7 @@ _SINKS = {
 }
 
 
-def _open_events(root: str) -> int:
+def open_events(root: str) -> int:
     """The state root, where the events of all its containers are; a file that is full is put aside first."""
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -12,6 +12,7 @@ from stat import S_ISDIR, S_ISREG
 
 from ..base.errors import SpecError
 from ..plan.request import RootEntry, Source, VolumeSource
+from . import protected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +31,6 @@ _KERNEL = (
     "pstore",
 )  # fmt: skip
 _ROOT_NAMES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "opt", "srv", "var")
-# Files of a workspace that configure git, editors or agents of the host: what is there stays as it is.
-PROTECTED = (
-    ".git/hooks", ".git/config", ".git/config.worktree", ".git/commondir", ".git/modules", ".mcp.json", ".vscode",
-    ".idea", ".envrc", ".claude", ".cursor",
-    ".devcontainer", ".gitmodules", ".bashrc", ".zshrc", ".profile", ".npmrc",
-)  # fmt: skip
 
 
 class SourceFinder:
@@ -245,60 +240,12 @@ def refuse_state_root(sources: tuple[VolumeSource, ...], root: str) -> None:
 
 
 def protected_paths(spec: ContainerSpec, volumes: tuple[VolumeSource, ...]) -> dict[str, Any]:
-    """What a request says of the protected paths that exist in a writable workspace, and of the links that lead to them.
-
-    Where a name is a link, what it leads to is protected if it lies in the workspace, and the link is kept in any case: the
-    host's tools go on reading what they read before.
-    """
+    """What a request says of the protected paths that exist in a writable workspace, and of the links that lead to them."""
     workspace = next((v for v in volumes if v.origin == "workspace"), None)
     if workspace is None or workspace.read_only or spec.allow_workspace_config:
         return {}
-    root = workspace.source.path
-    ends: list[str] = []
-    links: list[str] = []
-    for name in (".git", *PROTECTED):
-        on_the_way, end = _way(root, name, os.path.realpath(spec.workspace))
-        links += on_the_way
-        # A .git that is a file says where the repository is (a linked worktree, a submodule).
-        if end and (name != ".git" or os.path.isfile(end)):
-            ends.append(end)
-    return {
-        key: tuple([f"/workspace{p.removeprefix(root)}" for p in dict.fromkeys(found)])
-        for key, found in (("protected", ends), ("protected_links", links))
-    }
-
-
-_MOST_LINKS = 40  # path_resolution(7)
-
-
-def _way(root: str, name: str, original: str) -> tuple[list[str], str]:
-    """The links below root that lead to a name in it, and where it ends below root; "" where it does not.
-
-    original: where the workspace lies that root is a copy of, to which absolute links lead.
-    """
-    at, parts, left = root, name.split("/")[::-1], _MOST_LINKS
-    links: list[str] = []
-    while parts and left:
-        part = parts.pop()
-        if part in ("", ".", ".."):
-            at = os.path.dirname(at) if part == ".." else at
-            continue
-        at = f"{at.rstrip('/')}/{part}"
-        if at == original:
-            at = root
-            continue
-        try:
-            value = os.readlink(at)
-        except FileNotFoundError:
-            return links, ""
-        except OSError:  # no link, or out of reach
-            continue
-        left -= 1
-        if at.startswith(f"{root}/"):
-            links.append(at)
-        at = "/" if value.startswith("/") else os.path.dirname(at)
-        parts += value.split("/")[::-1]
-    return links, at if left and at.startswith(f"{root}/") and os.path.lexists(at) else ""
+    ends, links = protected.found(workspace.source.path, os.path.realpath(spec.workspace))
+    return {"protected": ends, "protected_links": links}
 
 
 def hook_calls(spec: ContainerSpec) -> dict[str, Any]:

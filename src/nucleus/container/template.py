@@ -12,7 +12,7 @@ from ..base.jsontext import Form, digest, dumps
 from ..cgroup import tree
 from ..launch import launcher
 from ..plan.encode import encode, encode_step, join
-from ..plan.namespaces import created_members
+from ..plan.notes import created_members
 from ..plan.prepared import owned_by, sources, split
 from ..plan.steps import LaunchPlan, Step
 from ..plan.workload import PATH, candidates, exec_values

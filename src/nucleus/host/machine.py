@@ -88,6 +88,15 @@ class Machine:
         """The content of a one-line file."""
         return self.read(path).strip()
 
+    def values(self, path: str, names: tuple[str, ...]) -> dict[str, str]:
+        """Of a file of lines such as `CapEff:\t0`, the values behind these names."""
+        found: dict[str, str] = {}
+        for line in self.read(path).split("\n"):
+            name, _, value = line.partition(":\t")
+            if name in names:
+                found[name] = value.strip()
+        return found
+
     def number(self, path: str) -> int:
         """The number in a one-line file, -1 if there is none."""
         text = self.word(path)
@@ -126,6 +135,18 @@ class Machine:
         """Whether it is a file that the effective user may execute."""
         full = self.root + path
         return os.path.isfile(full) and os.access(full, os.X_OK, effective_ids=True)
+
+    def account(self, uid: int) -> tuple[str, str]:
+        """(name, home) of a user that a directory service knows; ("", "") if nobody does."""
+        if not self.is_this_one:
+            return "", ""
+        import pwd
+
+        try:
+            entry = pwd.getpwuid(uid)
+        except KeyError:
+            return "", ""
+        return entry.pw_name, entry.pw_dir
 
     def output(self, argv: list[str]) -> str:
         """What a program of this machine prints, asked with the caller's runtime directory only."""

@@ -67,25 +67,7 @@ def account(machine: Machine, uid: int) -> tuple[str, str]:
             words = line.split(":")
             if len(words) >= 6 and words[2] == str(uid):
                 return words[0], words[5]
-    if machine.is_this_one:
-        import pwd  # users of a directory service are in no file
-
-        try:
-            entry = pwd.getpwuid(uid)
-        except KeyError:
-            return "", ""
-        return entry.pw_name, entry.pw_dir
-    return "", ""
-
-
-def _status(machine: Machine) -> dict[str, str]:
-    """The lines of /proc/self/status that matter."""
-    found: dict[str, str] = {}
-    for line in machine.read("/proc/self/status").split("\n"):
-        key, _, value = line.partition(":\t")
-        if key in ("CapEff", "Seccomp"):
-            found[key] = value.strip()
-    return found
+    return machine.account(uid)  # users of a directory service are in no file
 
 
 def _identity(machine: Machine, status: dict[str, str]) -> f.Identity:
@@ -299,7 +281,7 @@ def probe(*, root: str = "/", machine: Machine | None = None, fresh: bool = Fals
     """
     machine = machine or Machine(root)
     found = list(mounts(machine.read("/proc/self/mountinfo")))
-    status = _status(machine)
+    status = machine.values("/proc/self/status", ("CapEff", "Seccomp"))
     boot_id = machine.word(_SYSCTL + "kernel/random/boot_id")
     namespace = machine.target("/proc/self/ns/pid").partition("[")[2].rstrip("]")
     systemd = _systemd(machine)

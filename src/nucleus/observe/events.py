@@ -13,8 +13,8 @@ from stat import S_ISREG
 
 from ..base.jsontext import dumps
 from ..base.value import Value
-from ..plan.namespaces import EVENTS_FILE as FILE
-from ..plan.namespaces import EVENTS_MAX_BYTES
+from ..plan.notes import EVENTS_FILE as FILE
+from ..plan.notes import EVENTS_MAX_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,44 +1,22 @@
-"""LaunchPlan ↔ bytes.  Each plan has exactly one encoding.  ✗ knows no policy.
-
-header  magic "NUCPLAN\\0" | u16 version | u16 kind | u32 step count | u64 body bytes | u64 schema hash
-step    u16 opcode | u16 flags (0) | u32 body bytes | fields: n u64 | s,b u64 length, bytes, NUL, zero padding to 8 | f u64
-"""
+"""LaunchPlan ↔ bytes (`frame.py` has the layout).  Each plan has exactly one encoding.  ✗ knows no policy."""
 
 from __future__ import annotations
 
-from _struct import Struct  # `struct` only hands it on, from a file of its own
-
 from ..base.errors import SpecError
 from . import schema
+from .frame import HEADER, MAGIC, STEP, U64, plan_bytes, step_bytes
 from .steps import LaunchPlan, Step
-
-MAGIC = b"NUCPLAN\0"
-_HEADER = Struct("<8sHHIQQ")
-_STEP = Struct("<HHI")
-_U64 = Struct("<Q")
-
-
-def _framed(data: bytes) -> bytes:
-    return _U64.pack(len(data)) + data + bytes(8 - len(data) % 8)
 
 
 def encode_step(step: Step) -> bytes:
     """One step's bytes, header and body."""
-    parts: list[bytes] = []
-    for value in step.values:
-        if isinstance(value, int):
-            parts.append(_U64.pack(value))
-        elif isinstance(value, str):
-            if "\0" in value:
-                field = step.spec.names[len(parts)]
-                raise SpecError(
-                    f"{step.name}: {field} contains a NUL byte", where=step.origin, remedy="remove it"
-                )
-            parts.append(_framed(value.encode("utf-8", "surrogateescape")))
-        else:
-            parts.append(_framed(value))
-    body = b"".join(parts)
-    return _STEP.pack(step.spec.opcode, 0, len(body)) + body
+    for at, value in enumerate(step.values):
+        if isinstance(value, str) and "\0" in value:
+            field = step.spec.names[at]
+            raise SpecError(
+                f"{step.name}: {field} contains a NUL byte", where=step.origin, remedy="remove it"
+            )
+    return step_bytes(step.spec.opcode, step.values)
 
 
 def encode(plan: LaunchPlan) -> bytes:
@@ -48,34 +26,33 @@ def encode(plan: LaunchPlan) -> bytes:
 
 def join(kind: int, steps: list[bytes]) -> bytes:
     """A plan from the bytes of its steps."""
-    body = b"".join(steps)
-    size = _HEADER.size + len(body)
+    size = HEADER.size + sum(map(len, steps))
     if size > schema.MAX_BYTES or len(steps) > schema.MAX_STEPS:
         raise SpecError(
             f"the launch plan is too large ({size} bytes, {len(steps)} steps)",
             where="launch plan",
             remedy=f"stay below {schema.MAX_BYTES} bytes and {schema.MAX_STEPS} steps: fewer volumes, a shorter command",
         )
-    return _HEADER.pack(MAGIC, schema.VERSION, kind, len(steps), len(body), schema.SCHEMA_HASH) + body
+    return plan_bytes(schema.VERSION, kind, schema.SCHEMA_HASH, steps)
 
 
 def decode(data: bytes) -> LaunchPlan:
     """The plan back from its bytes (tests, `explain --plan`).  Slots are numbered, not named; origins are empty."""
-    magic, version, kind, count, length, schema_hash = _HEADER.unpack_from(data)
+    magic, version, kind, count, length, schema_hash = HEADER.unpack_from(data)
     if (magic, version, schema_hash) != (MAGIC, schema.VERSION, schema.SCHEMA_HASH):
         raise SpecError(
             "not a launch plan of this version",
             where="launch plan",
             remedy="save the plan again with this version of nucleus",
         )
-    at, steps, slots = _HEADER.size, [], 0
+    at, steps, slots = HEADER.size, [], 0
     for _ in range(count):
-        opcode, _flags, _size = _STEP.unpack_from(data, at)
-        at += _STEP.size
+        opcode, _flags, _size = STEP.unpack_from(data, at)
+        at += STEP.size
         spec = schema.BY_OPCODE[opcode]
         values: list[int | str | bytes] = []
         for field in spec.fields:
-            (number,) = _U64.unpack_from(data, at)
+            (number,) = U64.unpack_from(data, at)
             at += 8
             if field.kind in "nf":
                 values.append(number)
@@ -85,7 +62,7 @@ def decode(data: bytes) -> LaunchPlan:
             at += number + 8 - number % 8
             values.append(raw.decode("utf-8", "surrogateescape") if field.kind == "s" else raw)
         steps.append(Step(spec, tuple(values), ""))
-    if at != len(data) or at != _HEADER.size + length:
+    if at != len(data) or at != HEADER.size + length:
         raise SpecError(
             "the launch plan is cut short or has a tail", where="launch plan", remedy="save the plan again"
         )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from ..base.jsontext import dumps
 from . import schema
 from .limits import device_program, device_writes
+from .notes import EVENTS_FILE, created_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .draft import Draft
     from .request import MapLine
 
@@ -109,24 +107,10 @@ def id_map_steps(draft: Draft) -> None:
         )  # fmt: skip
 
 
-# One write of at most 4096 bytes is never mixed with another's; the launcher adds the rest of the line.
-_MAX_MEMBERS, _MAX_PROGRAM = 3000, 400
-EVENTS_FILE, EVENTS_MAX_BYTES = "events.jsonl", 4 << 20
-
-
 def created_steps(draft: Draft) -> None:
     """The first event of a container says what the later ones, which have its id alone, belong to."""
     spec = draft.request.spec
     _note_steps(draft, "note-created", "created", created_members(spec.name, spec.labels, spec.command))
-
-
-def created_members(name: str, labels: tuple[tuple[str, str], ...], command: tuple[str, ...]) -> str:
-    """What the line of `created` says beside time, type and id."""
-    known: dict[str, Any] = {"name": name, "labels": dict(labels), "program": command[0][:_MAX_PROGRAM]}
-    text = dumps(known)
-    if len(text) > _MAX_MEMBERS:
-        text = dumps({**known, "labels": {}, "cut": True})
-    return f",{text[1:-1]}"
 
 
 def _note_steps(draft: Draft, step_name: str, event: str, members: str = "") -> None:

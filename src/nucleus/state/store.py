@@ -337,6 +337,11 @@ def _private_directory(path: str) -> int:
     return _check_private(fd, path)
 
 
+def open_private(name: str, above: int | None = None) -> int:
+    """Open a directory that is there, and nobody else's to write to.  Raises OSError, PermissionRefused."""
+    return _check_private(os.open(name, _DIRECTORY, dir_fd=above), name)
+
+
 def _private_child(parent: int, name: str, path: str) -> int:
     try:
         try:

@@ -9,7 +9,8 @@ import pytest
 from rows import every_row
 
 from nucleus.base.errors import Problem, SpecError
-from nucleus.cli.parser import HelpWanted, parse_run, read_file
+from nucleus.cli.main import HelpWanted
+from nucleus.cli.parser import parse_run, read_file
 from nucleus.spec.container import ContainerSpec
 
 

@@ -25,7 +25,7 @@ PLAIN = ContainerSpec(command=("true",), detach=True)
 def systemd_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     program = tmp_path / "systemd-run"
     program.touch(0o755)
-    monkeypatch.setattr(tree, "_SYSTEMD_RUN", (str(program),))
+    monkeypatch.setattr(tree, "SYSTEMD_RUN", (str(program),))
     monkeypatch.setattr(journal, "is_readable", lambda uid: True)
     return program
 

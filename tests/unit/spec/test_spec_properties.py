@@ -10,7 +10,8 @@ from rows import every_row
 from texts import CHARACTERS
 
 from nucleus.base.errors import SpecError
-from nucleus.cli.parser import HelpWanted, parse_run
+from nucleus.cli.main import HelpWanted
+from nucleus.cli.parser import parse_run
 from nucleus.spec.container import ContainerSpec
 from nucleus.spec.document import to_document
 from nucleus.spec.filesystem import Secret, Tmpfs, Volume
