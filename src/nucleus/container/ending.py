@@ -157,6 +157,8 @@ def _remove(handle: Handle, *, force: bool) -> None:
 
 def _end_for_good(handle: Handle) -> None:
     with gate.Lock(handle.fd, gate.WATCH_LOCK):
+        if handle.refresh().status in lifecycle.ALIVE:
+            note(handle.store, handle.record, "killed", signal=signal.SIGKILL)
         if handle.record is not None and handle.record.copies:
             _mark(handle, THROWN_AWAY)
         mark_stopping(handle)
