@@ -58,7 +58,9 @@ def change(groups: Cgroups, wanted: Limits, *, unlimited_pids: bool = False) -> 
         memory_high_bytes=wanted.memory_high_bytes,
     )
     plan = plan_limits(
-        full, available(groups), remedy="run `nucleus doctor`: it says which cgroups can be had"
+        full,
+        available(groups),
+        remedy="start it with such a limit: it has the controllers that its start needed",
     )
     if plan.problems:
         raise SpecError(problems=plan.problems)

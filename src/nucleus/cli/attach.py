@@ -56,7 +56,7 @@ def _window(handle: Handle, *, keyboard: bool) -> int:
     from ..launch.console import Relay, write_all
     from ..launch.console_keeper import open_window
 
-    require_terminal(keyboard=keyboard)
+    require_terminal(keyboard=keyboard, where="nucleus attach")
     master, recent, connection = open_window(handle.fd, handle.name)
     with connection:
         note(handle.store, handle.record, "attached")

@@ -6,7 +6,7 @@ HELP = """usage: nucleus wait [--timeout TIME] [--root DIR] CONTAINER...
 
 Wait until containers end, and print their exit codes, one a line, in the order in which they are named.
 
-  --timeout TIME      give up after this time, with exit status 1
+  --timeout TIME      give up after this time, with exit code 125
   --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
                       for it; repeatable
   -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter

@@ -40,10 +40,13 @@ def container_logs(
             has_ended=lambda: handle.refresh().status not in lifecycle.ALIVE,
         )  # fmt: skip
     if not has_log(handle.fd) and handle.status not in _STARTING:
-        raise Conflict(
-            f"container {handle.name} keeps no log: it ran in the foreground", where="nucleus logs",
-            remedy="what it printed went to where it was started; start it with -d",
-        )  # fmt: skip
+        why, remedy = (
+            "it ran in the foreground",
+            "what it printed went to where it was started; start it with -d",
+        )
+        if handle.record is not None and handle.record.spec.get("tty"):
+            why, remedy = "it has a terminal", f"nucleus attach {handle.name} shows that; start it without -t"
+        raise Conflict(f"container {handle.name} keeps no log: {why}", where="nucleus logs", remedy=remedy)
     if not follow and handle.ended is not None:
         _await_writer(handle.fd)
     return read_lines(handle.fd, wish or Selection(), follow=follow)

@@ -37,14 +37,15 @@ class Ended(Value):
     plan: LaunchPlan
 
 
-def require_terminal(*, keyboard: bool) -> tuple[int, int]:
+def require_terminal(*, keyboard: bool, where: str = "--tty") -> tuple[int, int]:
     """The size of the caller's terminal.  Raises SpecError where there is none: a window needs one."""
+    remedy = (
+        "leave --tty out: streams are passed on as they are" if where == "--tty" else "run it from a terminal"
+    )
     for fd in (0, 1) if keyboard else (1,):
         if not os.isatty(fd):
             name = "the standard input" if fd == 0 else "the standard output"
-            raise SpecError(
-                f"{name} is not a terminal", where="--tty", remedy="leave --tty out: streams are passed on as they are"
-            )  # fmt: skip
+            raise SpecError(f"{name} is not a terminal", where=where, remedy=remedy)
     return console.size_of(1)
 
 

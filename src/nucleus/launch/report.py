@@ -232,7 +232,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("landlock-path", "ELOOP"): (
         "{path} is a symbolic link, or lies behind one, where others may write", "name the place itself in the policy",
     ),
-    ("landlock-path", "ENOENT"): ("{path} does not exist inside", "check --rootfs and the volumes"),
+    ("landlock-path", "ENOENT"): (
+        "{path} does not exist inside", "check --rootfs and the volumes; a rule of a policy may say optional = true",
+    ),
 }  # fmt: skip
 
 
@@ -242,7 +244,7 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
     if name == "exec" and failure.detail:
         meaning = (
             "the working directory cannot be entered: {directory}",
-            "choose an existing one with --workdir",
+            "choose one that exists with --workdir, and that the user inside may enter",
         )
     else:
         meaning = _MEANINGS.get((name, word)) or _MEANINGS.get((name, "")) or ("", "run `nucleus doctor`")
@@ -261,11 +263,16 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         text = text[: _MAX_TEXT - 3] + "..."
     if name.startswith("run-hook") and word == "ECHILD":
         text += f": {_status(failure.detail)}"
-    elif word != "ELOOP" and (name, word) != ("exec", "ENOENT"):  # the kernel's word is "too many levels"
+    elif word != "ELOOP" and (name, word) not in _SAID:  # the kernel's word is "too many levels"
         text += f" ({strerror(failure.errno).lower()})"
     remedy = meaning[1]
     if name == "exec":
         where = "--workdir" if failure.detail else "command"
+        if word == "EACCES" and failure.detail and values.get("directory") == "/workspace":
+            where, remedy = (
+                "--workspace",
+                "let the user inside enter it, by its owner and its mode, or choose another",
+            )
         if word == "ENOENT" and not failure.detail:
             remedy = _found_here(values.get("command", "")) or remedy
     else:
@@ -290,6 +297,7 @@ def _found_here(command: str) -> str:
     return ""
 
 
+_SAID = (("exec", "ENOENT"), ("run-helper", "ECHILD"))  # the kernel's word would say another thing
 _OPTION_WORDS = frozenset((
     "workspace", "volume", "toolchain", "context", "secret", "tmpfs", "memory", "cpus", "pids", "io_limit", "ulimit",
     "memlock", "memory_high", "memory_swap", "cpu_weight", "rootfs", "shm_size", "userns", "seccomp_profile",

@@ -120,7 +120,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         key="timeout", field="timeout_ms", kind="duration", group="container", metavar="TIME", unit="seconds",
         example="10m",
-        help="end the container after this time, with exit code 124",
+        help="end the container after this time, with exit code 124; 0 for no limit",
     ),
     Option(
         key="stop_signal", field="stop_signal", kind="signal", group="container", metavar="SIGNAL",

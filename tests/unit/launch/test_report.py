@@ -158,6 +158,17 @@ def test_a_command_that_the_caller_s_own_path_has_is_told_with_its_place(
     assert f"here it is {tmp_path}/real/greet" in remedy() and "--toolchain" in remedy()
 
 
+def test_a_workspace_that_the_user_inside_may_not_enter_is_told_as_the_workspace() -> None:
+    spec = next(s for s in schema.STEPS if s.name == "exec")
+    values = [
+        "/workspace" if f.name == "directory" else v
+        for f, v in zip(spec.fields, a_step(spec).values, strict=True)
+    ]
+    failure = report.Failure(actor=2, opcode=spec.opcode, step=3, errno=errno.EACCES, detail=1)
+    error = report.launch_error(failure, Step(spec, tuple(values), "command"), "command", 125)
+    assert (error.where, "owner" in error.remedy) == ("--workspace", True)
+
+
 @every_row("key", sorted(report._MEANINGS), ids=" ".join)
 def test_every_meaning_belongs_to_a_step_and_an_error_that_exist(key: tuple[str, str]) -> None:
     name, word = key
