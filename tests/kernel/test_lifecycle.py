@@ -227,7 +227,7 @@ def test_a_restart_is_the_same_container_once_more(boxes: Boxes) -> None:
         workspace=str(work),
     )  # fmt: skip
     before = container.inspect()
-    wait_until(lambda: (work / "out").exists())
+    wait_until(lambda: (work / "out").exists() and "again" in (work / "out").read_text())
     container.restart(grace_s=0)
     wait_until(lambda: (work / "out").read_text().count("again") == 2)
     after = container.inspect()
