@@ -48,7 +48,7 @@ complete -c nucleus -n 'test -z (__nucleus_verb)' -a unpause -d 'let paused cont
 complete -c nucleus -n 'test -z (__nucleus_verb)' -a rename -d 'give a container another name'
 complete -c nucleus -n 'test -z (__nucleus_verb)' -a ps -d 'list containers'
 complete -c nucleus -n 'test -z (__nucleus_verb)' -a inspect -d 'show all that is known of containers'
-complete -c nucleus -n 'test -z (__nucleus_verb)' -a state -d 'show the state of a container as the OCI runtime specification has it'
+complete -c nucleus -n 'test -z (__nucleus_verb)' -a state -d 'show the state of a container in the words of the OCI'
 complete -c nucleus -n 'test -z (__nucleus_verb)' -a logs -d 'print what a detached container wrote'
 complete -c nucleus -n 'test -z (__nucleus_verb)' -a events -d 'show what happened to containers, and what happens'
 complete -c nucleus -n 'test -z (__nucleus_verb)' -a workspace -d 'apply or discard what a run changed in a copy of its workspace'

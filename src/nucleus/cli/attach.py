@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus attach [--no-stdin] [--root DIR] CONTAINER
 
-Open a window for the terminal of a container that was left with ctrl-p ctrl-q, or started with -d -t; those keys
-leave it again. Where the container has no terminal, what it prints from now on is shown.
-The exit code is that of the container, or 0 when the window was left.
+Open a window for the terminal of a container that was left with ctrl-p ctrl-q,
+or started with -d -t; those keys leave it again. Where the container has no
+terminal, what it prints from now on is shown. The exit code is that of the
+container, or 0 when the window was left.
 
   --no-stdin  only show; what is typed is not passed on
   --root DIR  the state root

@@ -15,9 +15,11 @@ _SHORT = 12
 HELP = """usage: nucleus completion bash|zsh|fish
        nucleus completion --containers [--root DIR]
 
-Print the completion script of a shell, such as for ~/.bashrc: source <(nucleus completion bash)
+Print the completion script of a shell, such as for ~/.bashrc: source <(nucleus
+completion bash)
 
-  --containers  print names and short ids of the containers instead, which the scripts ask for
+  --containers  print names and short ids of the containers instead, which the
+                scripts ask for
   --root DIR    the state root
 """
 

@@ -11,7 +11,8 @@ HELP = """usage: nucleus context [--list] DIR
 
 Print the digest of what `run --context DIR` would copy, for `--context-sha256`.
 
-  --list  print the files and their hashes instead, as sha256sum(1) does: names that look like credentials are left out
+  --list  print the files and their hashes instead, as sha256sum(1) does: names
+          that look like credentials are left out
 """
 
 

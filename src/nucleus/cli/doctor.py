@@ -24,11 +24,13 @@ USAGE = """\
 usage: nucleus doctor [--format text|json]
        nucleus doctor --apparmor-profile
 
-What this host offers to a sandbox, what is missing, and the one command that mends it.
+What this host offers to a sandbox, what is missing, and the one command that
+mends it.
 Exit status 0: a hardened sandbox can run for you; 1: it cannot.
 
   --format FORMAT      text (default) or json
-  --apparmor-profile   print the AppArmor profile that lets the launcher use user namespaces
+  --apparmor-profile   print the AppArmor profile that lets the launcher use
+                       user namespaces
 """
 
 

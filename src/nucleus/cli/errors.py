@@ -12,8 +12,10 @@ def error_text(error: NucleusError) -> str:
     """`nucleus: where: message`, the remedy on a line of its own, for every problem."""
     lines = []
     for problem in error.problems_list():
-        where = f"{problem.where}: " if problem.where else ""
-        lines.append(printable(f"nucleus: {where}{problem.message}"))
+        where = f"{problem.where} ".removeprefix("nucleus ").strip()  # a verb's is `nucleus stop`
+        lines.append(
+            printable(f"nucleus: {where}: {problem.message}" if where else f"nucleus: {problem.message}")
+        )
         if problem.remedy:
             lines.append(printable(f"  remedy: {problem.remedy}"))
     return "\n".join(lines) + "\n"
@@ -23,7 +25,14 @@ def printable(text: str) -> str:
     """Names and values are others' words: what would steer a terminal, or is no character, is shown as \\x1b."""
     if text.isprintable():
         return text
-    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text])
+    return "".join([c if c.isprintable() else _escape(c) for c in text])
+
+
+def _escape(character: str) -> str:
+    byte = ord(character) - 0xDC00
+    if 0x80 <= byte <= 0xFF:  # one of a name that is no UTF-8 (surrogateescape)
+        return f"\\x{byte:02x}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def error_json(error: NucleusError) -> str:

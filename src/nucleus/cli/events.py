@@ -25,12 +25,15 @@ Show what happened to the containers of this state root, the oldest first.
   -f, --follow        go on with what happens from now on, until interrupted
   --since TIME        only what happened since then
   --until TIME        only what happened before then; with -f, end then
-  --filter KEY=VALUE  type=, id=, name= or label=KEY[=VALUE]; of one key any, of several keys all
-  --format FORMAT     table (default); json, one object a line; otlp, which sends lives that have ended as
-                      OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says (extra `otel`)
+  --filter KEY=VALUE  type=, id=, name= or label=KEY[=VALUE]; of one key any, of
+                      several keys all
+  --format FORMAT     table (default); json, one object a line; otlp, which
+                      sends lives that have ended as OpenTelemetry spans to
+                      where OTEL_EXPORTER_OTLP_ENDPOINT says (extra `otel`)
   --root DIR          the state root
 
-TIME is a time ago (90s, 1h30m), seconds since 1970, or a date such as 2026-01-31T12:00:00Z.
+TIME is a time ago (90s, 1h30m), seconds since 1970, or a date such as
+2026-01-31T12:00:00Z.
 """
 _SHOWN_ELSEWHERE = ("time_ns", "type", "id", "name", "labels")
 # Of how it ended, what a person asks first; --format json has the rest.

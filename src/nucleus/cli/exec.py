@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus exec [OPTION...] CONTAINER [--] COMMAND [ARGUMENT...]
 
-Run a command in a running container: in its namespaces and cgroup, as its user, under its lockdown.
+Run a command in a running container: in its namespaces and cgroup, as its user,
+under its lockdown.
 
-  -e, --env KEY[=VALUE]     an environment variable beside the workload's; without a value it is copied
+  -e, --env KEY[=VALUE]     an environment variable beside the workload's;
+                            without a value it is copied
   --env-file FILE           environment variables from a file of KEY=VALUE lines
-  -w, --workdir DIR         the working directory (default: the workload's, or / with -u)
+  -w, --workdir DIR         the working directory (default: the workload's, or /
+                            with -u)
   -u, --user UID|NAME[:GID]  another user of the container
-  -d, --detach              return once the command was executed; it goes on by itself, what it prints is lost
+  -d, --detach              return once the command was executed; it goes on by
+                            itself, what it prints is lost
   -i, --interactive         pass the standard input on
-  -t, --tty                 give the command a terminal of its own; with -i what is typed goes there
+  -t, --tty                 give the command a terminal of its own; with -i what
+                            is typed goes there
   --timeout TIME            end the command after this time, with exit code 124
   --root DIR                the state root
 

@@ -12,12 +12,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.options import Option
 
-_WIDTH = 96  # columns; less on a terminal that has less
+_WIDTH = 80  # columns; less on a terminal that has less
 _NARROWEST = 64
 _COLUMN = 34
 
 _OVERVIEW = """\
-usage: nucleus [--root DIR] [--log FILE] [--log-format text|json] VERB [ARGUMENT…]
+usage: nucleus [--root DIR] [--log FILE] [--log-format text|json]
+         VERB [ARGUMENT…]
 
 Runs commands in hardened Linux sandboxes; no daemon.
 
@@ -47,8 +48,8 @@ exit codes:
 
 _SENTENCES = {
     "run": "Runs a command in a sandbox of its own and waits for it.",
-    "create": "Makes a container ready and prints its id; its command waits for `nucleus start`.",
-    "explain": "Shows the launch plan of such a run. --format text|json, --raw or --prepared may stand first.",
+    "create": "Makes a container ready and prints its id; its command waits for\n`nucleus start`.",
+    "explain": "Shows the launch plan of such a run. --format text|json, --raw or --prepared may\nstand first.",
 }
 
 

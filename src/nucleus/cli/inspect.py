@@ -15,9 +15,12 @@ HELP = """usage: nucleus inspect [--format TEMPLATE] [--root DIR] CONTAINER...
 
 Print what is known of containers as a JSON list: record, state, exit.
 
-  --format TEMPLATE   one line for each instead, such as '{{.name}} {{.status}}' or '{{json .limits}}'
-  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter; repeatable
-  -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter
+  --format TEMPLATE   one line for each instead, such as '{{.name}} {{.status}}'
+                      or '{{json .limits}}'
+  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows
+                      with this filter; repeatable
+  -l, --latest        instead of CONTAINER: the one that was created last, of
+                      those with --filter
   --root DIR          the state root
 """
 

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus kill [-s SIGNAL] [--root DIR] CONTAINER...
 
-Send a signal to the commands of containers.  Returns when it was sent.
-Without -s the last of several words may be the signal, such as `nucleus kill web HUP`.
+Send a signal to the commands of containers. Returns when it was sent. Without
+-s the last of several words may be the signal, such as `nucleus kill web HUP`.
 
   -s, --signal SIGNAL  default KILL
-  --filter KEY=VALUE   instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                       for it; repeatable
-  -l, --latest         instead of CONTAINER: the one that was created last, of those with --filter
+  --filter KEY=VALUE   instead of CONTAINER: those that `nucleus ps -a` shows
+                       with this filter, and that are in a state for it;
+                       repeatable
+  -l, --latest         instead of CONTAINER: the one that was created last, of
+                       those with --filter
   --root DIR           the state root
 """
 

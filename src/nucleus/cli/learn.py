@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus learn [-o DIR] [--runs N] [OPTION...] -- COMMAND [ARGUMENT...]
 
-Run a command, recorded, and write what it needs as a launch document for mode strict-agent: launch.toml, with a seccomp
-profile and a Landlock policy beside it, and a capability policy where it was given one. Prints how it differs from what was
-asked for; review it before you use it. The command has your streams, and what it changes is changed: what prints to
-a file may need other calls than what prints to a pipe.
+Run a command, recorded, and write what it needs as a launch document for mode
+strict-agent: launch.toml, with a seccomp profile and a Landlock policy beside
+it, and a capability policy where it was given one. Prints how it differs from
+what was asked for; review it before you use it. The command has your streams,
+and what it changes is changed: what prints to a file may need other calls than
+what prints to a pipe.
 
   -o, --output DIR  where to write the files (default: learned)
-  --runs N          run it so often, 1 to 100, and learn what all runs needed together (default: 1)
+  --runs N          run it so often, 1 to 100, and learn what all runs needed
+                    together (default: 1)
   OPTION            as for `nucleus run`
 
 Use it with: nucleus run --config DIR/launch.toml

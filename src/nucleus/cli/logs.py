@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus logs [OPTION...] CONTAINER
 
-Print what a detached container wrote to its standard output and its standard error, to the same of this command.
+Print what a detached container wrote to its standard output and its standard
+error, to the same of this command.
 
   -f, --follow      go on until the container has ended
   --since TIME      only what was written since then
@@ -29,7 +30,8 @@ Print what a detached container wrote to its standard output and its standard er
   --stderr          only the standard error
   --root DIR        the state root
 
-TIME is a time ago (90s, 1h30m), seconds since 1970, or a date such as 2026-01-31T12:00:00Z.
+TIME is a time ago (90s, 1h30m), seconds since 1970, or a date such as
+2026-01-31T12:00:00Z.
 """
 _FLAGS = {
     "-f": "follow", "--follow": "follow", "-t": "timestamps", "--timestamps": "timestamps", "--stdout": "stdout",

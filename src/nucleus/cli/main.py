@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rename": ("rename", "give a container another name"),
     "ps": ("ps", "list containers"),
     "inspect": ("inspect", "show all that is known of containers"),
-    "state": ("state", "show the state of a container as the OCI runtime specification has it"),
+    "state": ("state", "show the state of a container in the words of the OCI"),
     "logs": ("logs", "print what a detached container wrote"),
     "events": ("events", "show what happened to containers, and what happens"),
     "workspace": ("workspace", "apply or discard what a run changed in a copy of its workspace"),
@@ -148,6 +148,10 @@ def _output_lost() -> bool:
     """Whether standard output takes nothing more; then the interpreter's own flush is to find nothing amiss."""
     try:
         sys.stdout.flush()
+        os.write(1, b"")  # what was too long for a buffer is in none: a device that is full says so again
+        space = os.fstatvfs(1)
+        if space.f_blocks and not space.f_bavail:
+            raise OSError
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
         return True

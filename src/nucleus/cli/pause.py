@@ -6,9 +6,11 @@ HELP = """usage: nucleus pause [--root DIR] CONTAINER...
 
 Stop all processes of containers where they are, by the freezer of their cgroup.
 
-  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                      for it; repeatable
-  -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter
+  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows
+                      with this filter, and that are in a state for it;
+                      repeatable
+  -l, --latest        instead of CONTAINER: the one that was created last, of
+                      those with --filter
   --root DIR          the state root
 """
 

@@ -9,9 +9,11 @@ from .errors import render_error
 
 HELP = """usage: nucleus prune [--filter KEY=VALUE]... [--root DIR]
 
-Remove all containers that have ended, and clean up behind those whose owner was killed.
+Remove all containers that have ended, and clean up behind those whose owner was
+killed.
 
-  --filter KEY=VALUE  only those: name=PART, id=PREFIX, label=KEY or label=KEY=VALUE, status=STATE
+  --filter KEY=VALUE  only those: name=PART, id=PREFIX, label=KEY or
+                      label=KEY=VALUE, status=STATE
   --root DIR          the state root
 """
 

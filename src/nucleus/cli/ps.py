@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 
     from .tables import Column
 
-HELP = r"""usage: nucleus ps [-a] [-q] [-l] [--filter KEY=VALUE]... [--format FORMAT] [--no-trunc] [--root DIR]
+HELP = r"""usage: nucleus ps [-a] [-q] [-l] [--filter KEY=VALUE]... [--format FORMAT]
+         [--no-trunc] [--root DIR]
 
-List containers: those that run, are paused, or wait to be restarted; with -a all of them.
+List containers: those that run, are paused, or wait to be restarted; with -a
+all of them.
 
-  -a, --all           also containers that wait for `start`, and those that have ended and were not removed
+  -a, --all           also containers that wait for `start`, and those that have
+                      ended and were not removed
   -q, --quiet         ids only
   -l, --latest        only the one that was created last, whatever its state
   -f, --filter KEY=VALUE
-                      only those: status=STATE, health=STATE, name=PART, id=PREFIX, label=KEY or
-                      label=KEY=VALUE; repeatable. A filter for a state looks at all containers
-  --format FORMAT     table (default); json, one object a line; json-array; or a template such as
-                      '{{.id}} {{.status}} {{json .labels}}' with the fields of `nucleus inspect`;
-                      'table {{.id}}\t{{.status}}' has columns with heads
+                      only those: status=STATE, health=STATE, name=PART,
+                      id=PREFIX, label=KEY or label=KEY=VALUE; repeatable. A
+                      filter for a state looks at all containers
+  --format FORMAT     table (default); json, one object a line; json-array; or a
+                      template such as '{{.id}} {{.status}} {{json .labels}}'
+                      with the fields of `nucleus inspect`; 'table
+                      {{.id}}\t{{.status}}' has columns with heads
   --no-trunc          nothing is shortened in the table
   --root DIR          the state root
 """

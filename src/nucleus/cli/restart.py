@@ -4,13 +4,17 @@ from __future__ import annotations
 
 HELP = """usage: nucleus restart [-t TIME] [--root DIR] CONTAINER...
 
-Stop containers that run, and start them once more as they were created: the same id, name and options.
-Refused where values came by a descriptor, which are kept nowhere, and for containers of --rm.
+Stop containers that run, and start them once more as they were created: the
+same id, name and options. Refused where values came by a descriptor, which are
+kept nowhere, and for containers of --rm.
 
-  -t, --time TIME     time between the stop signal and SIGKILL; else the container's --stop-timeout
-  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                      for it; repeatable
-  -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter
+  -t, --time TIME     time between the stop signal and SIGKILL; else the
+                      container's --stop-timeout
+  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows
+                      with this filter, and that are in a state for it;
+                      repeatable
+  -l, --latest        instead of CONTAINER: the one that was created last, of
+                      those with --filter
   --root DIR          the state root
 """
 

@@ -10,9 +10,11 @@ HELP = """usage: nucleus rm [-f] [--root DIR] CONTAINER...
 Remove containers that have ended: their records, logs and names.
 
   -f, --force         kill living ones first
-  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                      for it; repeatable
-  -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter
+  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows
+                      with this filter, and that are in a state for it;
+                      repeatable
+  -l, --latest        instead of CONTAINER: the one that was created last, of
+                      those with --filter
   --root DIR          the state root
 """
 

@@ -12,15 +12,19 @@ HELP = """usage: nucleus rootfs attest [-o FILE] DIR
 
 Make the manifest of a root file system, or hold one against it.
 
-  attest  write what lies at each path (type, mode, owner, content) into DIR/.nucleus-rootfs-sha256, or into FILE, and print
-          the manifest's SHA-256, which `--rootfs-attestation-sha256` takes
-  verify  tell every path that is not as the manifest says, one a line; the exit code is 1 where there is any
+  attest  write what lies at each path (type, mode, owner, content) into
+          DIR/.nucleus-rootfs-sha256, or into FILE, and print the manifest's
+          SHA-256, which `--rootfs-attestation-sha256` takes
+  verify  tell every path that is not as the manifest says, one a line; the exit
+          code is 1 where there is any
 
-  -o, --output FILE   where the manifest goes (replaced at once; `-` is the standard output)
+  -o, --output FILE   where the manifest goes (replaced at once; `-` is the
+                      standard output)
   --attestation FILE  the manifest, where it is not in DIR
   --sha256 HEX        the manifest has to have this SHA-256
 
-`run --verify-rootfs-attestation` does what verify does, before anything of a container exists.
+`run --verify-rootfs-attestation` does what verify does, before anything of a
+container exists.
 """
 _DIFFERENT = 1
 

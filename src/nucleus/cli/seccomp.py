@@ -21,13 +21,15 @@ HELP = """usage: nucleus seccomp generate [-o FILE] TRACE...
 
 Make a profile of what programs were recorded to need, or compare two.
 
-  generate  from what `run --seccomp-mode trace --seccomp-log TRACE` has recorded, of one run or of many, make a profile
-            that allows those system calls and kills for any other; where few values of an argument that matters were
-            seen, those values alone
-  diff      tell where two profiles answer differently; a profile is a JSON file or builtin:NAME. The exit code is 1
-            where they do
+  generate  from what `run --seccomp-mode trace --seccomp-log TRACE` has
+            recorded, of one run or of many, make a profile that allows those
+            system calls and kills for any other; where few values of an
+            argument that matters were seen, those values alone
+  diff      tell where two profiles answer differently; a profile is a JSON file
+            or builtin:NAME. The exit code is 1 where they do
 
-  -o, --output FILE  write the profile there (mode 0644, replaced at once), not to the standard output
+  -o, --output FILE  write the profile there (mode 0644, replaced at once), not
+                     to the standard output
   --format FORMAT    of diff: text (default), or json, one object a line
 """
 MOST_BYTES = 64 << 20

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus start [--root DIR] CONTAINER...
 
-Let created containers run, and those that have ended once more; returns when their commands have been executed.
-What ran in the foreground goes on by itself then: `nucleus logs` shows what it prints.
+Let created containers run, and those that have ended once more; returns when
+their commands have been executed. What ran in the foreground goes on by itself
+then: `nucleus logs` shows what it prints.
 
-  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                      for it; repeatable
-  -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter
+  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows
+                      with this filter, and that are in a state for it;
+                      repeatable
+  -l, --latest        instead of CONTAINER: the one that was created last, of
+                      those with --filter
   --root DIR          the state root
 """
 

@@ -12,7 +12,8 @@ from ..base.jsontext import dumps
 
 HELP = """usage: nucleus state [--root DIR] [CONTAINER]
 
-Print the state of a container as JSON, in the words of the OCI runtime specification; without one, list containers.
+Print the state of a container as JSON, in the words of the OCI runtime
+specification; without one, list containers.
 
   --root DIR  the state root
 """

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus stats [--no-stream] [--format FORMAT] [--root DIR] [CONTAINER...]
 
-Show what containers use, every second until interrupted; without CONTAINER, those that run.
+Show what containers use, every second until interrupted; without CONTAINER,
+those that run.
 
   --no-stream      show it once
-  --format FORMAT  table (default), json (one object a line), or a template such as '{{.name}} {{.memory_bytes}}'
+  --format FORMAT  table (default), json (one object a line), or a template such
+                   as '{{.name}} {{.memory_bytes}}'
   --root DIR       the state root
 """
 _COLUMNS = ("ID", "NAME", "CPU %", "CPU TIME", "MEMORY", "LIMIT", "SWAP", "PIDS", "READ", "WRITTEN")

@@ -7,12 +7,15 @@ HELP = """usage: nucleus stop [-t TIME] [-s SIGNAL] [--root DIR] CONTAINER...
 Ask containers to end, kill what does not, and return when they have ended.
 It is no error when a container has ended before.
 
-  -t, --time TIME      time between the signal and SIGKILL, such as 10s; 0 kills at once, -1 waits for ever; else the
-                       container's --stop-timeout
+  -t, --time TIME      time between the signal and SIGKILL, such as 10s; 0 kills
+                       at once, -1 waits for ever; else
+                       the container's --stop-timeout
   -s, --signal SIGNAL  the signal that asks; else the container's --stop-signal
-  --filter KEY=VALUE   instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                       for it; repeatable
-  -l, --latest         instead of CONTAINER: the one that was created last, of those with --filter
+  --filter KEY=VALUE   instead of CONTAINER: those that `nucleus ps -a` shows
+                       with this filter, and that are in a state for it;
+                       repeatable
+  -l, --latest         instead of CONTAINER: the one that was created last, of
+                       those with --filter
   --root DIR           the state root
 """
 

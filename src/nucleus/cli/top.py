@@ -14,7 +14,8 @@ HELP = """usage: nucleus top [--format FORMAT] [--root DIR] CONTAINER
 
 List the processes of a container.
 
-  --format FORMAT  table (default), json (one object a line), or a template such as '{{.pid}} {{.command}}'
+  --format FORMAT  table (default), json (one object a line), or a template such
+                   as '{{.pid}} {{.command}}'
   --root DIR       the state root
 """
 

@@ -13,21 +13,25 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus update [OPTION...] [--root DIR] CONTAINER...
 
-Change limits of running containers, or when they start again; what is not named stays as it is. The values are those
-of `nucleus run`.
+Change limits of running containers, or when they start again; what is not named
+stays as it is. The values are those of `nucleus run`.
 
-  -m, --memory SIZE           the most memory; refused where more is in use and cannot be reclaimed
+  -m, --memory SIZE           the most memory; refused where more is in use and
+                              cannot be reclaimed
   --memory-swap SIZE          swap beside the memory
   --memory-high SIZE          from here on memory is reclaimed hard
   --cpus N                    the most processor time, in processors
   --cpu-weight N              the share of a busy machine, from 1 to 10000
   --pids N                    the most processes and threads; 0 for no limit
   --io-limit "MAJ:MIN KEY=N"  throttle a block device
-  --restart POLICY            no, on-failure[:N], always or unless-stopped, from now on; what runs detached gets a
-                              supervisor where it has none
-  --filter KEY=VALUE          instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a
-                              state for it; repeatable
-  -l, --latest                instead of CONTAINER: the one that was created last, of those with --filter
+  --restart POLICY            no, on-failure[:N], always or unless-stopped, from
+                              now on; what runs detached gets a supervisor where
+                              it has none
+  --filter KEY=VALUE          instead of CONTAINER: those that `nucleus ps -a`
+                              shows with this filter, and that are in a state
+                              for it; repeatable
+  -l, --latest                instead of CONTAINER: the one that was created
+                              last, of those with --filter
   --root DIR                  the state root
 """
 

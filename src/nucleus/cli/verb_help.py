@@ -58,7 +58,10 @@ def parse(verb: str, text: str) -> Page:
     paragraphs: list[list[str]] = [[]]
     lines = text.splitlines()
     while lines and (lines[0].startswith("usage:") or (usage and lines[0].startswith("  "))):
-        usage.append(lines.pop(0).removeprefix("usage:").strip())
+        line = lines.pop(0).removeprefix("usage:").strip()
+        if usage and not line.startswith("nucleus "):  # one that goes on
+            line = f"{usage.pop()} {line}"
+        usage.append(line)
     within = False
     for line in lines:
         stripped = line.strip()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 HELP = """usage: nucleus wait [--timeout TIME] [--root DIR] CONTAINER...
 
-Wait until containers end, and print their exit codes, one a line, in the order in which they are named.
+Wait until containers end, and print their exit codes, one a line, in the order
+in which they are named.
 
   --timeout TIME      give up after this time, with exit code 125
-  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows with this filter, and that are in a state
-                      for it; repeatable
-  -l, --latest        instead of CONTAINER: the one that was created last, of those with --filter
+  --filter KEY=VALUE  instead of CONTAINER: those that `nucleus ps -a` shows
+                      with this filter, and that are in a state for it;
+                      repeatable
+  -l, --latest        instead of CONTAINER: the one that was created last, of
+                      those with --filter
   --root DIR          the state root
 """
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 HELP = """usage: nucleus why [--format text|json] [--root DIR] CONTAINER
 
-Tell what was refused to a container, by which rule, and which flag would allow it; and what cannot be told.
+Tell what was refused to a container, by which rule, and which flag would allow
+it; and what cannot be told.
 
-System calls are told where the container ran with --seccomp-log-denied or --seccomp-mode trace; with the latter also which
-files it would have written to, and which machines it would have reached. Limits are told of every container.
+System calls are told where the container ran with --seccomp-log-denied or
+--seccomp-mode trace; with the latter also which files it would have written to,
+and which machines it would have reached. Limits are told of every container.
 
   --format FORMAT  text (default), or json, one object a line
   --root DIR       the state root

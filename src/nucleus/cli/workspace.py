@@ -10,13 +10,15 @@ import sys
 from ..base.errors import SpecError
 from ..base.jsontext import dumps
 
-HELP = """usage: nucleus workspace diff|apply|discard [--format text|json] [--root DIR] CONTAINER
+HELP = """usage: nucleus workspace diff|apply|discard [--format text|json] [--root DIR]
+         CONTAINER
 
-What a run with --workspace-mode copy-in-out changed stays in its container until it is applied, also when nucleus was
-killed meanwhile.
+What a run with --workspace-mode copy-in-out changed stays in its container
+until it is applied, also when nucleus was killed meanwhile.
 
   diff     list what apply would do: make, change, remove, conflict
-  apply    carry the changes into the workspace; what changed there too is kept beside, and the exit code is 125
+  apply    carry the changes into the workspace; what changed there too is kept
+           beside, and the exit code is 125
   discard  throw the changes away
 
   --format FORMAT  of diff: text (default), or json, one object a line

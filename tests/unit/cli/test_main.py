@@ -15,6 +15,7 @@ from rows import every_row
 from nucleus.base.errors import LaunchError, SpecError
 from nucleus.cli import exec as exec_verb
 from nucleus.cli import main as cli
+from nucleus.cli.errors import error_text
 from nucleus.cli.help import run_help
 from nucleus.cli.parser import parse_run
 from nucleus.spec.container import ContainerSpec
@@ -84,20 +85,31 @@ def test_help_lists_every_verb(argv: list[str], capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("argv", [["run", "--help"], ["help", "run"], ["run", "--rm", "-h"]])
-def test_help_of_run_lists_every_flag_within_100_columns(argv: list[str], capsys: Captured) -> None:
+def test_help_of_run_lists_every_flag(argv: list[str], capsys: Captured) -> None:
     assert cli.main(argv) == 0
     out = capsys.readouterr().out
     assert out == run_help()
     assert all(option.flag in out for option in OPTIONS if option.cli)
-    assert max(len(line) for line in out.splitlines()) <= 100
 
 
-@pytest.mark.parametrize("width", [64, 80, 96])
+@pytest.mark.parametrize("width", [64, 80])
 def test_help_fits_a_terminal_of_its_width(width: int) -> None:
     text = run_help("run", width)
     options = text.partition("exit codes:")[0].splitlines()[5:]
     assert max(map(len, options)) <= width
     assert " ".join(text.split()) == " ".join(run_help("run").split())
+
+
+def test_every_help_fits_80_columns(capsys: Captured) -> None:
+    wide = []
+    for argv in (
+        ["--help"],
+        *[["help", name] for name in cli.VERBS],
+        *[[name, "--help"] for name in cli.VERBS],
+    ):
+        assert cli.main(argv) == 0
+        wide += [(*argv, line) for line in capsys.readouterr().out.splitlines() if len(line) > 80]
+    assert wide == []
 
 
 @every_row("name", [name for name in cli.VERBS if name not in ("help", "version")])
@@ -221,6 +233,20 @@ def test_a_bug_is_one_line_without_traceback(monkeypatch: pytest.MonkeyPatch, ca
     ],
 )
 def test_an_output_that_takes_nothing_is_no_bug(redirection: str, code: int, says: str) -> None:
-    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", str(ROOT / "bin" / "nucleus"), "help"]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr) == (code, says)
+    for verb in ("help", "schema"):  # the second prints more than a buffer holds
+        command = ["sh", "-c", f'exec "$@" {redirection}', "sh", str(ROOT / "bin" / "nucleus"), verb]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (code, says)
+
+
+@pytest.mark.parametrize(
+    ("where", "message", "line"),
+    [
+        pytest.param("nucleus", "unknown verb", "nucleus: unknown verb", id="the command itself"),
+        pytest.param("nucleus stop", "which?", "nucleus: stop: which?", id="a verb"),
+        pytest.param("--root", "is bad", "nucleus: --root: is bad", id="an option"),
+        pytest.param("", "a\udcffb\x1b", "nucleus: a\\xffb\\x1b", id="bytes that are no text"),
+    ],
+)
+def test_an_error_says_nucleus_once_and_shows_bytes_as_bytes(where: str, message: str, line: str) -> None:
+    assert error_text(SpecError(message, where=where)) == f"{line}\n"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,11 +17,10 @@ from nucleus.container.hooks_inside import requested
 
 
 @pytest.fixture
-def folder() -> Path:
+def folder() -> Iterator[Path]:
     """A directory whose path others cannot change, unlike those of a sticky /tmp that a user shares."""
-    import tempfile
-
-    return Path(tempfile.mkdtemp(prefix="nucleus-hooks-"))
+    with TemporaryDirectory(prefix="nucleus-hooks-") as name:
+        yield Path(name)
 
 
 def program(folder: Path, text: str, mode: int = 0o755) -> str:
