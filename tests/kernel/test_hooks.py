@@ -131,9 +131,13 @@ def test_a_hook_before_the_command_that_does_not_succeed_ends_the_start(
     assert ("exit code 3" if how == "fails" else "longer than") in ran.err
     (event,) = told(boxes, "hook-failed")
     assert event["hook"] == point and ("out of order" in event["error"]) == (how == "fails")
-    detached = boxes.cli("create", *hooks.words("d"), "--", "true")
-    assert detached.code == (0 if point == "startContainer" else 125), detached.err
-    if point == "startContainer":
+    late = point == "startContainer"
+    detached = boxes.cli("create", *(() if late else ("--rm",)), *hooks.words("d"), "--", "true")
+    assert detached.code == (0 if late else 125), detached.err
+    if not late:
+        ends = [event["exit_code"] for event in told(boxes, "stopped") if event["name"] == "d"]
+        assert ends == [125], "it ends once, also where its records are gone at once"
+    else:
         refused = boxes.cli("start", "d")
         assert refused.code == 125 and f"the {point} hook" in refused.err, refused.err
     for name in ("h", "d"):

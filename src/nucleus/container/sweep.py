@@ -98,6 +98,8 @@ def settled(exit_record: bytes) -> bool:
 def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | None) -> None:
     """Clean up behind an owner that was killed, or could not do it; the caller holds the container's lock."""
     clear(container_id, fd, record)
+    if not os.fstat(fd).st_nlink:
+        return  # its monitor has ended it in order, noted that, and removed it (--rm)
     written = files.read_file(fd, "exit") or b""
     final = _final_exit_record(written, record.created_ns if record else 0)
     if record is None or record.remove:
