@@ -181,13 +181,15 @@ def _verb(argv: list[str]) -> tuple[str, list[str]]:
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        name, equals, _ = word.partition("=")
+        name, equals, value = word.partition("=")
         if name in _GLOBAL:
             before.append(word)
             if not equals:
                 if not rest:
                     raise SpecError("needs a value", where=word, remedy=f"such as {word} VALUE")
-                before.append(rest.pop(0))
+                before.append(value := rest.pop(0))
+            if name == "--log-format" and value not in ("text", "json"):
+                raise SpecError(f"{value!r} is none of its values", where=name, remedy="use text or json")
         elif word in ("-h", "--help"):
             return "help", rest
         elif word in ("-V", "--version"):

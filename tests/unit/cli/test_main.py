@@ -151,6 +151,11 @@ def test_options_before_the_verb_reach_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen == [["--root", "/r", "x"]]
 
 
+def test_a_form_of_messages_that_there_is_not_is_refused_for_every_verb(capsys: Captured) -> None:
+    assert cli.main(["--log-format", "yaml", "version"]) == 125
+    assert "'yaml'" in capsys.readouterr().err
+
+
 def test_every_problem_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     verb(monkeypatch, raising(SpecError("is wrong", where="--a", remedy="mend it")))
     assert cli.main(["probe"]) == 125
