@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from nucleus.host.facts import HostFacts, Kernel, Rlimit, Rlimits
 from nucleus.host.facts import Identity as HostIdentity
 from nucleus.plan.compile import compile_plan
@@ -113,6 +115,7 @@ def request(identity: Identity, cgroups: tuple[CgroupParent, ...], **changes: ob
     )  # fmt: skip
 
 
+@functools.cache
 def realistic_plans() -> dict[str, LaunchPlan]:
     """Runs as root, as a user with and without subordinate ids, a join, and a run in two parts."""
     parts = split(compile_plan(request(ROOT, V1)), ("/etc/hosts", "/etc/hostname"))
