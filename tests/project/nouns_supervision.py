@@ -30,7 +30,7 @@ option --cidfile
 option --pid-file
     kernel/test_supervision.py::test_pid_and_id_are_in_the_files_that_were_named
 option --restart
-    kernel/test_supervision.py::test_restarts_end_with_their_number_with_success_and_with_stop
+    kernel/test_supervision.py::test_restarts_end_with_their_number_with_success_and_with_kill
     kernel/test_supervision.py::test_a_start_that_fails_is_no_reason_to_start_again
     kernel/test_supervision.py::test_values_by_descriptor_are_there_in_every_life
 option --health-cmd
