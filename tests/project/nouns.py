@@ -64,7 +64,7 @@ x86-64, and aarch64 in the tables
 one declaration per option: flags, documents, schema, help
     unit/spec/test_options.py::test_every_field_of_the_spec_is_set_by_an_option_and_the_other_way_round
     unit/spec/test_options.py::test_the_schema_covers_every_option
-    unit/cli/test_main.py::
+    unit/cli/test_main.py::test_help_of_run_lists_every_flag
     project/test_linters.py::test_generated_files_are_fresh
 launch document in TOML and JSON
     kernel/test_nouns.py::test_a_document_runs_and_flags_replace_its_values
