@@ -77,6 +77,9 @@ struct plan {
 };
 
 /* Checks everything; 0, or -errno: EBADMSG (framing), EPROTO (another version or table), E2BIG, EINVAL (a value). */
+/* Of the step table: a plan that was made by another is refused. */
+extern const u64 schema_hash;
+
 int plan_check(struct plan *plan, const void *bytes, u64 size, u32 slots);
 
 /* Walks a checked plan.  Start with cursor 0; false at the end. */

@@ -11,7 +11,7 @@ static const struct step_rule rules[MAX_OPCODE] = {
 #undef STEP
 };
 
-#define SCHEMA_HASH_LINE(value) static const u64 schema_hash = (value);
+#define SCHEMA_HASH_LINE(value) const u64 schema_hash = (value);
 #include "plan_steps.def"
 #undef SCHEMA_HASH_LINE
 

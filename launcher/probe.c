@@ -1,4 +1,4 @@
-/* `nucleus-launch probe`: one line of key=value about the kernel, for host/probe.py.  Effects stay in a child. */
+/* `nucleus-launch probe`: one line of key=value about the kernel, and which plans it takes, for host/probe.py.  Effects stay in a child. */
 #include "launch.h"
 
 #include <linux/fcntl.h>
@@ -50,6 +50,7 @@ int probe(void)
 		{ " close_range=", present(K(__NR_close_range, ~0U, ~0U, 0)) },
 		{ " pidfd=", present(K(__NR_pidfd_send_signal, -1, 0, NULL, 0)) },
 		{ " seccomp=", present(K(__NR_seccomp, 2 /* SECCOMP_GET_ACTION_AVAIL */, 0, &kill_process)) },
+		{ " plan=", schema_hash },
 	};
 
 	for (unsigned i = 0; i < sizeof(found) / sizeof(*found); i++)

@@ -13,6 +13,11 @@ import time
 import pytest
 from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
 
+import nucleus
+from nucleus import Container
+from nucleus.base.errors import LaunchError
+from nucleus.plan import schema
+
 # Where every kernel does the same, the slow guests of the virtual machine need not show it again.
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 
@@ -285,3 +290,14 @@ def test_a_name_is_taken_once(boxes: Boxes) -> None:
     assert "nucleus rm one" in second.err
     assert boxes.cli("run", "--rm", "--name", "two", "--", "true").code == 0
     assert boxes.cli("run", "--rm", "--name", "two", "--", "true").code == 0
+
+
+@pytest.mark.identity("root", "user")
+def test_a_launcher_of_another_version_is_named(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses the plan where nobody hears it; nothing of what never started is left."""
+    monkeypatch.setattr(schema, "SCHEMA_HASH", 1)
+    for start in (Container.run, Container.create, nucleus.run):
+        with pytest.raises(LaunchError, match="of another version") as caught:
+            start(["true"], root=str(boxes.root))
+        assert "make build" in caught.value.remedy
+    assert boxes.cli("ps", "-aq").out == ""

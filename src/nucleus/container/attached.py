@@ -8,6 +8,7 @@ from ..base.errors import LaunchError, SpecError
 from ..launch import launcher, report, supervise
 from .audited import note_start
 from .result import Result, result_of
+from .silence import silent
 from .sweep import sweep_in_passing
 
 TYPE_CHECKING = False
@@ -180,7 +181,7 @@ def end_of(watched: Watched, plan: LaunchPlan, container: ContainerRecord) -> Re
     """How it ended.  Raises LaunchError when a step failed, or the launcher was killed."""
     record = watched.exit
     if record is None:
-        raise report.silent(container.id)
+        raise silent(container.id)
     if record.failure is not None and record.flags & report.FAILED:
         known = record.failure.step < len(plan.steps)
         step = plan.steps[record.failure.step] if known else None

@@ -23,6 +23,7 @@ from .audited import note_start
 from .events import note
 from .handle import Handle, removed
 from .prepare import Gate, facts_for, prepare
+from .silence import silent
 from .sweep import bury, settled, sweep_in_passing, sweep_one
 
 TYPE_CHECKING = False
@@ -154,8 +155,8 @@ def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
             continue
         while ours.recv(1):
             pass  # until it is gone, and with it its lock
-        raise _failure(prepared.state.fd, ended) or report.silent(prepared.id)
-    raise report.silent(prepared.id)
+        raise _failure(prepared.state.fd, ended) or silent(prepared.id)
+    raise silent(prepared.id)
 
 
 def start(handle: Handle) -> None:
@@ -228,7 +229,7 @@ def _await_start(handle: Handle, monitor: int) -> None:
             break
     ended = handle.refresh().ended
     if ended is None:
-        raise report.silent(handle.id)
+        raise silent(handle.id)
     if handle.record is not None and handle.record.supervised:
         from .supervision.supervised import await_last_word
 

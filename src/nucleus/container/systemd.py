@@ -15,7 +15,7 @@ from ..base import errors
 from ..base.errors import HostUnsupported, NucleusError, Problem, SpecError
 from ..base.jsontext import dumps
 from ..cgroup.tree import systemd_run
-from ..launch import launcher, report
+from ..launch import launcher
 from ..spec.options import OPTIONS
 from ..state import gate
 from ..state.store import StateDirectory, read_file, write_file
@@ -23,6 +23,7 @@ from . import detach, lifecycle, stored
 from .audited import note_start
 from .handle import Handle
 from .prepare import Gate, open_store, prepare
+from .silence import silent
 from .sweep import remove_directory
 
 TYPE_CHECKING = False
@@ -175,7 +176,7 @@ def _hand_over(store: Store, container_id: str, spec: ContainerSpec, who: str) -
         while handle.refresh().status == lifecycle.CREATING:
             time.sleep(_LOOK_S)
         if handle.status != lifecycle.CREATED:
-            raise detach.failure_of(handle) or report.silent(handle.id)
+            raise detach.failure_of(handle) or silent(handle.id)
 
 
 class NoUnit(HostUnsupported):

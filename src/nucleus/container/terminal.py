@@ -15,6 +15,7 @@ from ..launch import console, launcher, report, supervise
 from .attached import OWNER_KILLS
 from .enter import prepare_entry
 from .prepare import prepare
+from .silence import silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class _Start:
     def ended_before(self) -> ExitRecord:
         """How it ended without a terminal.  Raises LaunchError when nobody said."""
         if self.ended is None:
-            raise report.silent(self.id)
+            raise silent(self.id)
         return self.ended
 
     def settle(self) -> None:

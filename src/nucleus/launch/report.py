@@ -312,8 +312,7 @@ def silent(where: str) -> LaunchError:
     """Nobody could say how it ended: not even a step that failed.  where: the container's id, or what waited."""
     return LaunchError(
         "the monitor ended without a word", where=where[:12],
-        remedy="it was killed from outside: run it again; if it never starts, reinstall nucleus, whose launcher is of "
-        "another version",
+        remedy="it was killed from outside: run it again",
     )  # fmt: skip
 
 

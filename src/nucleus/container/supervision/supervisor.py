@@ -13,12 +13,12 @@ import time
 
 from ...base.errors import LaunchError, NotFound, NucleusError
 from ...cgroup.control import is_frozen
-from ...launch import report
 from ...state import gate
 from ...state.store import StateDirectory, Store, read_file
 from ..ending import STOPPING
 from ..events import note
 from ..handle import Handle
+from ..silence import silent
 from ..stored import changed_since
 from . import record as supervision
 from . import restart
@@ -83,7 +83,7 @@ class Supervisor:
             self._build()
             if self.life.gone:
                 self._note_failed_hook()
-                raise self.life.failure() or report.silent(self.life.id)
+                raise self.life.failure() or silent(self.life.id)
             self._write_pid()
         except NucleusError:
             self.life.abandon()
@@ -141,7 +141,7 @@ class Supervisor:
         """The sentence for a container whose last life was ended here, or ended without a word."""
         ended = self.life.ended
         if ended is None:
-            return report.silent(self.life.id)
+            return silent(self.life.id)
         where = "--health-cmd" if self.reason == "health" else "readiness"
         return LaunchError(
             f"the container was ended: {self._error}", where=where,
