@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rows import every_row
 
 from nucleus.base.errors import NucleusError
 from nucleus.cli.parser import parse_run
@@ -68,14 +69,14 @@ def line(options: list[str], command: list[str], *, dashes: bool = True) -> list
     return [*words, *(["--"] if dashes else []), *command]
 
 
-def long_way(argv: list[str], *, keep: bool = False) -> tuple[str, dict[str, Any]]:
-    """What the long way makes: the id, and all that can be compared."""
+def long_way(argv: list[str], *, keep: int = 0) -> tuple[str, dict[str, Any]]:
+    """What the long way makes: the id, and all that can be compared.  keep: as if it came so often."""
     spec = parse_run(argv)
     made = prepare.prepare(spec, reporter=("/usr/bin/python3", "reporter"))
     try:
         if not spec.rm:
             run._keep(made, spec)
-        if keep:
+        for _ in range(keep):
             asked = _with_keys(Asked(argv), argv)
             assert asked is not None
             remember.remember(asked, made, spec)
@@ -130,8 +131,7 @@ def content(name: str, fd: int) -> object:
 
 
 def keep(argv: list[str]) -> None:
-    for _ in range(2):
-        long_way(argv, keep=True)
+    long_way(argv, keep=2)
 
 
 def holds(argv: list[str]) -> bool:
@@ -186,10 +186,10 @@ def test_values_of_variables_and_the_command_are_in_no_file(world: Path) -> None
 
 def test_a_plan_is_kept_when_its_options_come_for_the_second_time(world: Path) -> None:
     for options in (["--rm"], ["--rm", "--timeout", "5"]):
-        long_way(line(options, ["true"]), keep=True)
+        long_way(line(options, ["true"]), keep=1)
     assert [p.stat().st_size for p in (world / "state/plans").iterdir()] == [0, 0]
     assert not holds(line(["--rm"], ["true"]))
-    long_way(line(["--rm"], ["false"]), keep=True)
+    long_way(line(["--rm"], ["false"]), keep=1)
     assert holds(line(["--rm"], ["another"]))
     assert not holds(line(["--rm", "--timeout", "5"], ["another"]))
 
@@ -215,14 +215,13 @@ def test_what_reads_more_than_the_command_line_is_not_kept(
     monkeypatch.setenv("CALLERS", "x")
     (world / "file").write_text("A=b\n")
     (world / "file.toml").write_text('hostname = "x"\n')
-    for _ in range(3):
-        fd = os.open(world / "file", os.O_RDONLY)
-        try:
-            long_way([word.replace("FD", str(fd)) for word in argv], keep=True)
-        except NucleusError as error:  # a stricter mode wants more of the machine
-            assert "strict-agent" in argv, error
-        finally:
-            os.close(fd)
+    fd = os.open(world / "file", os.O_RDONLY)
+    try:
+        long_way([word.replace("FD", str(fd)) for word in argv], keep=3)
+    except NucleusError as error:  # a stricter mode wants more of the machine
+        assert "strict-agent" in argv, error
+    finally:
+        os.close(fd)
     assert not (world / "state/plans").exists()
     assert not holds(argv)
 
@@ -234,8 +233,7 @@ def test_what_only_looks_like_a_variable_is_none(world: Path) -> None:
     (world / "-e").mkdir()
     for options in (["--label", "-e=x=1", "--rm"], ["--toolchain", "-e", "--rm"]):
         argv = [*options, "--", "true"]
-        for _ in range(2):
-            long_way(argv, keep=True)
+        keep(argv)
         assert not holds(argv)
 
 
@@ -307,32 +305,37 @@ def test_an_entry_that_appears_in_etc_makes_it_stale(monkeypatch: pytest.MonkeyP
     assert not holds(argv)
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def plain() -> list[str]:
+    """A command line whose plan is kept."""
+    argv = line(["--rm"], ["true"])
+    keep(argv)
+    assert holds(argv)
+    return argv
+
+
+@every_row(
     ("name", "value"),
     [
         ("getcwd", "/"), ("getresuid", (1, 2, 3)), ("getresgid", (1, 2, 3)), ("getgroups", [1, 2, 3]),
     ],
 )  # fmt: skip
-def test_it_belongs_to_one_caller_in_one_place(
-    name: str, value: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    argv = line(["--rm"], ["true"])
-    keep(argv)
-    monkeypatch.setattr(os, name, lambda: value)
-    assert not holds(argv)
+def test_it_belongs_to_one_caller_in_one_place(name: str, value: object, plain: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, name, lambda: value)
+        assert not holds(plain)
+    assert holds(plain)
 
 
-@pytest.mark.parametrize(
-    "name", ["HOME", "XDG_RUNTIME_DIR", "NUCLEUS_SCOPE", "NUCLEUS_LOG_FORMAT", "NUCLEUS_NEW"]
-)
-def test_it_belongs_to_one_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    argv = line(["--rm"], ["true"])
-    keep(argv)
-    monkeypatch.setenv(name, "another")
-    assert not holds(argv)
+@every_row("name", ["HOME", "XDG_RUNTIME_DIR", "NUCLEUS_SCOPE", "NUCLEUS_LOG_FORMAT", "NUCLEUS_NEW"])
+def test_it_belongs_to_one_environment(name: str, plain: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, "another")
+        assert not holds(plain)
+    assert holds(plain)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "argv",
     [
         ["--rm", "--pids", "9", "--", "true"], ["--rm", "--rm", "--", "true"], ["--", "true"], ["true"],
@@ -341,10 +344,8 @@ def test_it_belongs_to_one_environment(name: str, monkeypatch: pytest.MonkeyPatc
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_other_words_are_another_command_line(argv: list[str]) -> None:
-    keep(line(["--rm"], ["true"]))
-    assert holds(["--rm", "true"])
-    assert not holds(argv)
+def test_other_words_are_another_command_line(argv: list[str], plain: list[str]) -> None:
+    assert holds(["--rm", "true"]) and not holds(argv)
 
 
 def test_the_code_that_made_it_is_among_what_is_looked_at(world: Path) -> None:
@@ -436,7 +437,7 @@ def test_where_nothing_can_be_written_the_start_goes_on(
     error: int, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     argv = line(["--rm"], ["true"])
-    long_way(argv, keep=True)
+    long_way(argv, keep=1)
 
     def refused(*_: Any, **__: Any) -> int:
         raise OSError(error, os.strerror(error))
