@@ -72,7 +72,7 @@ SUITES = (
         identity="caller",
         paths=("tests/unit", "tests/plan"),
         limit_s=240,
-        budget_s=10,  # 7 on a machine that others use as well; a busy one has been seen to charge 1.6 times as much
+        budget_s=12,  # the goal is 10, and it takes 7; a busy machine has been seen to charge 1.6 times as much
         workers=2,
     ),
     Suite(name="launcher", identity="caller", paths=("tests/launcher",), limit_s=900, workers=2, lane="here"),
