@@ -104,6 +104,20 @@ int run_hand_over_mounts(const struct step *step, struct env *env)
 	return result == -EOWNERDEAD ? 0 : result; /* the child has failed already, and its record says why */
 }
 
+/*
+ * What is made in a workspace or a volume stays there: it belongs to whom the directory above belongs to, not to an id of
+ * the container that its owner could not even remove. Where that cannot be, as in a directory of an unmapped owner, it stays as
+ * it is: empty, and under the mount.
+ */
+static void own_as_above(int above, const char *name)
+{
+	struct statx seen;
+
+	if (K(__NR_statx, above, "", AT_EMPTY_PATH, STATX_UID | STATX_GID, &seen) < 0 || !seen.stx_uid)
+		return;
+	K(__NR_fchownat, above, name, seen.stx_uid, seen.stx_gid, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Creates path's last component, an empty file or a directory, in the directory above it. */
 static int make_last(const struct env *env, const char *path, size_t length, bool file)
 {
@@ -124,6 +138,8 @@ static int make_last(const struct env *env, const char *path, size_t length, boo
 		result = (int)K(__NR_mknodat, above, parent, S_IFREG | 0644, 0);
 	else
 		result = (int)K(__NR_mkdirat, above, parent, 0755);
+	if (!result)
+		own_as_above(above, parent);
 	K(__NR_close, above);
 	return result == -EEXIST ? 0 : result;
 }

@@ -34,17 +34,19 @@ def test_what_the_workload_writes_belongs_to_the_workspace_s_owner(
     script = (
         "echo new >file; mkdir dir; echo more >dir/file; ln -s file link; cp file copy; stat -c %u . file dir"
     )
-    inside = shell(boxes, script, "--workspace", str(workspace), "--user", user)
+    target = ("--tmpfs", "/workspace/made/target")
+    inside = shell(boxes, script, "--workspace", str(workspace), "--user", user, *target)
     assert inside.split() == [user] * 3
-    made = [workspace / name for name in ("file", "dir", "dir/file", "link", "copy")]
+    made = [workspace / name for name in ("file", "dir", "dir/file", "link", "copy", "made", "made/target")]
     assert {(s.st_uid, s.st_gid) for path in made if (s := path.lstat())} == {(owner, owner)}
 
 
 @AS_USER
 def test_what_the_workload_of_a_user_writes_is_that_user_s(boxes: Boxes) -> None:
     workspace = boxes.directory("work")
-    shell(boxes, "echo new >file; mkdir dir; echo more >dir/file", "--workspace", str(workspace))
-    made = [workspace / name for name in ("file", "dir", "dir/file")]
+    words = ("--workspace", str(workspace), "--tmpfs", "/workspace/made/target")
+    shell(boxes, "echo new >file; mkdir dir; echo more >dir/file", *words)
+    made = [workspace / name for name in ("file", "dir", "dir/file", "made", "made/target")]
     assert {(s.st_uid, s.st_gid) for path in made if (s := path.stat())} == {(os.getuid(), os.getgid())}
 
 
