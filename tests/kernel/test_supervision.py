@@ -215,20 +215,21 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
         container.remove(force=True)
 
 
-UNTIL_TOLD = ("sh", "-c", "echo life; while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 3")
-
-
 def test_a_restart_policy_is_given_to_what_runs_already_and_taken_back(boxes: Boxes) -> None:
-    container = running(boxes, *UNTIL_TOLD)
+    container = running(boxes, *ENDLESS)
+
+    def end_of_life(number: int) -> None:
+        wait_until(lambda: len([*container.logs()]) == number)  # its trap is set
+        container.kill("TERM")
+
     assert boxes.cli("update", "--restart", "on-failure", container.id).code == 0
-    assert container.exec(["touch", "/tmp/end"]).ok
+    end_of_life(1)
     wait_until(lambda: told(boxes, container)["restarts"] == 1 and container.status == "running")
     assert container.update(restart="no") is None
-    wait_until(lambda: container.exec(["touch", "/tmp/end"]).ok)
+    end_of_life(2)
     wait_until(lambda: container.status == "stopped")
     known = told(boxes, container)
-    assert (known["exit_code"], known["restarts"], len(known["ends"])) == (3, 1, 2)
-    assert len([*container.logs()]) == 2
+    assert (known["exit_code"], known["restarts"], len(known["ends"])) == (9, 1, 2)
     policies = [e["restart"] for e in read_events(str(boxes.root)) if e["type"] == "updated"]
     assert policies == ["on-failure", "no"]
     container.remove()
