@@ -248,10 +248,17 @@ def test_every_answer_of_the_machine_counts(world: Path, monkeypatch: pytest.Mon
     real = witness._answer
     looks = found[0]["looks"]
     assert len(looks) == len(set(looks)) > 60
+    known: dict[object, Any] = {}
+
+    def answer(machine: Any, look: Any) -> Any:
+        if look not in known:
+            known[look] = real(machine, look)
+        return ("another",) if look == changed else known[look]
+
+    monkeypatch.setattr(witness, "_answer", answer)
+    changed: object = None
+    assert holds(argv)
     for changed in looks:
-        monkeypatch.setattr(
-            witness, "_answer", lambda m, look, c=changed: ("another",) if look == c else real(m, look)
-        )
         assert not holds(argv), changed
     monkeypatch.setattr(witness, "_answer", real)
     assert holds(argv)
