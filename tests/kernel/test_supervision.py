@@ -222,11 +222,12 @@ def test_a_restart_policy_is_given_to_what_runs_already_and_taken_back(boxes: Bo
         wait_until(lambda: len([*container.logs()]) == number)  # its trap is set
         container.kill("TERM")
 
+    container.restart()  # what was stopped before is not stopped for ever
     assert boxes.cli("update", "--restart", "on-failure", container.id).code == 0
-    end_of_life(1)
+    end_of_life(2)
     wait_until(lambda: told(boxes, container)["restarts"] == 1 and container.status == "running")
     assert container.update(restart="no") is None
-    end_of_life(2)
+    end_of_life(3)
     wait_until(lambda: container.status == "stopped")
     known = told(boxes, container)
     assert (known["exit_code"], known["restarts"], len(known["ends"])) == (9, 1, 2)

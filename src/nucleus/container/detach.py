@@ -137,7 +137,7 @@ def _undo(prepared: Prepared) -> None:
 def keep_plan(prepared: Prepared) -> None:
     """What the sentence about a failed step is made of; it replaces all that is left of an earlier life."""
     assert prepared.state is not None and prepared.plan is not None
-    for name in OF_ONE_LIFE:
+    for name in (*OF_ONE_LIFE, gate.STOPPING):
         forget(prepared.state.fd, name)
     write_file(prepared.state.fd, PLAN, prepared.encoded)
     origins = "\n".join([s.origin for s in prepared.plan.steps])

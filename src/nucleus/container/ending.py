@@ -26,7 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .handle import Handle
 
-STOPPING = "stopping"  # a file: somebody asked for the end, so no restart policy applies to it
 THROWN_AWAY = "thrown-away"  # a file: whoever would apply the changes of a copied workspace discards them
 _KILLS: dict[int, str] = {signal.SIGKILL: "kill", signal.SIGTERM: "kill -s TERM"}  # what each may be sent to
 _KILL_WAIT_S = 10.0
@@ -193,7 +192,7 @@ def signal_of(text: str) -> int:
 
 def mark_stopping(handle: Handle) -> None:
     """Say beforehand that the end which comes now was asked for."""
-    _mark(handle, STOPPING)
+    _mark(handle, gate.STOPPING)
 
 
 def _mark(handle: Handle, name: str) -> None:

@@ -10,6 +10,7 @@ import os
 from ..base.errors import Conflict, NotFound, PermissionRefused
 from ..cgroup.control import is_frozen
 from ..launch.report import read_exit, read_init, read_started
+from ..state import gate
 from ..state.record import from_json
 from ..state.store import is_locked, read_file
 from . import lifecycle, processes
@@ -117,6 +118,8 @@ class Handle:
             return False
         from .supervision import record as supervision
 
+        if read_file(self.fd, gate.STOPPING) is not None:
+            return False  # that was its last life, whatever its supervisor still has to do
         known = supervision.read(self.fd)
         return known is not None and known.phase != supervision.ENDED
 

@@ -1,9 +1,10 @@
-"""The files by which commands meet at a container: the gate that `start` opens, and the locks of verbs and of waiters.
+"""The files by which commands meet at a container: the gate that `start` opens, the locks of verbs and of waiters, a mark.
 
     start        FIFO: the monitor reads one byte of it before the workload may run
     verb.lock    held, exclusively, by a verb that changes a living container
     watch.lock   held, shared, by whoever waits for the exit record: neither the monitor of a --rm container nor the
                  sweep removes the directory meanwhile
+    stopping     somebody asked for the end, so no restart policy applies to it
 ✗ who is waited for.
 """
 
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-FIFO, VERB_LOCK, WATCH_LOCK = "start", "verb.lock", "watch.lock"
+FIFO, VERB_LOCK, WATCH_LOCK, STOPPING = "start", "verb.lock", "watch.lock", "stopping"
 GO, KILL = b"g", b"k"
 
 

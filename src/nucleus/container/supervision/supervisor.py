@@ -15,7 +15,6 @@ from ...base.errors import LaunchError, NotFound, NucleusError
 from ...cgroup.control import is_frozen
 from ...state import gate
 from ...state.store import StateDirectory, Store, read_file
-from ..ending import STOPPING
 from ..events import note
 from ..handle import Handle
 from ..silence import silent
@@ -447,11 +446,11 @@ class Supervisor:
         return (time.monotonic_ns() - self._zero_ns) // 1_000_000
 
     def _is_stopped(self) -> bool:
-        return self._stopping or read_file(self.life.directory, STOPPING) is not None
+        return self._stopping or read_file(self.life.directory, gate.STOPPING) is not None
 
     def _forget_stop(self) -> None:
         try:
-            os.unlink(STOPPING, dir_fd=self.life.directory)
+            os.unlink(gate.STOPPING, dir_fd=self.life.directory)
         except FileNotFoundError:
             pass  # nobody has stopped it before
 
