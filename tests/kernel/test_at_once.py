@@ -64,7 +64,7 @@ def test_rm_ends_what_a_start_of_the_same_moment_takes_for_one_that_nobody_stopp
     def forgotten_once(handle: Handle) -> None:
         mark(handle)
         if not marked:
-            detach.forget(handle.fd, ending.STOPPING)  # the first act of a start
+            detach.forget(handle.fd, gate.STOPPING)  # the first act of a start
         marked.append(handle.id)
 
     monkeypatch.setattr(ending, "mark_stopping", forgotten_once)
