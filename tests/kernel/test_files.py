@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -300,10 +301,20 @@ def test_a_read_only_tmpfs_is_read_only(boxes: Boxes) -> None:
     )
 
 
-def test_a_toolchain_lies_at_its_own_path_and_runs(boxes: Boxes) -> None:
-    tools = boxes.directory("tools/bin")
+@pytest.mark.parametrize("behind_a_link", [False, True], ids=["plain", "below /var/tmp"])
+def test_a_toolchain_lies_at_its_own_path_and_runs(boxes: Boxes, behind_a_link: bool) -> None:
+    if behind_a_link:  # which is a link inside
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            Path(folder).chmod(0o755)
+            runs_as_toolchain(boxes, Path(folder, "tools"))
+    else:
+        runs_as_toolchain(boxes, boxes.directory("tools"))
+
+
+def runs_as_toolchain(boxes: Boxes, top: Path) -> None:
+    tools = top / "bin"
+    tools.mkdir(parents=True)
     shutil.copy2(boxes.probe_folder / "probe", tools / "look")
-    top = tools.parent
     result = boxes.run("--toolchain", str(top), "--", f"{tools}/look", "ids", ",", "create", f"{top}/new")
     answers = boxes.answers(result.out, 2)
     assert answers[0][0].startswith("1000 1000")

@@ -120,10 +120,16 @@ def root_entries(spec: ContainerSpec, facts: HostFacts, finder: SourceFinder) ->
     """What the root is made of: the host's /usr, links and chosen names of /etc; or the directories of --rootfs."""
     where = "--agent-toolchain-rootfs" if spec.toolchain_rootfs else "--rootfs"
     entries = _rootfs_entries(spec.rootfs, finder, where) if spec.rootfs else _host_entries(facts)
+    links_are_ours = all([e.target != "/var" for e in entries])
     for path in spec.toolchains:
         source = finder.find(path, "--toolchain", directory=True)
         judge(source.path, "--toolchain")
-        entries.append(RootEntry(target=os.path.abspath(path), source=source, origin="toolchain"))
+        target = os.path.abspath(path)
+        if links_are_ours and target.startswith("/var/"):
+            from ..spec.paths import without_links
+
+            target = without_links(target)
+        entries.append(RootEntry(target=target, source=source, origin="toolchain"))
     return tuple(entries)
 
 

@@ -34,6 +34,14 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
+def without_links(path: str) -> str:
+    """Where a normalised path lies in a root whose LINKS are ours: the launcher follows none on the way to a mount."""
+    for link, place in LINKS.items():
+        if is_below(path, link):
+            return place + path.removeprefix(link)
+    return path
+
+
 def forbidden_source(path: str) -> str:
     """Why this part of the host never comes in, or ''.  Homes are judged by `foreign_home`."""
     path = normalise(path)
@@ -74,9 +82,9 @@ def reserved_target(path: str) -> str:
     for directory in (WORKSPACE, CONTEXT):
         if path == directory:
             return f"{directory} has its own option"
-    for link, place in LINKS.items():
+    for link in LINKS:
         if is_below(path, link):
-            return f"{link} is a link inside: the place is {place}{path.removeprefix(link)}"
+            return f"{link} is a link inside: the place is {without_links(path)}"
     if is_below(HOME, path):
         return f"it would cover {HOME}"
     return ""
