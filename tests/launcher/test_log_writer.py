@@ -227,12 +227,19 @@ def test_killed_it_leaves_what_it_had_read(directory: int) -> None:
     assert said(writer.end(), STDOUT) == b"before\n"
 
 
+def stat_of(pid: int) -> list[str]:
+    """What proc(5) says of a process behind its name: state, parent, process group, session."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def test_it_is_nobodys_child_in_a_session_of_its_own_and_small(directory: int, program: Path) -> None:
     writer = Writer(directory)
     pid = pid_of_writer(directory)
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    assert int(fields[1]) != os.getpid()
-    assert int(fields[3]) == pid
+    assert int(stat_of(pid)[1]) != os.getpid()
+    deadline = time.monotonic() + 30
+    while int(stat_of(pid)[3]) != pid:  # it has just been born: its session is the first that it makes
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
     if program.name == "nucleus-log":
         rss = [w for w in Path(f"/proc/{pid}/status").read_text().splitlines() if w.startswith("VmRSS")]
