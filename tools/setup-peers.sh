@@ -36,4 +36,4 @@ rm -rf "$cache"/*.tmp
 fetch_crun
 fetch_runsc
 cd "$here/.."
-PEERS_CACHE=$cache exec python3 -m bench.compare --check
+PEERS_CACHE=$cache exec .venv/bin/python3 -m bench.compare --check
