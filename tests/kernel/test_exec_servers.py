@@ -88,6 +88,6 @@ def test_a_web_server_reads_its_configuration_again_when_told_from_inside(boxes:
     wait_until(lambda: inside(ASK) == "second")
     wait_until(lambda: not workers & processes()[1])
     assert processes()[0] == master
-    assert inside("/srv/nginx -e /tmp/e -c /tmp/c -s quit; echo told") == "told"
+    inside("/srv/nginx -e /tmp/e -c /tmp/c -s quit")  # whoever tells it may end with the container
     server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 0
