@@ -57,6 +57,7 @@ SUPERVISION = {
     "version": "of this form; a record of another one is not read",
     "phase": "created, running, pausing before the next start, or ended: no start follows",
     "pid": "the supervisor's",
+    "ticks": "start time of that process, in clock ticks since boot",
     "health": "starting, healthy or unhealthy; empty without a health check, and between two lives",
     "failures": "health checks that failed in a row",
     "health_error": "why the last health check failed",

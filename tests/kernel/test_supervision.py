@@ -256,6 +256,9 @@ def test_what_got_a_restart_policy_stays_stopped_and_may_lose_its_supervisor(box
     os.kill(supervisor_of(boxes, left), signal.SIGKILL)  # it began without one
     reap_orphans()
     assert left.status == "running"
+    killed = supervisor_of(boxes, left)
+    left.update(restart="always")
+    assert supervisor_of(boxes, left) != killed  # who is dead starts nothing again
     left.remove(force=True)
     stopped.remove()
 

@@ -13,9 +13,10 @@ import time
 from ...base.errors import Conflict, SpecError
 from ...launch.report import read_exit
 from ...spec import rules
-from ...state.store import is_locked, owner_is_gone, read_file
+from ...state.store import owner_is_gone, read_file
 from .. import stored
 from ..handle import Handle, removed
+from ..processes import is_alive
 from . import record as supervision
 from .life import Life
 from .restart import NO
@@ -125,4 +126,4 @@ def _restarting(handle: Handle, policy: str) -> ContainerSpec:
 
 def _has_one(handle: Handle) -> bool:
     known = supervision.read(handle.fd)
-    return known is not None and known.phase != supervision.ENDED and is_locked(handle.fd)
+    return known is not None and known.phase != supervision.ENDED and is_alive(known.pid, known.ticks)

@@ -21,7 +21,7 @@ class Supervision(Value):
     """The state of a supervised container.
 
     phase        created, running, pausing (before the next start) or ended (no start follows)
-    pid          the supervisor's
+    pid, ticks   the supervisor's, and its start time in clock ticks
     health       starting, healthy or unhealthy; empty without a health check
     failures     checks that failed in a row;  health_error: why the last one did
     ready        its readiness probe has succeeded, or it has none and runs
@@ -34,6 +34,7 @@ class Supervision(Value):
     version: int = VERSION
     phase: str = CREATED
     pid: int
+    ticks: int = 0
     health: str = ""
     failures: int = 0
     health_error: str = ""

@@ -17,6 +17,7 @@ from ...state import gate
 from ...state.store import StateDirectory, Store, read_file
 from ..events import note
 from ..handle import Handle
+from ..processes import start_ticks
 from ..silence import silent
 from ..stored import changed_since
 from . import record as supervision
@@ -60,7 +61,7 @@ class Supervisor:
             from .. import hooks
 
             self._hooks = hooks.load(spec.hooks)
-        self.told = Supervision(pid=os.getpid())
+        self.told = Supervision(pid=os.getpid(), ticks=start_ticks(os.getpid()))
         self.life: Life
         self.checks: Checks | None = None
         self._stopping = False
