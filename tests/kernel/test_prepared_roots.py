@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import PATIENCE_S, PROJECT, Boxes, Ran, descendants
+from sandboxes import PATIENCE_S, PROJECT, Boxes, Ran, descendants, wait_until
 
 import nucleus
 from nucleus.container.attached import run_attached
@@ -235,27 +235,40 @@ def test_what_one_container_mounts_no_other_sees(boxes: Boxes) -> None:
     assert until_shared(look).out == "root"
 
 
-def test_containers_that_run_at_once_have_ids_and_temporary_files_of_their_own(boxes: Boxes) -> None:
-    script = (
-        f"{SHARED} && echo shared; echo $$ >/tmp/mine; cat /proc/self/uid_map; sleep 0.3; ls /tmp | wc -l"
-    )
+def together(boxes: Boxes, script: str) -> list[Result]:
+    """What comes of three containers of which none ends before all are there: their output does not fit into a pipe."""
+    meeting = threading.Barrier(3)
     results: list[Result] = []
 
     def start() -> None:
-        results.append(nucleus.run(["/bin/sh", "-c", script], root=str(boxes.root)))
+        met: list[int] = []
 
-    for _ in range(3):  # each block of ids has a root of its own
+        def meet(_: bytes) -> None:
+            if not met:  # the output comes in pieces
+                met.append(meeting.wait(PATIENCE_S))
+
+        words = ["/bin/sh", "-c", f"{script}; head -c 200000 /dev/zero >&2"]
+        results.append(nucleus.run(words, root=str(boxes.root), on_stderr=meet))
+
+    threads = [threading.Thread(target=start) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_containers_that_run_at_once_have_ids_and_temporary_files_of_their_own(boxes: Boxes) -> None:
+    script = f"{SHARED} && echo shared; echo $$ >/tmp/mine; cat /proc/self/uid_map; ls /tmp | wc -l"
+
+    def some_shared() -> bool:
         time.sleep(SETTLED_S)
-        results.clear()
-        threads = [threading.Thread(target=start) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    words = [r.out.split() for r in results]
-    assert [w[-1] for w in words] == ["1"] * 3
-    assert len({w[-3] for w in words}) == 3
-    assert "shared" in [w[0] for w in words]
+        words = [result.out.split() for result in together(boxes, script)]
+        assert [w[-1] for w in words] == ["1"] * 3
+        assert len({w[-3] for w in words}) == 3
+        return "shared" in [w[0] for w in words]
+
+    wait_until(some_shared)  # each block of ids has a root of its own, made after its first use
 
 
 # ---- the descriptor ------------------------------------------------------------------------------

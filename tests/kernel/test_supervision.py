@@ -47,6 +47,11 @@ def supervisor_of(boxes: Boxes, container: Container) -> int:
     return int(json.loads(file.read_bytes())["pid"])
 
 
+def is_gone(pid: int) -> bool:
+    reap_orphans()
+    return not os.path.exists(f"/proc/{pid}")
+
+
 def await_long_pause(boxes: Boxes, container: Container) -> None:
     """Until a container that ends at once is in a pause of more than three seconds, which has just begun."""
     lives = max(told(boxes, container)["restarts"], 4)
@@ -202,8 +207,7 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
     for supervisor in supervisors:
         os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: running_one.status == "stopped")
-    reap_orphans()
-    assert not os.path.exists(f"/proc/{pid}")
+    wait_until(lambda: is_gone(pid))
     known = told(boxes, running_one)
     assert known["reason"] in ("owner-lost", "host-kill"), known["reason"]
     wait_until(lambda: waiting.status == "stopped")
@@ -253,10 +257,10 @@ def test_what_got_a_restart_policy_stays_stopped_and_may_lose_its_supervisor(box
         container.update(restart="always")
     stopped.stop()
     assert (stopped.status, told(boxes, stopped)["restarts"]) == ("stopped", 0)
-    os.kill(supervisor_of(boxes, left), signal.SIGKILL)  # it began without one
-    reap_orphans()
-    assert left.status == "running"
     killed = supervisor_of(boxes, left)
+    os.kill(killed, signal.SIGKILL)  # the container began without one
+    wait_until(lambda: is_gone(killed))
+    assert left.status == "running"
     left.update(restart="always")
     assert supervisor_of(boxes, left) != killed  # who is dead starts nothing again
     left.remove(force=True)
