@@ -24,7 +24,7 @@ from .events import note
 from .handle import Handle, removed
 from .prepare import Gate, facts_for, prepare
 from .silence import silent
-from .sweep import bury, settled, sweep_in_passing, sweep_one
+from .sweep import bury, bury_in_time, settled, sweep_in_passing, sweep_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
 OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)
 _LOOK_MS = 2
-_LOCK_WAIT_S = 1.0
+_LOCK_WAIT_S = 10.0
 
 
 def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
@@ -337,11 +337,11 @@ def locked(handle: Handle) -> int:
                 raise Conflict(
                     f"container {handle.name} has not ended", where="nucleus restart", remedy="try again"
                 )
-            time.sleep(_LOCK_WAIT_S / 100)
+            time.sleep(_LOOK_MS / 1000)
         if not os.fstat(fd).st_nlink:
             raise removed(handle)  # `rm` held it
         if not settled(read_file(fd, "exit") or b""):
-            bury(handle.store, handle.id, fd, handle.record)
+            bury_in_time(handle.store, handle.id, fd, handle.record, deadline)
     except BaseException:
         os.close(fd)
         raise

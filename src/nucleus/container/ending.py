@@ -20,7 +20,7 @@ from ..state.store import is_locked, let_go, owner_is_gone, read_file
 from . import lifecycle
 from .events import note
 from .handle import removed
-from .sweep import bury, kill_left_over, remove_directory, settled, sweep_one
+from .sweep import bury_in_time, kill_left_over, remove_directory, settled, sweep_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 THROWN_AWAY = "thrown-away"  # a file: whoever would apply the changes of a copied workspace discards them
 _KILLS: dict[int, str] = {signal.SIGKILL: "kill", signal.SIGTERM: "kill -s TERM"}  # what each may be sent to
-_KILL_WAIT_S = 10.0
+_KILL_WAIT_S = 30.0
 _LOOK_S = 0.01
 
 
@@ -149,7 +149,7 @@ def _remove(handle: Handle, *, force: bool) -> None:
 
         workspace_outcome.forget(handle)
     if not settled(read_file(handle.fd, "exit") or b""):
-        bury(handle.store, handle.id, handle.fd, handle.record)
+        bury_in_time(handle.store, handle.id, handle.fd, handle.record, deadline)
     remove_directory(handle.store, handle.id, handle.record)
     note(handle.store, handle.record, "removed")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..observe.logs import LogLine
     from .handle import Handle
 
-_LAST_WORDS_S = 2.0
+_LAST_WORDS_S = 10.0
 _STARTING = (lifecycle.CREATING, lifecycle.CREATED)
 
 

@@ -11,7 +11,7 @@ import os
 import time
 from errno import EBUSY, ENOENT
 
-from ..base.errors import NucleusError
+from ..base.errors import Conflict, NucleusError
 from ..launch.report import DIRTY, EXIT, INIT_KILLED, read_exit, read_init
 from ..state import store as files
 from ..state.record import ContainerRecord, from_json
@@ -112,6 +112,23 @@ def bury(store: Store, container_id: str, fd: int, record: ContainerRecord | Non
         from .events import note_end
 
         note_end(store, record, ended)  # its monitor was killed before it could
+
+
+def bury_in_time(
+    store: Store, container_id: str, fd: int, record: ContainerRecord | None, deadline: float
+) -> None:
+    """The same for a verb that waits: what was killed may take a while to die.  Raises Conflict at the deadline."""
+    while True:
+        try:
+            return bury(store, container_id, fd, record)
+        except OSError as error:
+            if error.errno != EBUSY:
+                raise
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"processes of container {container_id[:12]} were killed, and have not ended",
+                where="cgroup", remedy="try again",
+            )  # fmt: skip
 
 
 def clear(container_id: str, fd: int, record: ContainerRecord | None) -> None:

@@ -15,7 +15,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-log")
 # Held by the writer for as long as it lives: while it is, more may come.
 LOCK = "log.lock"
-_TRIES = 100
+_TRIES = 1000
 
 
 def start(directory: int, *, max_bytes: int, files: int) -> tuple[int, int]:
@@ -61,7 +61,8 @@ def _lock(directory: int) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return fd
         except BlockingIOError:
-            time.sleep(0.01)  # a reader holds it for a moment, to see whether a writer lives
+            # A reader who looks holds it, or the writer of an earlier life has more to write.
+            time.sleep(0.01)
     os.close(fd)
     raise Conflict(
         "another process keeps the log of this container", where=LOCK, remedy="wait until it has ended"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from errno import EBUSY
 from pathlib import Path
 
 import pytest
 
 from nucleus.base.errors import Conflict, NotFound
 from nucleus.container import inventory
+from nucleus.container import sweep as sweeping
 from nucleus.container.sweep import remove_cgroup, sweep
 from nucleus.launch.report import EXIT, INIT, read_exit
 from nucleus.state.record import ContainerRecord
@@ -199,3 +202,28 @@ def test_an_ended_container_is_removed_with_its_name(store: Store) -> None:
     assert inventory.inspect("web", store.path)["exit_code"] == 3
     assert inventory.remove("web", root=store.path, force=False) == ID
     assert store.ids() == [] and store.names() == []
+
+
+@pytest.mark.parametrize("dies", [True, False], ids=["late", "never"])
+def test_rm_waits_for_what_was_killed_and_has_not_died_yet(
+    store: Store, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    container(store, record())
+    tries = []
+
+    def clear(*_: object) -> None:
+        tries.append(1)
+        if not dies or len(tries) < 3:
+            raise OSError(EBUSY, "busy")
+
+    monkeypatch.setattr(sweeping, "clear", clear)
+    known = record()
+    fd = store.open(ID)
+    deadline = time.monotonic() + (60 if dies else -1)
+    if dies:
+        sweeping.bury_in_time(store, ID, fd, known, deadline)
+        assert len(tries) == 3 and read_exit(exit_file(store)) is not None
+    else:
+        with pytest.raises(Conflict, match="have not ended"):
+            sweeping.bury_in_time(store, ID, fd, known, deadline)
+    os.close(fd)
