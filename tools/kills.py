@@ -31,7 +31,7 @@ from soak import NUCLEUS, Traces, adopt_orphans, reap  # noqa: E402
 
 ROLES = ("command line", "supervisor", "monitor", "log writer", "init")
 LONG_S = 30.0  # a run of that length kills each of them
-GONE_S = 10.0  # for what ends with its owner; a kill takes no time, a busy machine does
+GONE_S = 60.0  # for what ends with its owner; a kill takes no time, a busy machine does
 AT_ONCE = 6
 FILES = 40
 ALIVE = ("created", "running", "paused")
@@ -207,7 +207,7 @@ class Kills:
         verb, *others = words
         return subprocess.run(
             [NUCLEUS, verb, "--root", self.root, *others], stdin=subprocess.DEVNULL, capture_output=True,
-            check=False, timeout=60,
+            check=False, timeout=4 * GONE_S,
         )  # fmt: skip
 
     def listed(self) -> list[dict[str, object]]:
@@ -322,7 +322,7 @@ def _zombies() -> dict[Process, str]:
 
 def left_over(root: str, before: Traces) -> list[str]:
     """What is there now and was not before; what others' programs are just doing is looked at again."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + GONE_S
     while True:
         reap()
         found = Traces.now().beyond(before)

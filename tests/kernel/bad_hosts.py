@@ -253,9 +253,8 @@ HOST = (
         "--name",
         "the name 'web' is taken",
         "another name",
-        host='"$N" run --root "$F/state" --rm --name web -- sleep 30 & '
-        "until [ -L state/names/web ]; do sleep 0.05; done; "
-        '"$@"; code=$?; kill $!; wait; exit $code',
+        host='mkfifo up; "$N" run --root "$F/state" --rm --name web -- sh -c "echo; exec sleep 600" >up & '
+        'read line <up; "$@"; code=$?; kill $!; wait; exit $code',
     ),
     _files(
         "few open files allowed",

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import Boxes, adopt_orphans, own_identity
+from sandboxes import PATIENCE_S, Boxes, adopt_orphans, own_identity
 
 IDENTITY = own_identity()
+FAILED = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -55,9 +56,16 @@ def identity() -> str:
     return IDENTITY
 
 
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Keeps for the fixtures whether the test has failed; who makes the report goes on."""
+    if call.when == "call":
+        item.stash[FAILED] = call.excinfo is not None
+
+
 @pytest.fixture
-def boxes(tmp_path: Path, probe: Path) -> Iterator[Boxes]:
+def boxes(request: pytest.FixtureRequest, tmp_path: Path, probe: Path) -> Iterator[Boxes]:
     """Containers of this test."""
     made = Boxes(tmp_path, probe)
     yield made
-    made.assert_nothing_left()
+    # What a failure leaves running does not end by itself.
+    made.assert_nothing_left(1.0 if request.node.stash.get(FAILED, False) else PATIENCE_S)

@@ -38,16 +38,24 @@ def main(words: list[str]) -> int:
             os.execve(command[0], command, environment)
         os.wait()
         unit = int(os.read(read, 20))
-        while (
-            os.path.exists(f"/proc/{unit}")
-            and open(f"/proc/{unit}/stat").read().split(")")[1].split()[0] != "Z"
-        ):
+        lives = True
+        while lives:
+            lives = _lives(unit)  # what it said before it ended has come by the time that this was seen
             try:
-                if channel.recv(100) == b"READY=1":
-                    return 0
+                while channel.recv(100) != b"READY=1":
+                    pass
+                return 0
             except TimeoutError:
                 continue
     return 1
+
+
+def _lives(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:  # it was reaped
+        return False
 
 
 if __name__ == "__main__":

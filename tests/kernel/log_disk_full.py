@@ -3,12 +3,16 @@
 Prints one JSON object: what was written, what the log holds, what it says was lost, the longest wait for a write.
 """
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def main(folder: str) -> None:
@@ -26,21 +30,39 @@ def main(folder: str) -> None:
         began = time.monotonic()
         written += os.write(out if number % 4 else err, b"%0511d\n" % number)
         longest = max(longest, time.monotonic() - began)
-    time.sleep(0.2)
+    _until(lambda: _unread(out) + _unread(err) == 0)  # the writer has met the full disk
     filler.unlink()
-    time.sleep(1.5)  # the loss is told without the workload's saying more
+    # The loss is told without the workload's saying more.
+    _until(lambda: _is_told(directory, written))
     told = _read(LogReader(directory))["lost"]
     written += os.write(out, b"after\n")
     os.close(out)
     os.close(err)
-    deadline = time.monotonic() + 20
-    while not writer_is_gone(directory) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    _until(lambda: writer_is_gone(directory))
     found = _read(LogReader(directory))
     print(json.dumps({**found, "written": written, "longest": longest, "told_meanwhile": told}))
 
 
-def _read(reader: object) -> dict[str, object]:
+def _until(condition: Callable[[], bool]) -> None:
+    """Whoever started this knows how long to wait."""
+    while not condition():
+        time.sleep(0.01)
+
+
+def _unread(pipe: int) -> int:
+    """How many bytes nobody has taken yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def _is_told(directory: int, written: int) -> bool:
+    """Whether each byte is either in the log or counted there."""
+    from nucleus.observe.frames import LogReader
+
+    found = _read(LogReader(directory))
+    return found["kept"] + found["lost"] == written
+
+
+def _read(reader: object) -> dict[str, Any]:
     frames = list(reader.frames())  # type: ignore[attr-defined]
     reader.close()  # type: ignore[attr-defined]
     return {

@@ -205,7 +205,8 @@ my $p = fork;
 if (!$p) { my $c = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $s->sockport); print $c "by socket\\n";
 exit 3 }
 print scalar readline $s->accept; waitpid $p, 0; print $? >> 8, "\\n";
-local $SIG{ALRM} = sub { print "alarm\\n" }; alarm 1; POSIX::pause(); print "abc" =~ s/b/-/r, "\\n";'
+my $rang = 0; local $SIG{ALRM} = sub { $rang = 1 }; alarm 1; select undef, undef, undef, 0.05 until $rang;
+print "alarm\\n", "abc" =~ s/b/-/r, "\\n";'
 """,
 )
 
@@ -213,10 +214,10 @@ BASH = Job(
     shell=("bash", "--norc", "-eu"),
     script="""
 set -m
-sleep 30 & sleep 40 &
+sleep 300 & sleep 400 &
 jobs -r | sed 's/&//' | sort
 kill %1; wait %1 || echo "first: $?"
-kill -STOP %2; for i in 1 2 3 4 5 6 7 8 9; do jobs -s | grep -q Stopped && break; sleep 0.1; done
+kill -STOP %2; until jobs -s | grep -q Stopped; do sleep 0.1; done
 jobs -s | grep -o Stopped
 kill -CONT %2; kill -INT %2; wait %2 || echo "second: $?"
 (exit 5) & wait $! || echo "third: $?"

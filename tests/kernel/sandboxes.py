@@ -37,9 +37,9 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def descendants(of: int | None = None) -> dict[int, str]:
-    """pid → name of all living processes below one."""
-    parents: dict[int, list[tuple[int, str, str]]] = {}
+def _processes() -> dict[int, tuple[int, str, str]]:
+    """pid → parent, name and state of all there are."""
+    found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -49,7 +49,20 @@ def descendants(of: int | None = None) -> dict[int, str]:
             continue
         name = text[text.index("(") + 1 : text.rindex(")")]
         state, parent = text[text.rindex(")") + 2 :].split()[:2]
-        parents.setdefault(int(parent), []).append((int(entry), name, state))
+        found[int(entry)] = int(parent), name, state
+    return found
+
+
+def descendants(of: int | None = None) -> dict[int, str]:
+    """pid → name of all living processes below one."""
+    for _ in range(10):
+        seen = _processes()
+        # Whose parent went while this looked is somebody else's child by now: below whom, another look tells.
+        if all(parent == 0 or parent in seen for parent, _, _ in seen.values()):
+            break
+    parents: dict[int, list[tuple[int, str, str]]] = {}
+    for pid, (parent, name, state) in seen.items():
+        parents.setdefault(parent, []).append((pid, name, state))
     found: dict[int, str] = {}
     waiting = [of or os.getpid()]
     while waiting:
@@ -235,7 +248,7 @@ class Boxes:
 
     # ---- the end ----
 
-    def assert_nothing_left(self) -> None:
+    def assert_nothing_left(self, patience_s: float = PATIENCE_S) -> None:
         """Removes what has ended; fails for any process, cgroup, mount, directory or name that is left."""
 
         def processes() -> dict[int, str]:
@@ -245,13 +258,13 @@ class Boxes:
         def cgroups() -> set[Path]:
             return {p for p in container_cgroups() - self._cgroups if not _members(p)}
 
-        _wait_for_none(processes)
+        _wait_for_none(processes, patience_s)
         if self.root.exists():
             for known in inventory.list_containers(str(self.root)):
                 inventory.remove(str(known["id"]), root=str(self.root), force=False)
             left = sorted(os.listdir(self.root / "containers")) + sorted(os.listdir(self.root / "names"))
             assert left == []
-        _wait_for_none(cgroups)
+        _wait_for_none(cgroups, patience_s)
         mounts = [point for point in mount_points() if point not in self._mounts]
         assert mounts == [], mounts
 
@@ -263,7 +276,7 @@ def _members(cgroup: Path) -> list[str]:
         return []
 
 
-def _wait_for_none(look: Any, seconds: float = 5.0) -> None:
+def _wait_for_none(look: Any, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while left := look():
         assert time.monotonic() < deadline, f"left behind: {left}"

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 from layers import run_without
-from sandboxes import COMMAND, Boxes, python
+from sandboxes import COMMAND, PATIENCE_S, Boxes, python
 
 from nucleus.base.errors import HostUnsupported, LaunchError, PermissionRefused, SpecError
 from nucleus.cli.parser import parse_run
@@ -88,12 +88,13 @@ def test_a_descriptor_of_a_host_process_sends_no_signal(boxes: Boxes) -> None:
     """A server in a volume hands in a pidfd: the kernel looks for the process in the sender's pid namespace."""
     folder = boxes.directory("served")
     folder.chmod(0o755)
-    victim = subprocess.Popen(["sleep", "60"])
+    victim = subprocess.Popen(["sleep", "600"])
     pidfd = os.pidfd_open(victim.pid)
     with socket(AF_UNIX) as server:
         server.bind(str(folder / "s"))
         (folder / "s").chmod(0o777)
         server.listen()
+        server.settimeout(PATIENCE_S)
 
         def serve() -> None:
             there, _ = server.accept()
@@ -148,7 +149,7 @@ def test_whoever_is_in_the_cgroup_opens_the_devices_of_the_list_alone(boxes: Box
     """By a program on cgroup v2; where that is not mounted, by the v1 controller."""
     v1 = Path("/sys/fs/cgroup/devices")
     hide = f"umount /sys/fs/cgroup/{hidden}; " if hidden and v1.is_dir() else ""
-    start = f'{hide}exec "$1" run -d --detach-with none --name box --root "$2" -- sleep 60'
+    start = f'{hide}exec "$1" run -d --detach-with none --name box --root "$2" -- sleep 600'
     subprocess.run(
         ["unshare", "--mount", "sh", "-ec", start, "sh", str(COMMAND), str(boxes.root)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60,
@@ -187,7 +188,9 @@ def test_init_holds_two_descriptors_where_no_file_in_memory_may_be_executed(boxe
         "mount -t proc proc /proc && { echo 2 >/proc/sys/vm/memfd_noexec; } 2>/dev/null\n"
         'mkfifo "$2.in" "$2.out"; exec 8<>"$2.in" 9<>"$2.out"\n'
         '"$1" run --rm --root "$2" -- sh -c "echo; read x" <&8 >&9 8<&- 9<&- & read x <&9\n'
-        "for p in /proc/[0-9]*; do case $(cat $p/comm) in nucleus-init) ls $p/fd;; esac; done; echo >&8; wait\n"
+        "for p in /proc/[0-9]*; do case $(cat $p/comm) in nucleus-init)\n"
+        "  while ls $p/fd | sed 1d | grep -q .; do sleep 0.05; done; ls $p/fd;;\n"  # the gate is closed behind the workload
+        "esac; done; echo >&8; wait\n"
     )
     done = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script, "sh", str(COMMAND), str(boxes.root)],
@@ -367,13 +370,17 @@ def test_a_log_that_becomes_a_pipe_is_not_waited_for(boxes: Boxes) -> None:
     """A log in the workspace is the workload's to replace: it is opened without waiting, and no link is followed."""
     workspace = boxes.directory("work")
     workspace.chmod(0o777)
-    script = "rm -f log; mkfifo log; sleep 60"
-    ran = boxes.cli(
-        "run", "--workspace", str(workspace), "--log", str(workspace / "log"), "--timeout", "2s",
-        "--", "sh", "-c", script,
-    )  # fmt: skip
-    assert ran.code == 124, ran.err
-    assert (workspace / "log").is_fifo()
+    script = "rm -f log; mkfifo log; sleep 600"
+    for timeout in ("500ms", "5s", "40s"):  # until the workload got that far
+        (workspace / "log").unlink(missing_ok=True)
+        ran = boxes.cli(
+            "run", "--workspace", str(workspace), "--log", str(workspace / "log"), "--timeout", timeout,
+            "--", "sh", "-c", script,
+        )  # fmt: skip
+        assert ran.code == 124, ran.err
+        if (workspace / "log").is_fifo():
+            return
+    raise AssertionError("the workload did not replace its log")
 
 
 # ---- records ----
@@ -391,7 +398,7 @@ def test_a_process_that_took_a_dead_init_s_number_is_not_killed(boxes: Boxes, bo
     """The sweep compares boot and pid namespace, opens a pidfd, and compares the start time then."""
     store = Store(str(boxes.root))
     directory = store.create("0" * 32)
-    victim = subprocess.Popen(["sleep", "60"])
+    victim = subprocess.Popen(["sleep", "600"])
     record = prepare(parse_run(["--root", str(boxes.root), "--", "true"]))
     assert record.record is not None
     known = record.record.replace(id="0" * 32)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import Boxes, python, wait_until
+from sandboxes import PATIENCE_S, Boxes, python, wait_until
 
 from nucleus.observe.events import EVERY, TYPES, read_events
 
@@ -26,7 +26,7 @@ def told(boxes: Boxes) -> list[dict[str, Any]]:
     [
         pytest.param(("--", "sh", "-c", "exit 3"), 3, "exit", id="exit"),
         pytest.param(("--", "sh", "-c", "kill -9 $$"), 137, "signal", id="signal"),
-        pytest.param(("--timeout", "200ms", "--", "sleep", "60"), 124, "timeout", id="timeout"),
+        pytest.param(("--timeout", "200ms", "--", "sleep", "600"), 124, "timeout", id="timeout"),
         pytest.param(("--", "/nonexistent"), 127, "failed", id="not found"),
         pytest.param(("--rm", "--", "true"), 0, "exit", id="removed at once"),
     ],
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_starts(boxes: Box
 
 
 def test_a_monitor_that_was_killed_is_told_by_the_next_command(boxes: Boxes) -> None:
-    process = boxes.start("--name", "job", "--", "sleep", "60")
+    process = boxes.start("--name", "job", "--", "sleep", "600")
     wait_until(lambda: boxes.root.exists() and any(e["type"] == "started" for e in told(boxes)))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -123,11 +123,16 @@ def test_the_verb_shows_chooses_and_follows(boxes: Boxes) -> None:
     assert (event["name"], event["exit_code"]) == ("two", 1)
     assert "exit_code=1 reason=exit" in boxes.cli("events", "--since", "5m").out
     assert boxes.cli("events", "--since", "2100-01-01T00:00:00Z").out == ""
-    until = f"{time.time() + 2:.3f}"
-    follower = boxes.cli_process("events", "-f", "--until", until, "--filter", "name=three")
-    boxes.run("--name", "three", "--", "true")
-    out, _ = follower.communicate(timeout=30)
-    assert [line.split()[4] for line in out.splitlines()] == ["created", "started", "stopped"]
+    follower = boxes.cli_process("events", "-f", "--filter", "name=three")
+    assert boxes.cli("run", "--name", "three", "--", "true").code == 0
+    assert follower.stdout is not None
+    assert [follower.stdout.readline().split()[4] for _ in range(3)] == ["created", "started", "stopped"]
+    assert boxes.cli("rm", "three").code == 0
+    assert follower.stdout.readline().split()[4] == "removed"
+    follower.send_signal(signal.SIGINT)
+    assert follower.communicate(timeout=PATIENCE_S)[0] == ""
+    out = boxes.cli("events", "-f", "--until", f"{time.time() + 0.2:.3f}", "--filter", "name=three").out
+    assert [line.split()[4] for line in out.splitlines()] == ["created", "started", "stopped", "removed"]
 
 
 def test_the_audit_log_tells_who_started_what_and_holds_no_secret(boxes: Boxes) -> None:
@@ -156,7 +161,7 @@ def test_explaining_a_run_notes_nothing(boxes: Boxes) -> None:
 def test_the_log_of_many_containers_at_once_is_whole(boxes: Boxes) -> None:
     running = [boxes.start("--rm", "--name", f"c{n}", "--", "true") for n in range(12)]
     for process in running:
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=4 * PATIENCE_S) == 0  # each is as slow as all of them
         process.communicate()
     events = told(boxes)
     assert len(events) == 36

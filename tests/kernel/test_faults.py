@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from fault_launcher import ACTIONS, FaultLauncher
-from sandboxes import Boxes, descendants, mount_points, reap_orphans
+from sandboxes import PATIENCE_S, Boxes, descendants, mount_points, reap_orphans
 
 from nucleus import sandbox
 from nucleus.base.errors import LaunchError, NucleusError
@@ -34,10 +34,7 @@ pytestmark = pytest.mark.identity("root", "user")
 
 # Init and workload are long gone, or the record is written: what fails now is only cleaned up later.
 AFTERWARDS = "finish"
-PATIENCE_S = (
-    10.0  # workloads that nobody ends last for longer; a busy machine may stand still for a second or two
-)
-HANGING_S = 15
+ENDLESS = ("/bin/sleep", "600")  # what nobody ends lasts longer than anybody waits
 ENOUGH = 10
 
 
@@ -103,7 +100,7 @@ def bounded() -> Iterator[None]:
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(HANGING_S)
+    signal.alarm(int(PATIENCE_S))
     try:
         yield
     finally:
@@ -233,7 +230,7 @@ def test_a_fault_at_any_step_leaves_nothing_behind(
         # A workload that would not end by itself, wherever it has to be ended.
         endless = certain(action, entry.spec.actor) and entry.spec.phase_name != AFTERWARDS
         with fault_launcher.fault(step, action):
-            outcome = run(spec.replace(command=("/bin/sleep", "100")) if endless else spec)
+            outcome = run(spec.replace(command=ENDLESS) if endless else spec)
         if not expected(action, step, plan, outcome):
             problems.append(f"{where}: {outcome}")
         problems += [f"{where}: {left}" for left in verdict(aftermath, lambda: run_here(empty))]
@@ -341,7 +338,7 @@ def test_a_fault_at_any_step_of_a_detached_container_is_told_by_the_next_command
         where = f"step {step} {entry.name}"
         endless = certain(action, entry.spec.actor) and entry.spec.phase_name != AFTERWARDS
         with fault_launcher.fault(step, action):
-            outcome = live_detached(kept.replace(command=("/bin/sleep", "100")) if endless else kept)
+            outcome = live_detached(kept.replace(command=ENDLESS) if endless else kept)
         if not expected_detached(action, step, plan, outcome):
             problems.append(f"{where}: {outcome}")
         problems += [f"{where}: process {name} is left" for name in aftermath.processes()]

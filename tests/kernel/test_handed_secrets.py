@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sandboxes import PROJECT, Boxes, descendants
+from sandboxes import PROJECT, Boxes, descendants, wait_until
 from test_secrets import VALUE, places_of
 
 EVERYWHERE = pytest.mark.identity("root", "user", "nosub", "nested", "vm-root", "vm-user")
@@ -98,11 +98,11 @@ def _pipes(pid: int) -> dict[str, bytes]:
         return found
     for name in names:
         path = f"/proc/{pid}/fd/{name}"
-        if int(name) < 3 or not os.readlink(path).startswith("pipe:"):
-            continue
         try:
+            if int(name) < 3 or not os.readlink(path).startswith("pipe:"):
+                continue
             copy = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:
+        except OSError:  # closed meanwhile
             continue
         try:
             found[f"{pid} {name} pipe"] = os.read(copy, 1 << 16)
@@ -203,7 +203,7 @@ def test_a_detached_container_has_them_too_and_is_not_restarted(boxes: Boxes) ->
         os.close(fd)
     assert done.returncode == 0, done.stderr
     assert boxes.cli("wait", "box").out == "0\n"
-    assert boxes.cli("logs", "box").out.strip() == str(len(VALUE))
+    wait_until(lambda: boxes.cli("logs", "box").out.strip() == str(len(VALUE)))
     again = boxes.cli("restart", "box")
     assert again.code == 125 and "--secrets-fd" in again.err
     state = b"".join(path.read_bytes() for path in boxes.root.rglob("*") if path.is_file())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from sandboxes import Boxes
+from sandboxes import PATIENCE_S, Boxes
 
 from nucleus import sandbox
 from nucleus.cli.parser import parse_run
@@ -22,14 +22,20 @@ def test_a_pipe_of_the_host_does_not_stay_open_as_long_as_a_container(boxes: Box
 
     reader = threading.Thread(target=wait_for_end, daemon=True)
     reader.start()
+    folder = boxes.directory("folder")
+    folder.chmod(0o755)
+    seen = []
 
     def on_stdout(_: bytes) -> None:
         os.close(writing)  # the last one, unless the launcher has another
-        assert gone.wait(10)
+        seen.append(gone.wait(PATIENCE_S))
+        (folder / "over").touch()
 
-    spec = parse_run(["--root", str(boxes.root), "--", "/bin/sh", "-c", "echo runs; sleep 0.3"])
-    assert sandbox.run(spec, on_stdout=on_stdout).ok
-    reader.join(10)
+    script = "echo runs; until [ -e /folder/over ]; do sleep 0.01; done"
+    words = ("--root", str(boxes.root), "--volume", f"{folder}:/folder:ro", "--", "/bin/sh", "-c", script)
+    assert sandbox.run(parse_run([*words]), on_stdout=on_stdout).ok
+    assert seen == [True]
+    reader.join(PATIENCE_S)
     os.close(reading)
 
 

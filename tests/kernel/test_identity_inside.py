@@ -77,7 +77,7 @@ def test_ids_are_those_that_were_asked_for(boxes: Boxes, flags: tuple[str, ...],
 @pytest.mark.identity("root", "vm-root")
 def test_two_containers_of_root_never_share_host_ids(boxes: Boxes) -> None:
     maps = []
-    running = [boxes.start("--name", f"c{n}", "--", "sleep", "60") for n in range(2)]
+    running = [boxes.start("--name", f"c{n}", "--", "sleep", "600") for n in range(2)]
     try:
         for n in range(2):
             while not (known := _inspect(boxes, f"c{n}")) or known["status"] != "running":

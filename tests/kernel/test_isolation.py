@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from sandboxes import COMMAND, Boxes
+from sandboxes import COMMAND, PATIENCE_S, Boxes
 
 BOTH = pytest.mark.parametrize("process", ["self", "1"], ids=["workload", "init"])
 IPC_CREAT, IPC_RMID = 0o1000, 0
@@ -44,7 +44,7 @@ def test_the_host_s_listening_sockets_cannot_be_reached(boxes: Boxes) -> None:
         (by_name,), (by_port,) = boxes.probe(
             f"connect-unix @nucleus-test-{os.getpid()}", f"connect-tcp 127.0.0.1 {port}"
         )
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S):
             assert (by_name, by_port) == ("ECONNREFUSED", "ECONNREFUSED")
 
 

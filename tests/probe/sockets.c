@@ -44,7 +44,7 @@ static void run_families(int count, char **words)
 static void run_connect_tcp(int count, char **words)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(words[1])) };
-	struct timeval wait = { 2, 0 };
+	struct timeval wait = { 60, 0 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)count;
