@@ -62,6 +62,9 @@ struct env {
 	bool terminal;     /* the caller has one */
 	bool init_ready;   /* init has taken over */
 	int peer;          /* child ↔ workload, until init has taken over */
+	int network;       /* to, or from, the process that makes the network namespace */
+	int network_pid;   /* that process, until it was waited for, or -1 */
+	int interfaces;    /* its socket */
 	int mounts[MAX_MOUNTS];
 };
 
@@ -99,6 +102,8 @@ int cover(int from, int target, u64 attributes);
 void look_for_terminal(struct env *env);
 /* process_tree.c */
 _Noreturn void workload(struct env *env);
+/* step_network.c */
+int collect_network(struct env *env);
 /* slice.c */
 void shorten_slice(struct env *env);
 void restore_slice(struct env *env);
@@ -137,13 +142,15 @@ step_handler run_make_root, run_make_directory, run_make_symlink, run_write_file
 step_handler run_make_namespace, run_set_file_owner, run_freeze_root, run_hand_over_root, run_spawn_in_root,
 	run_adopt_root, run_cover_file;
 step_handler run_join_namespaces, run_spawn, run_run_helper, run_write_id_map, run_become_mapped, run_spawn_workload,
-	run_await_host_mounts, run_announce_mounts, run_announce_built, run_announce_locked, run_await_release, run_await_proceed, run_unshare_network, run_detach_host,
-	run_await_detached, run_join_network, run_await_root, run_become_init, run_spawn_inside, run_open_console;
+	run_await_host_mounts, run_announce_mounts, run_announce_built, run_announce_locked, run_await_release, run_await_proceed, run_detach_host,
+	run_await_detached, run_await_root, run_become_init, run_spawn_inside, run_open_console;
 step_handler run_let_hooks_run, run_await_hooks, run_run_hook, run_run_hook_inside;
 step_handler run_supervise, run_write_init_record, run_write_start_record, run_write_exit_record, run_remove_tree,
 	run_report_failure;
 step_handler run_note, run_note_ended;
-step_handler run_no_new_privileges, run_set_hostname, run_loopback_up, run_set_rlimit, run_set_umask, run_new_keyring;
+step_handler run_spawn_network, run_await_id_map, run_unshare_network, run_loopback_up, run_hand_over_network, run_enter_network,
+	run_join_network;
+step_handler run_no_new_privileges, run_set_hostname, run_set_rlimit, run_set_umask, run_new_keyring;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
 step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;
 step_handler run_set_seccomp, run_trace_seccomp, run_assert_locked, run_await_trace, run_exec;

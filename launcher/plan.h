@@ -27,8 +27,9 @@ enum check {
 #define MAX_FIELDS 7
 #define MAX_PLAN_BYTES (4U << 20)
 #define MAX_PLAN_STEPS 16384U
-#define MAX_OPCODE 96U
-#define MAX_PHASE 0x30U
+#define MAX_OPCODE 104U
+#define MAX_PHASE 0x40U
+#define ACTORS 4U
 
 struct field_rule {
 	char kind;

@@ -195,7 +195,7 @@ static int check_relations(const u16 *seen)
 }
 
 /* What one step has beyond its frame: values, and a place in its actor's order that does not go back. */
-static int check_step(const struct step *step, u32 slots, int phase[3])
+static int check_step(const struct step *step, u32 slots, int phase[ACTORS])
 {
 	int at = (int)step->rule->phase;
 
@@ -217,7 +217,7 @@ static int check_step(const struct step *step, u32 slots, int phase[3])
 static int check_steps(struct plan *plan, u32 slots)
 {
 	u64 cursor = HEADER_BYTES;
-	int phase[3] = { 0, 0, 0 }, error;
+	int phase[ACTORS] = { 0 }, error;
 
 	for (u32 i = 0; i < plan->steps; i++) {
 		struct span *span;

@@ -35,11 +35,12 @@ static void close_all(const int *fds, unsigned count)
 
 _Noreturn void workload(struct env *env)
 {
-	static const enum phase phases[] = { PHASE_NETWORK, PHASE_LIMITS, PHASE_IDENTITY, PHASE_LANDLOCK, PHASE_SECCOMP,
+	static const enum phase phases[] = { PHASE_ARRIVAL, PHASE_LIMITS, PHASE_IDENTITY, PHASE_LANDLOCK, PHASE_SECCOMP,
 					     PHASE_EXEC };
 	const u64 none = 0;
 
 	env->actor = ACTOR_WORKLOAD;
+	env->network_pid = -1; /* the child's */
 	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, NULL, SIGNAL_SET_BYTES);
 	for (unsigned i = 0; i < sizeof(phases) / sizeof(*phases); i++)
 		if (run_phase(env, phases[i]))
@@ -226,6 +227,8 @@ int run_become_mapped(const struct step *step, struct env *env)
 		if (!result)
 			result = (int)K(__NR_setresuid, uid, uid, uid);
 	}
+	if (!result && env->network >= 0)
+		result = send_letter(env->network, 'M', NULL, 0);
 	if (!result)
 		result = (int)K(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* The monitor may have died before that line. */
@@ -255,6 +258,8 @@ int run_announce_built(const struct step *step, struct env *env)
 	int result = await_peer(env, 'W', NULL, 0);
 
 	(void)step; /* the step has no fields */
+	if (!result)
+		result = collect_network(env);
 	return result ? result : send_letter(env->parent_socket, 'B', NULL, 0);
 }
 
@@ -278,8 +283,8 @@ static int limit_capabilities(struct env *env)
 	return 0;
 }
 
-/* The workload's process is made early: it lets go of the host's root and makes the network namespace, which both take
- * long, while the child fills the new root.  Not before the switch, when the monitor has gone to sleep: a processor that
+/* The workload's process is made early: it lets go of the host's root, which takes long, while the child fills the new
+ * one.  Not before the switch, when the monitor has gone to sleep: a processor that
  * falls idle later does not come for it.  Until it executes, the two tell each other by letters how far they are. */
 int run_spawn_workload(const struct step *step, struct env *env)
 {
@@ -292,7 +297,8 @@ int run_spawn_workload(const struct step *step, struct env *env)
 		return (int)pid;
 	env->peer = pair[0];
 	args.pidfd = (u64)(uintptr_t)&pidfd;
-	if (env->plan->seen[STEP_RUN_HOOK]) { /* hooks have had numbers of this namespace */
+	/* Hooks have had numbers of this namespace, and a second attempt would get another one. */
+	if (env->plan->seen[STEP_RUN_HOOK] || env->network_pid >= 0) {
 		args.set_tid = (u64)(uintptr_t)&workloads_pid;
 		args.set_tid_size = 1;
 	}
@@ -301,6 +307,9 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	if (!pid)
 		pid = limit_capabilities(env);
 	if (!pid)
+		pid = K(__NR_clone3, &args, sizeof(args));
+	/* Where the limit of processes leaves no room for it beside the one that makes the network, it comes after that. */
+	if (pid == -EAGAIN && env->network_pid >= 0 && !(pid = collect_network(env)))
 		pid = K(__NR_clone3, &args, sizeof(args));
 	if (!pid) {
 		/* kill(0) reaches the whole process group, past every pid namespace.  Only a terminal needs the caller's group:
@@ -327,12 +336,6 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	return result;
 }
 
-int run_unshare_network(const struct step *step, struct env *env)
-{
-	(void)step, (void)env; /* the step has no fields */
-	return (int)K(__NR_unshare, CLONE_NEWNET);
-}
-
 /* Detaching waits for the kernel to forget the old tree (an RCU grace period): so it runs beside the child's mounts. */
 int run_detach_host(const struct step *step, struct env *env)
 {
@@ -348,19 +351,6 @@ int run_await_detached(const struct step *step, struct env *env)
 	(void)step; /* the step has no fields */
 	env->foreign = true;
 	return await_peer(env, 'D', NULL, 0);
-}
-
-/* Else /proc/1/net would show the host's network. */
-int run_join_network(const struct step *step, struct env *env)
-{
-	int netns, result = await_peer(env, 'N', &netns, 1);
-
-	(void)step; /* the step has no fields */
-	if (result)
-		return result;
-	result = (int)K(__NR_setns, netns, CLONE_NEWNET);
-	K(__NR_close, netns);
-	return result;
 }
 
 /* All that lies above the workload's paths is mounted: it may look them up for its Landlock rules, and lock itself down
@@ -426,6 +416,8 @@ int become_init(struct env *env)
 	for (int i = 0; i < 2; i++)
 		if ((result = (int)K(__NR_dup3, fds[i], INIT_SOCKET + i, 0)) < 0)
 			return result;
+	if ((result = collect_network(env)) < 0)
+		return result;
 	/* Streams belong to the workload: their readers shall see its end of file, not init's. */
 	K(__NR_close_range, 0, 2, 0);
 	if (image < 0) { /* vm.memfd_noexec=2: stay in this image, which is non-dumpable too; nothing closes by itself */

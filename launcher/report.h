@@ -4,7 +4,7 @@
 
 #include "sys.h"
 
-enum actor { ACTOR_MONITOR, ACTOR_CHILD, ACTOR_WORKLOAD };
+enum actor { ACTOR_MONITOR, ACTOR_CHILD, ACTOR_WORKLOAD, ACTOR_NETWORK };
 
 #define FAILURE_MAGIC 0x4c494146U /* "FAIL" */
 

@@ -104,6 +104,8 @@ static int run_hook(const struct hook *hook, struct env *env)
 
 	if (!result)
 		result = split(hook->environment, variables);
+	if (!result) /* it would be ended with what the hook leaves */
+		result = collect_network(env);
 	if (result)
 		return result;
 	pid = K(__NR_clone, SIGCHLD | CLONE_PIDFD, 0, &pidfd);

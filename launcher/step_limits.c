@@ -1,13 +1,9 @@
-/* Steps on the process itself that are not about identity: no_new_privs, host name, loopback, rlimits, umask, keyring. */
+/* Steps on the process itself that are not about identity: no_new_privs, host name, rlimits, umask, keyring. */
 #include "launch.h"
 
-#include <linux/if.h>
 #include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
-#include <linux/sockios.h>
-
-#define SOCK_DGRAM_CLOEXEC (2 | 02000000)
 
 int run_no_new_privileges(const struct step *step, struct env *env)
 {
@@ -19,26 +15,6 @@ int run_set_hostname(const struct step *step, struct env *env)
 {
 	(void)env; /* the host name belongs to the namespace */
 	return (int)K(__NR_sethostname, step->field[0].bytes, step->field[0].number);
-}
-
-int run_loopback_up(const struct step *step, struct env *env)
-{
-	struct ifreq request = { .ifr_ifrn.ifrn_name = "lo", .ifr_ifru.ifru_flags = IFF_UP };
-	int fd = (int)K(__NR_socket, 1 /* AF_UNIX is enough to name an interface */, SOCK_DGRAM_CLOEXEC, 0), netns, result;
-
-	(void)step; /* the step has no fields */
-	if (fd < 0)
-		return fd;
-	result = (int)K(__NR_ioctl, fd, SIOCSIFFLAGS, &request);
-	if (!result) /* for init, which joins it; ptrace rules would refuse init the way by this process' pidfd */
-		result = netns = (int)K(__NR_ioctl, fd, SIOCGSKNS);
-	K(__NR_close, fd);
-	if (result < 0)
-		return result;
-	/* Where the child was born in it, for the hooks, nobody waits for it. */
-	result = env->plan->seen[STEP_JOIN_NETWORK] ? tell_peer(env, 'N', &netns, 1) : 0;
-	K(__NR_close, netns);
-	return result;
 }
 
 int run_set_rlimit(const struct step *step, struct env *env)

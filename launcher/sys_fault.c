@@ -2,7 +2,7 @@
  * tests only, never installed.
  *
  * The instruction "STEP ACTION" is read from the file beside the program whose name has ".fault" appended.  ACTION is
- *   e  the step fails with EIO            m, i, w  monitor, init, workload is killed before the step
+ *   e  the step fails with EIO            m, i, w, n  monitor, init, workload, network is killed before the step
  *   p  the process that started the launcher is killed
  *
  * A process inside a sandbox can name nobody outside of it, so that the first step forks a killer first: the launch's
@@ -20,8 +20,8 @@
 #define SO_PASSCRED_ 16
 #define PATIENCE_MS 200U
 
-enum target { MONITOR, INIT, WORKLOAD, OWNER, TARGETS };
-static const char letters[TARGETS] = { 'm', 'i', 'w', 'p' };
+enum target { MONITOR, INIT, WORKLOAD, NETWORK, OWNER, TARGETS }; /* the actors, and then the owner */
+static const char letters[TARGETS] = { 'm', 'i', 'w', 'n', 'p' };
 
 struct credentials {
 	u64 length;

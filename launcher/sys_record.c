@@ -1,6 +1,6 @@
 /* The recording seam: a kernel that does nothing, answers as the real one would on a good day, and writes down each call.
  *
- *   nucleus-record PLAN SLOTS monitor|child|workload [FAIL-AT ERRNO [EVERY]]
+ *   nucleus-record PLAN SLOTS monitor|child|workload|network [FAIL-AT ERRNO [EVERY]]
  *
  * runs the launcher's own program up to its end or its execve, as the process of that role: clone returns 0 where that
  * process is born.  The FAIL-AT-th call fails with ERRNO instead of being answered (EVERY: and each one after it with the
@@ -76,7 +76,8 @@ static bool owned(const struct env *env, int fd)
 {
 	const int single[] = { env->control, env->plan_fd, env->child_pidfd, env->workload_pidfd, env->status_read,
 			       env->child_socket, env->signals, env->status_write, env->parent_socket, env->root,
-			       env->null, env->ruleset, env->peer, env->proc, env->host, env->host_root, env->gate };
+			       env->null, env->ruleset, env->peer, env->proc, env->host, env->host_root, env->gate,
+			       env->network, env->interfaces };
 
 	for (unsigned i = 0; i < MAX_CGROUPS; i++)
 		if (env->cgroups[i].directory == fd || env->cgroups[i].tasks == fd)
@@ -121,7 +122,8 @@ static long answer_receive(const struct recorded_message *message)
 {
 	static const char letters[MAX_OPCODE] = {
 		[STEP_BECOME_MAPPED] = 'M', [STEP_AWAIT_HOST_MOUNTS] = 'H', [STEP_AWAIT_RELEASE] = 'G',
-		[STEP_AWAIT_DETACHED] = 'D', [STEP_JOIN_NETWORK] = 'N', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
+		[STEP_AWAIT_DETACHED] = 'D', [STEP_JOIN_NETWORK] = 'N', [STEP_ENTER_NETWORK] = 'N',
+		[STEP_AWAIT_ID_MAP] = 'M', [STEP_AWAIT_ROOT] = 'L', [STEP_EXEC] = 'i',
 		[STEP_ANNOUNCE_BUILT] = 'W', [STEP_RUN_HOOK_INSIDE] = 'i', [STEP_AWAIT_HOOKS] = 'C',
 	};
 	struct { u64 length; i32 level, type; i32 fds[MOST_RIGHTS]; } rights = { 16, 1, 1, { 0 } };
@@ -176,8 +178,8 @@ static long answer_statx(int fd, struct statx *to)
 static long answer_clone(struct clone_args *args)
 {
 	bool child = world.opcode == STEP_SPAWN || world.opcode == STEP_SPAWN_IN_ROOT;
-	const char *role = child ? "child" : "workload";
-	bool born = child ? strcmp(world.role, "monitor") != 0 : !strcmp(world.role, "workload");
+	const char *role = child ? "child" : world.opcode == STEP_SPAWN_NETWORK ? "network" : "workload";
+	bool born = child ? strcmp(world.role, "monitor") != 0 : !strcmp(world.role, role);
 
 	if (args->flags & CLONE_PIDFD)
 		*(int *)(uintptr_t)args->pidfd = new_fd(FIRST_SLOT, "pidfd", false);

@@ -24,7 +24,9 @@ OTHER_SEAMS = {
     "init_program.c",
     "plan_dump.c",
 }
-ACTIONS = {"error": "e", "kill monitor": "m", "kill init": "i", "kill workload": "w", "kill Python": "p"}
+ACTIONS = {
+    "error": "e", "kill monitor": "m", "kill init": "i", "kill workload": "w", "kill network": "n", "kill Python": "p",
+}  # fmt: skip
 
 
 def _compile(*words: str) -> None:

@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sandboxes import COMMAND, PATIENCE_S, Boxes
+
+from nucleus import Container
 
 BOTH = pytest.mark.parametrize("process", ["self", "1"], ids=["workload", "init"])
 IPC_CREAT, IPC_RMID = 0o1000, 0
@@ -161,3 +164,16 @@ def test_network_host_is_the_host_s_and_keeps_its_abstract_sockets_out(boxes: Bo
         6,
         12,
     )
+
+
+def test_who_made_the_network_is_gone_before_the_command_is_there(boxes: Boxes) -> None:
+    """Also where the command waits to be started."""
+    waiting = Container.create(["/bin/sh", "-c", "echo $$"], root=str(boxes.root))
+    init = Path(f"/proc/{waiting.inspect()['pid']}")
+    (pids,) = [line for line in (init / "status").read_text().splitlines() if line.startswith("NSpid:")]
+    assert pids.split()[-1] == "1"
+    assert len((init / "task" / init.name / "children").read_text().split()) == 1
+    waiting.start()
+    waiting.wait()
+    assert next(iter(waiting.logs())).data.strip() == b"2"
+    waiting.remove()

@@ -73,6 +73,14 @@ def test_no_more_processes_than_were_allowed(boxes: Boxes, wanted: int) -> None:
     assert int(made) == wanted - 2  # init and the probe itself
 
 
+@WITH_CGROUPS
+def test_init_and_the_command_are_all_that_is_needed(boxes: Boxes) -> None:
+    """What makes the network is another process, for a moment; its number is not the command's."""
+    ran = boxes.cli("run", "--pids", "2", "--", "/bin/sh", "-c", "echo $$")
+    assert (ran.code, ran.out) == (0, "2\n"), ran.err
+    assert "--pids to 2 or more" in boxes.cli("run", "--pids", "1", "--", "true").err
+
+
 @WITHOUT_CGROUPS
 def test_a_limit_on_processes_may_be_left_to_the_rlimit_by_name(boxes: Boxes) -> None:
     flags = ("--pids", "16", "--allow-degraded-security=cgroup")

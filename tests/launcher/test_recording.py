@@ -12,10 +12,13 @@ from nucleus.plan import schema
 from nucleus.plan.steps import LaunchPlan
 
 PLANS = realistic_plans()
-# A root is prepared by one process.
-ALONE = {("prepare", "child"), ("prepare", "workload")}
-RUNS = [(name, role) for name in PLANS for role in ROLES if (name, role) not in ALONE]
-ACTORS = {("prepare", "monitor"): (0, 1)}
+ACTORS = {("prepare", "monitor"): (0, 1)}  # a root is prepared by one process
+RUNS = [
+    (name, role)
+    for name, plan in PLANS.items()
+    for role, actor in ROLES.items()
+    if actor in {s.spec.actor for s in plan.steps} and (name, role) != ("prepare", "child")
+]
 JOINS = ("join", "join-v1")
 
 CLOSED_BY_EXEC = {"become-init"}
@@ -122,8 +125,11 @@ CALLS = {
     "no-new-privileges": ("prctl", "prctl rt_sigprocmask"),
     "set-hostname": ("sethostname",),
     "unshare-network": ("unshare",),
-    "join-network": ("recvmsg setns close",),
-    "loopback-up": ("socket ioctl ioctl close sendmsg close", "socket ioctl ioctl close close"),
+    "spawn-network": ("socketpair clone3 close",),
+    "await-id-map": ("recvmsg",),
+    "loopback-up": ("socket ioctl",),
+    "hand-over-network": ("ioctl sendmsg sendmsg close",),
+    **dict.fromkeys(("enter-network", "join-network"), ("recvmsg setns close close",)),
     "detach-host": ("umount2 sendmsg",),
     "announce-mounts": ("sendmsg",),
     "pivot-root": ("openat close fchdir pivot_root",),
@@ -211,7 +217,8 @@ TOLERATED = {
 }
 # Closing never fails to close; what the owner or the child is told, it may be past hearing; a slice is a wish.
 ALWAYS_TOLERATED = {"close", "sendmsg", "sched_getattr", "sched_setattr"}
-MUST_TELL_PEER = {"announce-mounts", "detach-host", "hand-over-mounts", "hand-over-root", "loopback-up", "spawn-workload",
+MUST_TELL_PEER = {"announce-mounts", "detach-host", "hand-over-mounts", "hand-over-root", "hand-over-network",
+    "become-mapped", "spawn-workload",
     "spawn-inside", "open-console"}
 
 

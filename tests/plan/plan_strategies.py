@@ -104,7 +104,7 @@ def random_plan(random: Random) -> LaunchPlan:
     """A well-formed plan: phases in order for each actor, actors interleaved at random."""
     kind = random.choice(list(schema.KINDS))
     counts = _counts(random, kind)
-    queues: list[list[Step]] = [[], [], []]
+    queues: list[list[Step]] = [[] for _ in schema.ACTORS]
     for spec in schema.STEPS:
         queues[spec.actor] += [make_step(random, spec) for _ in range(counts[spec.name])]
     for queue in queues:

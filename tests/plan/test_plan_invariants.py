@@ -35,6 +35,7 @@ def child_steps() -> list[Step]:
     tmpfs = {"type": "tmpfs", "target": "/tmp", "options": b""}
     return [
         step("no-new-privileges", origin="always"),
+        step("spawn-network", origin="network"),
         step("become-mapped", origin="userns", set_ids=1, uid=0, gid=0, drop_groups=1),
         step("make-root", origin="rootfs", size_bytes=1 << 20, inodes=10, mode=0o755),
         step("mount-proc", origin="proc", target="/proc", attributes=0xE, options=b""),
@@ -54,8 +55,7 @@ def child_steps() -> list[Step]:
 def workload_steps() -> list[Step]:
     return [
         step("detach-host", origin="rootfs"),
-        step("unshare-network", origin="network"),
-        step("loopback-up", origin="network"),
+        step("enter-network", origin="network"),
         step("drop-bounding", origin="capabilities", keep=0),
         step("set-groups", origin="additional_group", groups=b""),
         step("set-ids", origin="user", uid=1000, gid=1000, keep_capabilities=0),
@@ -70,8 +70,12 @@ def workload_steps() -> list[Step]:
     ]
 
 
+NETWORK = ("await-id-map", "unshare-network", "loopback-up", "hand-over-network")
+
+
 def good() -> LaunchPlan:
-    steps = (*monitor_steps(), *child_steps(), *workload_steps())
+    network = [step(name, origin="network") for name in NETWORK]
+    steps = (*monitor_steps(), *child_steps(), *workload_steps(), *network)
     return LaunchPlan(kind=schema.KIND_CREATE, steps=steps, slots=("parent", "environment"))
 
 
@@ -271,8 +275,18 @@ def test_the_samples_are_well_formed() -> None:
         ),
         pytest.param(
             without(good(), "join-network"),
-            "init and workload must be in the same network namespace",
+            "init and workload must be in the network namespace that was made for them",
             id="init in the host's network",
+        ),
+        pytest.param(
+            without(good(), "enter-network"),
+            "init and workload must be in the network namespace that was made for them",
+            id="the workload in the host's network",
+        ),
+        pytest.param(
+            moved(good(), "loopback-up", "unshare-network"),
+            f"the process of the network does {', '.join(NETWORK)}, and nothing else",
+            id="the host's loopback",
         ),
         pytest.param(
             without(good(), "attach-mount"),

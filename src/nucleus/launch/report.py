@@ -173,8 +173,9 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("spawn", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),
     ("spawn", "EAGAIN"): ("too many processes", "raise the caller's nproc limit, or stop other processes"),
     ("spawn", ""): ("cannot create the namespaces", _USERNS),
-    ("spawn-workload", "EAGAIN"): (
-        "no room for the workload's process beside init", "raise --pids to 2 or more, or the caller's nproc limit",
+    **dict.fromkeys(
+        (("spawn-network", "EAGAIN"), ("spawn-workload", "EAGAIN")),
+        ("no room for the workload's process beside init", "raise --pids to 2 or more, or the caller's nproc limit"),
     ),
     ("spawn-in-root", "EPERM"): ("a prepared root cannot be entered, or user namespaces are not allowed here", _USERNS),
     ("spawn-in-root", "ENOSPC"): ("too many namespaces", "raise user.max_user_namespaces, or stop other containers"),

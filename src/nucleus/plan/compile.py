@@ -58,11 +58,12 @@ def compile_plan(request: Request) -> LaunchPlan:
     mounts.protect_steps(draft)
     rootfs.handover_steps(draft)
 
-    limits.network_steps(draft)
+    limits.arrival_steps(draft)
     limits.limit_steps(draft)
     workload.identity_steps(draft)
     lockdown.lockdown_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
+    limits.network_steps(draft)
     return LaunchPlan(kind=schema.KIND_CREATE, steps=tuple(draft.steps), slots=tuple(draft.slots))
 
 

@@ -27,7 +27,9 @@ WRITABLE_EXECUTABLE = frozenset({"workspace", "volume", "tmpfs", "tmp", "home", 
 # Device nodes and terminals are the only mounts on which a device file works.
 _DEVICES = frozenset({"devices"})
 # What the child may do while it is still host root in the kernel's eyes: nothing that follows a path.
-_BEFORE_MAPPED = frozenset({"no-new-privileges", "set-hostname", "loopback-up", "become-mapped"})
+_BEFORE_MAPPED = frozenset({"no-new-privileges", "spawn-network", "set-hostname", "become-mapped"})
+# All that the process of the network does, in order; the second is left out where the child was born in the namespace.
+_NETWORK = ("await-id-map", "unshare-network", "loopback-up", "hand-over-network")
 _HOOKS = ("await-hooks", "run-hook", "pivot-root")
 # Between the read-back and the program, under the whole lockdown.
 _BEFORE_EXEC = frozenset({"announce-locked", "run-hook-inside"})
@@ -73,7 +75,7 @@ def structural(plan: LaunchPlan) -> tuple[Problem, ...]:
     if len(plan.slots) > schema.MAX_SLOTS + 1:
         found.append(f"{len(plan.slots)} descriptor slots are more than {schema.MAX_SLOTS + 1}")
     seen: dict[str, int] = {}
-    phases = [0, 0, 0]
+    phases = [0] * len(schema.ACTORS)
     size = _HEADER_BYTES
     for index, step in enumerate(plan.steps):
         spec = step.spec
@@ -292,7 +294,6 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
             _MOUNTING,
             "after the workload was told that every mount is in place",
         ),
-        (workload, "unshare-network", {"loopback-up"}, "before the network namespace is made"),
         (
             workload,
             "await-root",
@@ -314,8 +315,11 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
         yield "createContainer hooks run after the host's, and before the root is switched"
     if ("await-hooks" in child) != bool(plan.steps_of("let-hooks-run")):
         yield "the child waits for the host's hooks if, and only if, the monitor lets them run"
-    if ("join-network" in child) != ("unshare-network" in workload):
-        yield "init and workload must be in the same network namespace"
+    network = tuple(_named(plan, schema.NETWORK))
+    if network not in ((), _NETWORK, (_NETWORK[0], *_NETWORK[2:])):
+        yield f"the process of the network does {', '.join(_NETWORK)}, and nothing else"
+    if {"spawn-network" in child, "join-network" in child, "enter-network" in workload} != {bool(network)}:
+        yield "init and workload must be in the network namespace that was made for them"
 
 
 def _join_order(plan: LaunchPlan) -> Iterator[str]:

@@ -31,16 +31,29 @@ _CHARACTER, _MKNOD = 2, 1 << 16  # BPF_DEVCG_DEV_CHAR in the low half, BPF_DEVCG
 def namespace_steps(draft: Draft) -> None:
     """What the child can do before its ids are mapped, while the monitor writes the maps."""
     draft.add("no-new-privileges", "always")
+    if draft.request.spec.network == "none":
+        draft.add("spawn-network", "network")
     draft.add("set-hostname", "hostname", name=draft.request.hostname)
 
 
-def network_steps(draft: Draft) -> None:
-    """The workload's process detaches the host's root and makes the network namespace, beside the child's mounts."""
+def arrival_steps(draft: Draft) -> None:
+    """The workload's process detaches the host's root, beside the child's mounts, and enters the network namespace."""
     draft.add("detach-host", "rootfs")
     if draft.request.spec.network == "none":
+        draft.add("enter-network", "network")
+
+
+def network_steps(draft: Draft) -> None:
+    """A process that does nothing else makes the network namespace: the slowest of all, it begins as early as it can.
+
+    Where hooks of the host have to find one, the child was born in it.
+    """
+    if draft.request.spec.network == "none":
+        draft.add("await-id-map", "network")
         if not draft.request.host_hooks:
             draft.add("unshare-network", "network")
         draft.add("loopback-up", "network")
+        draft.add("hand-over-network", "network")
 
 
 def pids_by_rlimit(draft: Draft) -> bool:

@@ -150,7 +150,7 @@ def proc_steps(draft: Draft) -> None:
 def handover_steps(draft: Draft) -> None:
     """Seal the root, wait for the release, and leave the rest to the workload's process."""
     draft.add("seal-root", "rootfs", attributes=RDONLY | NOSUID | NODEV)
-    if draft.request.spec.network == "none" and not draft.request.host_hooks:
+    if draft.request.spec.network == "none":
         draft.add("join-network", "network")
     if draft.request.gated:
         draft.add("announce-built", "state")

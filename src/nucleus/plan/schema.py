@@ -18,12 +18,13 @@ KINDS = {KIND_CREATE: "create", KIND_JOIN: "join", KIND_PREPARE: "prepare", KIND
 MAX_BYTES, MAX_STEPS = 4 << 20, 16384
 
 # Phases: the high nibble is the actor, the low one the order, which never decreases for an actor.
-MONITOR, CHILD, WORKLOAD = 0, 1, 2
-ACTORS = ("monitor", "child", "workload")
+MONITOR, CHILD, WORKLOAD, NETWORK = 0, 1, 2, 3
+ACTORS = ("monitor", "child", "workload", "network")
 PHASES: dict[str, int] = {
     "prepare": 0x00, "spawn": 0x01, "id-map": 0x02, "host-mounts": 0x03, "release": 0x04, "wait": 0x05, "finish": 0x06,
     "setup": 0x10, "root": 0x11, "mounts": 0x12, "handover": 0x13,
-    "network": 0x20, "limits": 0x21, "identity": 0x22, "landlock": 0x23, "seccomp": 0x24, "exec": 0x25,
+    "arrival": 0x20, "limits": 0x21, "identity": 0x22, "landlock": 0x23, "seccomp": 0x24, "exec": 0x25,
+    "network": 0x30,
 }  # fmt: skip
 
 # How often a step may stand in a plan of a kind: "*" any number, "?" at most once, "1" exactly once, "-" never.
@@ -60,7 +61,7 @@ class StepSpec:
 
     @property
     def actor(self) -> int:
-        """MONITOR, CHILD or WORKLOAD."""
+        """MONITOR, CHILD, WORKLOAD or NETWORK."""
         return self.phase >> 4
 
     def count(self, kind: int) -> str:
@@ -167,6 +168,7 @@ STEPS: tuple[StepSpec, ...] = (
     # --- child: builds the world, becomes init -----------------------------------------------------------------
     StepSpec(32, "no-new-privileges", "setup", REQUIRED, REQUIRED, (), "set no_new_privs"),
     StepSpec(33, "set-hostname", "setup", OPTIONAL, NEVER, (_s("name"),), "set the host name {name}"),
+    StepSpec(94, "spawn-network", "setup", OPTIONAL, NEVER, (), "start the process that makes the network namespace"),
     StepSpec(35, "become-mapped", "setup", REQUIRED, NEVER,
              (_n("set_ids", 1), _n("uid", U32), _n("gid", U32), _n("drop_groups", 1)),
              "wait for the id map, become uid {uid} gid {gid} of it"),
@@ -227,7 +229,7 @@ STEPS: tuple[StepSpec, ...] = (
              prepare=REQUIRED, start=NEVER),
     StepSpec(84, "freeze-root", "mounts", NEVER, NEVER, (), "make the file system of / read-only for good",
              prepare=REQUIRED),
-    StepSpec(58, "join-network", "handover", OPTIONAL, NEVER, (), "wait for the workload's network namespace, and enter it"),
+    StepSpec(58, "join-network", "handover", OPTIONAL, NEVER, (), "wait for the network namespace, and enter it"),
     StepSpec(79, "announce-built", "handover", OPTIONAL, NEVER, (),
              "wait until the workload is locked down, and tell the monitor that all is built"),
     StepSpec(53, "await-release", "handover", OPTIONAL, NEVER, (), "wait for the monitor's release"),
@@ -235,9 +237,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(80, "spawn-inside", "handover", NEVER, REQUIRED, (_n("own_group", 1),),
              "start the process inside (in a process group of its own: {own_group}), and end"),
     # --- workload ------------------------------------------------------------------------------------------------
-    StepSpec(61, "detach-host", "network", REQUIRED, NEVER, (), "detach the host's root with all below", start=NEVER),
-    StepSpec(60, "unshare-network", "network", OPTIONAL, NEVER, (), "make a network namespace"),
-    StepSpec(34, "loopback-up", "network", OPTIONAL, NEVER, (), "bring the loopback interface up"),
+    StepSpec(61, "detach-host", "arrival", REQUIRED, NEVER, (), "detach the host's root with all below", start=NEVER),
+    StepSpec(95, "enter-network", "arrival", OPTIONAL, NEVER, (), "wait for the network namespace, and enter it"),
     StepSpec(64, "set-rlimit", "limits", ANY, ANY, (_n("resource", 15), _n("soft"), _n("hard")),
              "limit {resource} to {soft} (hard {hard})"),
     StepSpec(65, "set-umask", "limits", OPTIONAL, OPTIONAL, (_n("mask", 0o777),), "set the umask {mask}"),
@@ -277,6 +278,12 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(76, "exec", "exec", REQUIRED, REQUIRED,
              (_b("candidates", "list"), _b("arguments", "list"), _f("environment"), _s("directory", "absolute")),
              "execute {arguments} in {directory}"),
+    # --- network: makes the network namespace beside all that, and ends ----------------------------------------
+    StepSpec(97, "await-id-map", "network", OPTIONAL, NEVER, (), "wait for the id map"),
+    StepSpec(60, "unshare-network", "network", OPTIONAL, NEVER, (), "make a network namespace"),
+    StepSpec(34, "loopback-up", "network", OPTIONAL, NEVER, (), "bring the loopback interface up"),
+    StepSpec(96, "hand-over-network", "network", OPTIONAL, NEVER, (),
+             "hand the network namespace to child and workload, and end"),
 )  # fmt: skip
 
 BY_NAME: Mapping[str, StepSpec] = {s.name: s for s in STEPS}
@@ -301,4 +308,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0x003222AD12B2EE50
+SCHEMA_HASH = 0xB778E2E06608D4AA
