@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 
-from soak import NUCLEUS, Traces, adopt_orphans, reap  # noqa: E402
+from soak import NUCLEUS, PATIENCE_S, Traces, adopt_orphans, reap  # noqa: E402
 
 from nucleus.container.container import Container  # noqa: E402
 from nucleus.container.inventory import list_containers  # noqa: E402
@@ -126,8 +126,8 @@ def descriptors() -> list[str]:
 
 
 def left_over(root: str, before: Traces, open_before: int) -> list[str]:
-    """What is there now and was not before; what others' programs are just doing is looked at twice."""
-    deadline = time.monotonic() + 10
+    """What stays of what was not there before; what is not there at every look is another program's."""
+    deadline, left = time.monotonic() + PATIENCE_S, None
     while True:
         reap()
         found = Traces.now().beyond(before)
@@ -136,9 +136,10 @@ def left_over(root: str, before: Traces, open_before: int) -> list[str]:
         now = descriptors()
         if len(now) > open_before:
             found.append(f"{len(now) - open_before} descriptors left over: {now}")
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
+        left = found if left is None else [trace for trace in left if trace in found]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
 
 
 def main() -> int:

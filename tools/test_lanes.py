@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _NICENESS = 10  # a tenth of the usual weight
 
 _running: set[subprocess.Popen[bytes]] = set()
+_starting = threading.Lock()  # held from the start of one until it is among them
 
 
 def run_limited(
@@ -40,11 +42,13 @@ def run_limited(
     """
     if yielding:
         command = ["nice", "-n", str(_NICENESS), *command]
-    with subprocess.Popen(
-        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        start_new_session=True,
-    ) as process:  # fmt: skip
+    with _starting:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
         _running.add(process)
+    with process:
         if yielding:
             _lower_session(process.pid)
         try:
@@ -100,6 +104,8 @@ def side_by_side(lanes: Sequence[Callable[[], T]]) -> list[T]:
         except BaseException:
             for future in futures:
                 future.cancel()
-            for process in list(_running):
+            with _starting:
+                running = list(_running)
+            for process in running:
                 _end(process)
             raise

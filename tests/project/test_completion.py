@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -134,11 +134,17 @@ def test_every_verb_and_every_option_is_in_every_script() -> None:
 
 
 def best(command: list[str], environment: dict[str, str]) -> float:
+    """Seconds of a processor: what else runs on the machine keeps a command waiting, and says nothing of it."""
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
     times = []
     for _ in range(9):
-        began = time.perf_counter()
+        before = used()
         subprocess.run(command, env=environment, capture_output=True, check=True)
-        times.append(time.perf_counter() - began)
+        times.append(used() - before)
     return min(times)
 
 

@@ -62,7 +62,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     # Code that was changed just now is compiled by the first who meets it.
     observed(str(tmp_path_factory.mktemp("another")))
     root = tmp_path_factory.mktemp("state")
-    first, deadline = observed(str(root)), time.monotonic() + 10
+    first, deadline = observed(str(root)), time.monotonic() + 60
     while not any(plan.stat().st_size for plan in (root / "plans").iterdir()):
         assert time.monotonic() < deadline
         observed(

@@ -28,7 +28,7 @@ def install(prefix: Path, library: str) -> Path:
 
 def run(command: Path, *arguments: str, path: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(command), *arguments], env={"PATH": path}, capture_output=True, text=True, cwd="/", timeout=30
+        [str(command), *arguments], env={"PATH": path}, capture_output=True, text=True, cwd="/", timeout=60
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def test_a_suite_that_does_not_end_is_stopped(tmp_path: Path) -> None:
 
 
 def test_lanes_run_side_by_side_and_their_results_keep_their_order() -> None:
-    meet = threading.Barrier(3, timeout=20)
+    meet = threading.Barrier(3, timeout=60)
 
     def lane(name: str) -> str:
         meet.wait()
@@ -88,17 +88,15 @@ def test_lanes_run_side_by_side_and_their_results_keep_their_order() -> None:
 
 def test_a_lane_that_breaks_ends_what_the_others_run(tmp_path: Path) -> None:
     others: list[int | None] = []
-    started = threading.Event()
+    started = tmp_path / "started"
+    os.mkfifo(started)
 
     def waits() -> None:
-        started.set()
-        others.append(
-            run_limited(["sleep", "60"], limit_s=50, cwd=tmp_path, environment={"PATH": "/usr/bin:/bin"})
-        )
+        command = ["sh", "-c", "echo >started; exec sleep 100"]
+        others.append(run_limited(command, limit_s=90, cwd=tmp_path, environment={"PATH": "/usr/bin:/bin"}))
 
     def breaks() -> None:
-        started.wait(20)
-        time.sleep(0.2)
+        started.read_text()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
