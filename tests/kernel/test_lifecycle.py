@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -14,16 +15,19 @@ import time
 from pathlib import Path
 
 import pytest
-from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, descendants, reap_orphans, wait_until
+from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, reap_orphans, wait_until
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound
+from nucleus.container import ending
 from nucleus.container.container import Container, with_handle
-from nucleus.state import gate
+from nucleus.container.handle import Handle
+from nucleus.launch.report import ExitRecord
 
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
 STUBBORN = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.02; done")
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 ROOT_ALONE = pytest.mark.identity("root", "vm-root")
+PATIENCE = "50s"  # for a workload that is asked to end; the command itself has a little more
 
 
 def created(boxes: Boxes, *command: str, **options: object) -> Container:
@@ -55,7 +59,7 @@ def test_from_created_to_gone_by_the_command_line(boxes: Boxes) -> None:
     assert boxes.cli("start", "web").code == 125, "it runs already"
     ready(boxes, "web")
     assert "running" in boxes.cli("rm", "web").err
-    stopped = boxes.cli("stop", "web")
+    stopped = boxes.cli("stop", "-t", PATIENCE, "web")
     assert (stopped.code, stopped.out.strip()) == (0, container_id), stopped.err
     known = boxes.inspect("web")
     assert (known["status"], known["exit_code"], known["reason"]) == ("stopped", 9, "exit")
@@ -119,17 +123,24 @@ def test_stop_kills_what_does_not_end_and_returns_when_it_has_ended(boxes: Boxes
 
 
 @NOT_IN_GUESTS
-def test_the_containers_own_signal_and_grace_hold(boxes: Boxes) -> None:
+def test_the_containers_own_signal_and_grace_hold(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
     script = "trap 'exit 4' INT; trap '' TERM; echo ready; while :; do sleep 0.02; done"
-    container = running(boxes, "sh", "-c", script, stop_signal="INT", stop_timeout="30s")
+    container = running(boxes, "sh", "-c", script, stop_signal="INT", stop_timeout="60s")
     ready(boxes, container.id)
     container.stop()
     assert container.wait().exit_code == 4
     stubborn = running(boxes, *STUBBORN, stop_timeout="100ms")
     ready(boxes, stubborn.id)
-    begun = time.monotonic()
+    left: list[float] = []
+    await_end = ending._await_end
+
+    def noting(handle: Handle, deadline: float | None) -> ExitRecord | None:
+        left.append((deadline or math.inf) - time.monotonic())
+        return await_end(handle, deadline)
+
+    monkeypatch.setattr(ending, "_await_end", noting)
     stubborn.stop()
-    assert time.monotonic() - begun < 5 and stubborn.wait().exit_code == 137
+    assert left[0] <= 0.1 and stubborn.wait().exit_code == 137
 
 
 @NOT_IN_GUESTS
@@ -192,16 +203,26 @@ def test_a_created_container_is_built_but_for_its_command(boxes: Boxes) -> None:
         container.remove(force=True)
 
 
+def waiters_of(boxes: Boxes, container: Container) -> int:
+    """How many wait for its end, each with a lock on a file of its directory."""
+    file = boxes.root / "containers" / container.id / "watch.lock"
+    if not file.exists():
+        return 0
+    end = f":{file.stat().st_ino}"
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return sum([words[1] == "FLOCK" and words[5].endswith(end) for words in locks])
+
+
 def test_wait_tells_the_exit_code_of_a_container_that_is_removed_at_its_end(boxes: Boxes) -> None:
     codes: list[int] = []
     for code in range(3):
-        container = created(boxes, "sh", "-c", f"sleep 1; exit {code}", rm=True, name="same")
+        container = created(boxes, "sh", "-c", f"exit {code}", rm=True, name="same")
         waiters = [
             threading.Thread(target=lambda c=container: codes.append(c.wait().exit_code)) for _ in range(3)
         ]
         for waiter in waiters:
             waiter.start()
-        wait_until(lambda c=container: with_handle(c.id, str(boxes.root), lambda h: gate.is_watched(h.fd)))
+        wait_until(lambda c=container: waiters_of(boxes, c) == 3)
         container.start()
         for waiter in waiters:
             waiter.join(PATIENCE_S)
@@ -351,15 +372,6 @@ def test_each_target_that_fails_is_told_and_the_others_are_done(boxes: Boxes) ->
     assert boxes.cli("prune").out.split() == [two.id]
 
 
-@NOT_IN_GUESTS
-def test_words_of_other_tools_work(boxes: Boxes) -> None:
-    container = running(boxes, "sleep", "60", name="web", label=["a=b"])
-    assert boxes.cli("ls", "-q").out == boxes.cli("ps", "-q").out == f"{container.id}\n"
-    assert '"ociVersion"' in boxes.cli("state", "web").out
-    assert "web" in boxes.cli("state").out
-    assert boxes.cli("delete", "-f", "web").out.strip() == container.id
-
-
 def kill_and_look(boxes: Boxes, container: Container, which: str) -> None:
     """kill -9 of one of the container's own processes; the next command tells the truth and nothing lives on."""
     pids = with_handle(
@@ -389,7 +401,7 @@ def test_strangers_with_the_pids_of_a_killed_container_are_never_signalled(boxes
         ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable,
          str(PROJECT / "tests/kernel/recycled_pids.py"), str(boxes.root)],
         env=boxes.environment | {"PYTHONPATH": str(PROJECT / "src")}, capture_output=True, text=True,
-        timeout=PATIENCE_S, check=False,
+        timeout=3 * PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -419,7 +431,7 @@ def test_a_command_that_is_killed_while_it_creates_or_starts_leaves_a_state_that
 def test_two_hundred_lives_sixteen_at_a_time_leave_nothing(boxes: Boxes) -> None:
     done = subprocess.run(
         [sys.executable, str(PROJECT / "tools/cycles.py"), "--count", "200", "--by-command", "10", "--seed", "1"],
-        env=boxes.environment, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False,
+        env=boxes.environment, capture_output=True, text=True, timeout=10 * PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -454,23 +466,11 @@ def test_many_lives_at_once_while_others_look(boxes: Boxes) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(10 * PATIENCE_S)
     looking.set()
     watcher.join(PATIENCE_S)
     assert wrong == []
     assert boxes.cli("ps", "-aq").out == ""
-
-
-@NOT_IN_GUESTS
-def test_without_its_log_writer_a_container_ends_and_that_is_told(boxes: Boxes) -> None:
-    container = running(boxes, "sh", "-c", "echo ready; while :; do echo more; sleep 0.02; done")
-    ready(boxes, container.id)
-    writers = [pid for pid, name in descendants().items() if name == "nucleus-log"]
-    assert len(writers) == 1
-    os.kill(writers[0], signal.SIGKILL)
-    result = container.wait(timeout_s=PATIENCE_S)
-    assert (result.reason, result.signal) == ("signal", signal.SIGPIPE)
-    assert "ready" in boxes.cli("logs", container.id).out
 
 
 @pytest.mark.identity("root")

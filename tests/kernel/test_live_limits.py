@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import Boxes, wait_until
+from sandboxes import PATIENCE_S, Boxes, wait_until
 
 from nucleus.base.errors import SpecError
 from nucleus.container.container import Container
@@ -36,7 +36,7 @@ def box(boxes: Boxes) -> Iterator[Boxes]:
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     yield boxes
     boxes.cli("rm", "-f", "live")
-    process.wait(timeout=30)
+    process.wait(timeout=PATIENCE_S)
     process.stdout.close()
 
 
@@ -121,16 +121,26 @@ def test_a_changed_limit_holds(boxes: Boxes) -> None:
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write("go\n")
     process.stdin.close()
-    assert process.wait(timeout=60) != 0  # "cannot fork" ends a shell
+    assert process.wait(timeout=PATIENCE_S) != 0  # "cannot fork" ends a shell
     process.stdout.close()
 
 
 def test_top_shows_both_pids_of_every_process(boxes: Boxes) -> None:
     process = running(boxes, "many", "sleep 300 & sleep 301 & exec sleep 302")
     try:
-        wait_until(lambda: boxes.cli("top", "many").out.count("sleep 30") == 3)
-        ran = boxes.cli("top", "--format", "json", "many")
-        rows = [json.loads(line) for line in ran.out.splitlines()]
+
+        def top() -> list[dict[str, Any]]:
+            return [
+                json.loads(line) for line in boxes.cli("top", "--format", "json", "many").out.splitlines()
+            ]
+
+        sleeping = {
+            "sleep 300",
+            "sleep 301",
+            "sleep 302",
+        }  # none of them is the shell that it will be any more
+        wait_until(lambda: sleeping <= {row["command"] for row in top()})
+        rows = top()
         inside = {row["inside"]: row for row in rows}
         assert len(rows) == 4 and 1 in inside and inside[2]["command"] == "sleep 302"
         for row in rows:
@@ -139,7 +149,7 @@ def test_top_shows_both_pids_of_every_process(boxes: Boxes) -> None:
         assert len({row["uid"] for row in rows} - {inside[1]["uid"]}) <= 1
     finally:
         boxes.cli("rm", "-f", "many")
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
         assert process.stdout is not None
         process.stdout.close()
     ran = boxes.cli("top", "many")
@@ -164,6 +174,6 @@ def test_without_a_cgroup_it_is_said_that_nothing_is_counted(boxes: Boxes) -> No
         assert boxes.inspect("bare")["live"] is None
     finally:
         boxes.cli("rm", "-f", "bare")
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
         assert process.stdout is not None
         process.stdout.close()

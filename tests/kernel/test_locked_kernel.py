@@ -31,4 +31,4 @@ def test_every_layer_holds_and_a_detached_container_lives(boxes: Boxes) -> None:
     assert ran.code == 0, ran.err
     wait_until(lambda: boxes.cli("logs", "web").out == "ready\n")
     assert boxes.cli("exec", "web", "--", "sh", "-c", "echo x >/usr/x || exit 5").code == 5
-    assert boxes.cli("stop", "web").code == 0 and boxes.cli("wait", "web").out == "9\n"
+    assert boxes.cli("stop", "-t", "50s", "web").code == 0 and boxes.cli("wait", "web").out == "9\n"

@@ -320,12 +320,14 @@ def test_a_service_of_mode_production_lives_with_secrets_and_health(boxes: Boxes
         "cat /tmp/seen",
         "--health-interval",
         "200ms",
+        "--health-timeout",
+        "60s",
     ]
     done = boxes.cli("run", "-d", *words, "--", "sh", "-c", script)
     assert done.code == 0, done.err
     wait_until(lambda: boxes.inspect("service")["health"] == "healthy")
     seen = boxes.cli("exec", "service", "--", "sh", "-c", "cat /tmp/seen; cat /proc/1/status || echo hidden")
     assert seen.out.split() == ["hush", "hidden"]
-    assert boxes.cli("stop", "service").code == 0
+    assert boxes.cli("stop", "-t", "50s", "service").code == 0
     assert boxes.cli("wait", "service").out == "9\n"
     assert boxes.cli("rm", "service").code == 0

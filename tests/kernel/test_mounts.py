@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from sandboxes import COMMAND, Boxes, host_mounts_below
+from sandboxes import COMMAND, PATIENCE_S, Boxes, host_mounts_below
 
 FEATURES = ("--workspace", "--context", "--tmpfs")
 MASKS = ("mask-file", "mask-directory")
@@ -96,7 +96,8 @@ wait
     with open(boxes.folder / "out", "wb") as out:
         done = subprocess.run(
             [*become, "sh", "-c", script, "sh", str(workspace), str(COMMAND), *run],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=boxes.environment, timeout=60, check=False,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=boxes.environment, timeout=3 * PATIENCE_S,
+            check=False,
         )  # fmt: skip
     assert (boxes.folder / "out").read_text() == "ready\n", done.stderr
     assert done.stderr.decode().split() == [str(workspace / "late")]

@@ -41,7 +41,7 @@ OPTIONS = {
         "7",
     ),
     "files": ("--workspace", "WORK", "--volume", "WORK:/ro:ro", "--tmpfs", "/scratch", "--shm-size", "2M"),
-    "host network": ("--network", "host", "--allow-host-network", "--timeout", "20s"),
+    "host network": ("--network", "host", "--allow-host-network", "--timeout", "10m"),
 }
 
 

@@ -177,7 +177,7 @@ def test_who_enters_is_held_to_the_same_policies(boxes: Boxes) -> None:
             allow(*[n for n in COMMON if n not in ("mkdir", "mkdirat")]),
         ),
     )  # fmt: skip
-    started = boxes.cli("run", "-d", "--name", "box", *flags, "--", "sleep", "60")
+    started = boxes.cli("run", "-d", "--name", "box", *flags, "--", "sleep", "600")
     assert started.code == 0, started.err
     ran = boxes.cli("exec", "box", "--", "sh", "-c", f"{STATUS}; mkdir /tmp/x")
     assert ran.out == f"{1 << 10:016x}\n" and "No space left" in ran.err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -82,6 +84,17 @@ def prepare_again(words: list[str], options: dict[str, Any]) -> Prepared:
     """The long way, which the machine's changing asks for now and then."""
     nucleus.run(["/bin/sh", "-c", "true"], **options)
     return prepare(from_mapping({"command": words, **options}), owner=1)
+
+
+STAYS = "exec sleep 600"
+
+
+def end_what_stays() -> None:
+    """The workload of the container that runs: it was there until the host had looked."""
+    for pid, name in descendants().items():
+        if name in ("sh", "ls", "sleep"):
+            with contextlib.suppress(ProcessLookupError):  # its parent was killed before it
+                os.kill(pid, signal.SIGKILL)
 
 
 def saved(boxes: Boxes, script: str, **options: Any) -> nucleus.SavedPlan:
@@ -220,17 +233,21 @@ def test_not_even_root_inside_with_every_capability_changes_the_shared_root(boxe
 
 def test_what_one_container_mounts_no_other_sees(boxes: Boxes) -> None:
     """Not those that run beside it, and not those that start later."""
-    mounting = "mount -t tmpfs none /opt && touch /opt/x && mount -t tmpfs none /etc && echo done; sleep 2"
+    mounting = f"mount -t tmpfs none /opt && touch /opt/x && mount -t tmpfs none /etc && echo done; {STAYS}"
     looking = f"{SHARED} && ls -A /opt && head -c 4 /etc/passwd"
 
     def look() -> Result:
         return nucleus.run(["/bin/sh", "-c", looking], root=str(boxes.root))
 
+    def look_beside(_: bytes) -> None:
+        beside.append(until_shared(look).out)
+        end_what_stays()
+
     beside: list[str] = []
     prepared, plan = shared_launch({"root": str(boxes.root)})
     prepared.plan = unlocked(plan, mounting)
     prepared.encoded = encode(prepared.plan)
-    run_attached(prepared, on_data=(lambda data: beside.append(until_shared(look).out), None))
+    run_attached(prepared, on_data=(look_beside, None))
     assert beside == ["root"]
     assert until_shared(look).out == "root"
 
@@ -293,14 +310,14 @@ def test_nobody_but_the_host_program_has_the_root_of_all(boxes: Boxes) -> None:
         for pid, name in descendants().items():
             try:
                 here = os.readlink(f"/proc/{pid}/ns/mnt") == own
-            except FileNotFoundError:
+                seen.append((name, namespaces_open(pid), here))
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # of another test's container, which has just ended
-            seen.append((name, namespaces_open(pid), here))
+        end_what_stays()
 
     def start() -> Result:
-        return nucleus.run(
-            ["/bin/sh", "-c", "ls /proc/self/fd; sleep 0.3"], root=str(boxes.root), on_stdout=look
-        )
+        script = f"ls /proc/self/fd; {STAYS}"
+        return nucleus.run(["/bin/sh", "-c", script], root=str(boxes.root), on_stdout=look)
 
     until_shared(start)
     seen.clear()
@@ -381,6 +398,6 @@ def test_a_root_that_shows_what_is_no_more_is_not_used(boxes: Boxes, tmp_path: P
     script.write_text(CHANGING)
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, str(script), str(PROJECT)]
     done = subprocess.run(
-        [*command, str(tmp_path), str(boxes.root)], capture_output=True, text=True, timeout=120
+        [*command, str(tmp_path), str(boxes.root)], capture_output=True, text=True, timeout=10 * PATIENCE_S
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import COMMAND, Boxes, wait_until
+from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
 
 from nucleus.policy.seccomp_default import DEFAULT
 from nucleus.policy.seccomp_rules import ALLOW
@@ -153,6 +153,8 @@ class Service:
             "--health-interval",
             "500ms",
             "--health-start-period",
+            "10m",
+            "--health-timeout",
             "60s",
         ]
         return [*words, "--restart", "no", "--detach-with", "none", "--name", "pg", "--", "sh", "-c", START]
@@ -193,7 +195,7 @@ def test_a_pinned_database_lives_in_mode_production(service: Service) -> None:
     boxes = service.boxes
     code, error = service.start()
     assert code == 0, error
-    wait_until(lambda: boxes.inspect("pg").get("health") == "healthy" or _tell(service))
+    wait_until(lambda: boxes.inspect("pg").get("health") == "healthy" or _tell(service), 3 * PATIENCE_S)
     asked = boxes.cli(
         "exec", "pg", "--", "sh", "-c", f"{ASK} 'SHOW work_mem'; cat /proc/self/status; cat /proc/1/comm"
     )
@@ -202,7 +204,7 @@ def test_a_pinned_database_lives_in_mode_production(service: Service) -> None:
         assert f"{field}:\t{value}\n" in asked.out
     known = boxes.inspect("pg")
     assert known["mode"] == "production" and known["capabilities"] == ()
-    assert boxes.cli("stop", "pg").code == 0
+    assert boxes.cli("stop", "-t", "50s", "pg").code == 0
     ended = boxes.inspect("pg")
     assert (ended["status"], ended["exit_code"]) == ("stopped", 0), (ended, boxes.cli("logs", "pg").out)
     assert boxes.cli("rm", "pg").code == 0

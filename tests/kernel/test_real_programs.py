@@ -15,7 +15,7 @@ from real_jobs import JOBS, Job
 from sandboxes import COMMAND, Boxes
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LIMIT_S = 120
+LIMIT_S = 300
 NOBODY = 65534
 PACKAGES = Path(pytest.__file__).resolve().parents[1]
 ALL = pytest.mark.parametrize("name", JOBS)

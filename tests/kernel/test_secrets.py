@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sandboxes import COMMAND, Boxes, descendants
+from sandboxes import COMMAND, PATIENCE_S, Boxes, descendants
 
 VALUE = "hunter2-c0rrect-h0rse"
 
@@ -58,8 +58,11 @@ def places_of(pid: int) -> dict[str, bytes]:
         return found
     for name in names:
         path = f"/proc/{pid}/fd/{name}"
-        if os.readlink(path).startswith("/memfd:"):
-            found[f"{pid} {os.readlink(path)}"] = Path(path).read_bytes()
+        try:
+            if (leads_to := os.readlink(path)).startswith("/memfd:"):
+                found[f"{pid} {leads_to}"] = Path(path).read_bytes()
+        except FileNotFoundError:
+            continue  # it has just been closed
     return found
 
 
@@ -76,7 +79,7 @@ def test_while_it_runs_a_secret_stands_nowhere_else(boxes: Boxes, token: Path) -
             seen |= places_of(pid)
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     for path in [*boxes.root.rglob("*"), log]:
         if path.is_file():
             seen[str(path)] = path.read_bytes()
@@ -130,7 +133,7 @@ def test_variables_of_a_descriptor_are_in_no_record(boxes: Boxes, variables: int
         )
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     state = b"".join(path.read_bytes() for path in boxes.root.rglob("*") if path.is_file())
     assert VALUE.encode() not in arguments + launcher + state
     assert state

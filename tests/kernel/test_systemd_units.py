@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sandboxes import Boxes, reap_orphans, wait_until
+from sandboxes import PATIENCE_S, Boxes, reap_orphans, wait_until
 
 from nucleus.base.errors import Conflict, HostUnsupported, LaunchError, NotFound, SpecError
 from nucleus.cgroup import tree
@@ -32,7 +32,7 @@ def test_a_container_lives_in_its_unit_from_create_to_gone(boxes: Boxes, manager
     work = boxes.directory("work")
     os.chmod(work, 0o777)
     box = Container.create(
-        ["sh", "-c", "echo $A >>/workspace/out; trap 'exit 3' TERM; while :; do sleep 0.02; done"],
+        ["sh", "-c", "trap 'exit 3' TERM; echo $A >>/workspace/out; while :; do sleep 0.02; done"],
         root=str(boxes.root), name="web", env={"A": "one"}, workspace=str(work), stop_signal="TERM",
     )  # fmt: skip
     known = box.inspect()
@@ -46,7 +46,7 @@ def test_a_container_lives_in_its_unit_from_create_to_gone(boxes: Boxes, manager
     assert (box.name, box.status) == ("other", "running")
     events = [json.loads(line)["type"] for line in boxes.cli("events", "--format", "json").out.splitlines()]
     assert events[-1] == "restarted" and {"created", "started", "renamed", "stopping", "stopped"} <= {*events}
-    box.stop()
+    box.stop(grace_s=PATIENCE_S)
     assert box.wait().exit_code == 3
     box.remove()
     reap_orphans()
@@ -101,7 +101,7 @@ def test_a_supervisor_is_what_its_unit_executes(boxes: Boxes, manager: Path) -> 
     box.start()
     wait_until(lambda: (work / "out").read_text() == "life\n" * 3 and box.status == "running")
     assert box.inspect()["restarts"] == 2
-    box.stop()
+    box.stop(grace_s=PATIENCE_S)
     assert (box.wait().exit_code, box.status) == (3, "stopped")
     box.start()
     wait_until(lambda: (work / "out").read_text() == "life\n" * 4 and box.status == "running")

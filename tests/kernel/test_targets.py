@@ -54,3 +54,11 @@ def test_a_signal_may_stand_behind_the_container(boxes: Boxes) -> None:
     assert misspelt.code == 125 and "no signal" in misspelt.err and web.status == "running"
     assert boxes.cli("kill", "web", "HUP").out.split() == [web.id, hup.id], "it is one's name"
     assert [web.wait().exit_code, hup.wait().exit_code] == [137, 137]
+
+
+def test_words_of_other_tools_work(boxes: Boxes) -> None:
+    container = running(boxes, "web", "a=b")
+    assert boxes.cli("ls", "-q").out == boxes.cli("ps", "-q").out == f"{container.id}\n"
+    assert '"ociVersion"' in boxes.cli("state", "web").out
+    assert "web" in boxes.cli("state").out
+    assert boxes.cli("delete", "-f", "web").out.strip() == container.id

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import Boxes, descendants, python, wait_until
+from sandboxes import PATIENCE_S, Boxes, descendants, python, wait_until
 
 from nucleus import sandbox
 from nucleus.policy.syscall_tables import TABLES
@@ -108,14 +108,14 @@ while True:
         except OSError as second:
             os._exit(error.errno if error.errno == second.errno else 1)
 """
-    flags = ("--rm", "--timeout", "20s", "--seccomp-mode", "trace", "--seccomp-log", str(log))
+    flags = ("--rm", "--seccomp-mode", "trace", "--seccomp-log", str(log))
     command = boxes.start(*flags, "--", python(), "-I", "-S", "-c", program)
     assert command.stdout is not None
     with command, command.stdout:
         assert command.stdout.readline() == "up\n"
         (tracer,) = wait_until(tracers)
         os.kill(tracer, signal.SIGKILL)
-        assert command.wait(20) == 38
+        assert command.wait(PATIENCE_S) == 38
     assert [line for line in lines_of(log) if "end" in line] == []
 
 
@@ -123,8 +123,8 @@ def test_a_listener_that_is_dead_before_the_start_lets_nothing_start(boxes: Boxe
     """All is built and locked down, and waits for the word to execute."""
     log = boxes.folder / "calls.jsonl"
     flags = ("--detach-with", "none", "--seccomp-mode", "trace", "--seccomp-log", str(log))
-    assert boxes.cli_process("create", *flags, "--name", "deaf", "--", "true").wait(60) == 0
-    (tracer,) = tracers()
+    assert boxes.cli_process("create", *flags, "--name", "deaf", "--", "true").wait(PATIENCE_S) == 0
+    (tracer,) = wait_until(tracers)
     os.kill(tracer, signal.SIGKILL)
     started = boxes.cli("start", "deaf")
     waited = boxes.cli("wait", "deaf")
@@ -256,7 +256,7 @@ def test_a_result_has_what_was_refused(boxes: Boxes) -> None:
 
 @pytest.mark.identity("root")
 def test_what_a_limit_refused_is_in_the_result_too(boxes: Boxes) -> None:
-    forks = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait"
+    forks = "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done; wait"
     result = boxes.run("--pids", "4", "--", "sh", "-c", forks)
     (denial,) = result.denials
     assert (denial.layer, denial.remedy) == ("cgroup", "--pids N") and denial.count >= 1
@@ -306,7 +306,7 @@ def test_the_listener_itself_is_confined(boxes: Boxes) -> None:
         if os.geteuid():
             with pytest.raises(PermissionError):
                 os.listdir(f"/proc/{tracer}/fd")
-        run.communicate("go on\n", timeout=20)
+        run.communicate("go on\n", timeout=PATIENCE_S)
         assert run.returncode == 7
 
 

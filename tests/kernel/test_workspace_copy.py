@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from sandboxes import Boxes, Ran, own_identity, wait_until
+from sandboxes import PATIENCE_S, Boxes, Ran, own_identity, wait_until
 
 from nucleus.base.errors import Conflict
 from nucleus.observe.events import read_events
@@ -52,7 +51,7 @@ def running(boxes: Boxes, work: Path, name: str, script: str) -> subprocess.Pope
 
 
 def ended(process: subprocess.Popen[str]) -> int:
-    code = process.wait(timeout=60)
+    code = process.wait(timeout=PATIENCE_S)
     assert process.stdout is not None
     process.stdout.close()
     return code
@@ -155,7 +154,7 @@ def test_the_library_raises_and_keeps_both_versions(boxes: Boxes, work: Path) ->
     script = "echo inside >a; : >/signs/copied; while [ ! -e /signs/changed ]; do sleep 0.05; done"
     with pytest.raises(Conflict, match="'a': both changed it"):
         boxes.run(*flags(work, "--volume", f"{signs}:/signs"), "--", "sh", "-c", script)
-    assert child.wait(timeout=30) == 0
+    assert child.wait(timeout=PATIENCE_S) == 0
     assert (work / "a").read_text() == "outside"
     assert [p.read_text() for p in work.glob("nucleus-conflicts-*/a")] == ["inside\n"]
     assert os.listdir(boxes.root / "containers") == []
@@ -217,10 +216,8 @@ def test_a_tree_without_end_is_refused_whole_and_can_be_thrown_away(boxes: Boxes
 @HERE
 def test_files_that_nobody_may_read_and_files_without_end_come_back(boxes: Boxes, work: Path) -> None:
     script = "truncate -s 3T huge; echo s >secret; chmod 0 secret; mkdir shut; : >shut/in; chmod 0 shut; chmod 500 d"
-    began = time.monotonic()
-    ran = command(boxes, work, script, "--rm")
+    ran = command(boxes, work, script, "--rm")  # reading what the holes stand for would take hours
     assert ran.code == 0, ran.err
-    assert time.monotonic() - began < 30
     assert (work / "huge").stat().st_size == 3 << 40 and (work / "huge").stat().st_blocks == 0
     assert (work / "secret").stat().st_mode & 0o777 == 0 and (work / "shut").stat().st_mode & 0o777 == 0
     (work / "shut").chmod(0o700)
@@ -288,6 +285,7 @@ def test_a_workspace_that_is_another_directory_by_now_gets_nothing(boxes: Boxes,
     process = running(boxes, work, "c", "echo late >l")
     process.kill()
     ended(process)
+    wait_until(lambda: boxes.inspect("c")["status"] == "stopped")
     work.rename(work.with_name("moved"))
     work.mkdir()
     ran = boxes.cli("workspace", "apply", "c")

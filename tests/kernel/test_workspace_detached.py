@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
-from sandboxes import Boxes, descendants, own_identity, reap_orphans, wait_until
+from sandboxes import PATIENCE_S, Boxes, descendants, own_identity, reap_orphans, wait_until
+from test_lifecycle import waiters_of
 from test_terminal import Window
 
 from nucleus import Container
@@ -63,8 +65,15 @@ def test_with_rm_nothing_but_the_changes_stays(boxes: Boxes, work: Path) -> None
 
 
 def test_who_waits_for_a_container_that_is_removed_hears_its_exit_code(boxes: Boxes, work: Path) -> None:
-    container = started(boxes, work, "echo more >>a; sleep 1; exit 3", rm=True)
-    assert container.wait(timeout_s=30).exit_code == 3
+    wish = {"workspace": str(work), "workspace_mode": "copy-in-out", "rm": True}
+    container = Container.create(["sh", "-c", "echo more >>a; exit 3"], root=str(boxes.root), **wish)
+    codes: list[int] = []
+    waiter = threading.Thread(target=lambda: codes.append(container.wait().exit_code))
+    waiter.start()
+    wait_until(lambda: waiters_of(boxes, container) == 1)
+    container.start()
+    waiter.join(PATIENCE_S)
+    assert codes == [3]
     assert (work / "a").read_text() == "one\nmore\n"
     wait_until(lambda: not folder(boxes, container).exists())
 
@@ -157,10 +166,12 @@ COPY = ("--workspace-mode", "copy-in-out")
 
 
 def test_with_a_terminal_the_changes_are_applied_at_the_end(boxes: Boxes, work: Path) -> None:
-    window = Window(boxes, "run", "-t", "--name", "job", "--workspace", str(work), *COPY, "--", "sh", "-c",
-                    "echo more >>a; echo begun; sleep 1; exit 3")  # fmt: skip
+    window = Window(boxes, "run", "-it", "--name", "job", "--workspace", str(work), *COPY, "--", "sh", "-c",
+                    "echo more >>a; echo begun; read x; exit 3")  # fmt: skip
     window.expect("begun")
+    wait_until(window.raw)
     assert (work / "a").read_text() == "one\n"
+    window.send("x\r")
     assert window.end() == 3
     assert (work / "a").read_text() == "one\nmore\n"
     assert boxes.inspect("job")["workspace"]["state"] == "applied"

@@ -42,7 +42,7 @@ verb unpause
 verb rename
     kernel/test_lifecycle.py::test_a_new_name_is_the_only_one
 verb state
-    kernel/test_lifecycle.py::test_words_of_other_tools_work
+    kernel/test_targets.py::test_words_of_other_tools_work
 verb prune
     kernel/test_lifecycle.py::test_each_target_that_fails_is_told_and_the_others_are_done
 states of a container, and what may be done in which

@@ -7,7 +7,7 @@ import time
 
 from ..base.errors import Conflict, HostUnsupported
 
-_WAIT_S = 10.0
+_WAIT_S = 30.0
 _SMALL = 4096  # cgroup.events and the freezer say less
 
 

@@ -21,7 +21,7 @@ container, or 0 when the window was left.
   --no-stdin  only show; what is typed is not passed on
   --root DIR  the state root
 """
-_WAIT_S = 5.0  # from the end of a terminal to the exit record
+_WAIT_S = 5.0  # from the end of a terminal to the exit record, where nobody is left to write it
 
 
 def main(argv: list[str]) -> int:
@@ -81,11 +81,12 @@ def _follow(handle: Handle) -> int:
 
 def _ended(handle: Handle) -> int:
     from ..base.errors import NotFound
+    from ..state.store import is_locked
     from .main import EXIT_USAGE
 
     deadline = time.monotonic() + _WAIT_S
     try:
-        while handle.refresh().ended is None and time.monotonic() < deadline:
+        while handle.refresh().ended is None and (is_locked(handle.fd) or time.monotonic() < deadline):
             time.sleep(0.01)
     except NotFound:
         pass  # --rm: its directory is gone, and with it how it ended

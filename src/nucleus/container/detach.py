@@ -41,7 +41,7 @@ PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
 OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)
 _LOOK_MS = 2
-_LOCK_WAIT_S = 10.0
+_LOCK_WAIT_S = 30.0
 
 
 def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:

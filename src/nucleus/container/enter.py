@@ -42,7 +42,7 @@ _INIT_NAME = "nucleus-init"
 _MAX_PROGRAM = 400
 _SPAWN = {schema.KIND_CREATE: "spawn", schema.KIND_START: "spawn-in-root"}  # the plans of containers
 _ONCE = ("supervise", "set-ids", "set-capabilities", "drop-bounding", "assert-locked", "exec")
-_WAIT_S = 10.0  # for a container that is just starting
+_WAIT_S = 30.0  # for a container that is just starting
 
 
 class Wish(Value):

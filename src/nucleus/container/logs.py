@@ -11,6 +11,7 @@ from ..base.errors import Conflict, SpecError
 from ..observe.frames import has_log, writer_is_gone
 from ..observe.logs import STREAMS, Selection, read_lines
 from ..observe.times import parse_time
+from ..state.store import is_locked
 from . import lifecycle
 
 TYPE_CHECKING = False
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from ..observe.logs import LogLine
     from .handle import Handle
 
-_LAST_WORDS_S = 10.0
+# What is in the pipes when the last process has gone is read soon; a supervisor may have them open for longer.
+_LAST_WORDS_S, _OF_THE_OWNED_S = 30.0, 2.0
 _STARTING = (lifecycle.CREATING, lifecycle.CREATED)
 
 
@@ -54,8 +56,11 @@ def container_logs(
 
 def _await_writer(directory: int) -> None:
     """The container has ended: what it said last may still be on its way to the file, for a moment."""
-    deadline = time.monotonic() + _LAST_WORDS_S
-    while not writer_is_gone(directory) and time.monotonic() < deadline:
+    begun = time.monotonic()
+    while not writer_is_gone(directory):
+        patience = _OF_THE_OWNED_S if is_locked(directory) else _LAST_WORDS_S
+        if time.monotonic() - begun > patience:
+            return
         time.sleep(0.01)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..host.current import View
 
 _KEPT = 16  # kinds of sandboxes times blocks of host ids that one program uses in turn
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 # A directory that was changed just now may change again without its times telling (the kernel's clock ticks).
 _SETTLED_NS = 100_000_000
 

@@ -15,7 +15,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-log")
 # Held by the writer for as long as it lives: while it is, more may come.
 LOCK = "log.lock"
-_TRIES = 1000
+_TRIES = 3000
 
 
 def start(directory: int, *, max_bytes: int, files: int) -> tuple[int, int]:

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...spec.container import ContainerSpec
 
-_LOCK_WAIT_S = 10.0
+_LOCK_WAIT_S = 30.0
 _LOOK_S = 0.005
 
 

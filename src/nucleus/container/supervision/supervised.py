@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..handle import Handle
 
 _MOST = 1 << 20
-_LAST_WORD_S = 5.0
+_LAST_WORD_S = 30.0
 _ENVIRONMENT = (
     "NUCLEUS_STATE_DIR",
     "XDG_RUNTIME_DIR",

@@ -45,7 +45,7 @@ _ENDING = (1, 2, 3, 15)  # signals that ask for the end: HUP, INT, QUIT, TERM
 _LOOK_MS = 100
 # The steps that are hooks, and their points.
 _STEPS = {"run-hook": "createContainer", "run-hook-inside": "startContainer"}
-_WATCHED_S = 5.0
+_WATCHED_S = 30.0
 
 
 class Supervisor:
