@@ -49,6 +49,7 @@ class Unit:
     """A container that was started in a unit, and what manager and kernel say of it."""
 
     def __init__(self, boxes: Boxes, command: tuple[str, ...] = ENDLESS, **options: Any) -> None:
+        options = {"stop_timeout": "50s", **options}
         self.box = Container.run(command, root=str(boxes.root), detach_with="systemd", **options)
         self.name = f"nucleus-{self.box.id[:12]}.service"
         known = self.box.inspect()
@@ -58,8 +59,7 @@ class Unit:
 
     def await_gone(self) -> None:
         """Its unit is unloaded, and its cgroup removed."""
-        wait_until(lambda: properties(self.name)["LoadState"] == "not-found")
-        assert not self.cgroup.exists()
+        wait_until(lambda: properties(self.name)["LoadState"] == "not-found" and not self.cgroup.exists())
 
     def held(self, *files: str) -> list[str]:
         """What files of the container's own cgroup hold."""
@@ -68,8 +68,9 @@ class Unit:
     def log(self) -> list[bytes]:
         return [line.data for line in self.box.logs()]
 
-    def await_ready(self) -> None:
-        wait_until(lambda: self.log()[-1:] == [b"ready\n"])
+    def await_ready(self, lives: int = 1) -> None:
+        """Until the last of so many lives has said so."""
+        wait_until(lambda: self.log().count(b"ready\n") == lives)
 
 
 def test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed(boxes: Boxes) -> None:
@@ -89,7 +90,7 @@ def test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed(box
     follower = boxes.cli_process("logs", "-f", "web")
     assert follower.stdout is not None and follower.stdout.readline() == "ready\n"
     assert boxes.cli("exec", "web", "--", "sh", "-c", "exit 7").code == 7
-    assert boxes.cli("stop", "web").code == 0
+    assert boxes.cli("stop", "-t", "50s", "web").code == 0
     assert follower.communicate(timeout=PATIENCE_S)[0] == "asked\n"
     assert boxes.cli("wait", "web").out == "9\n"
     assert "exited 9 (exit)" in boxes.cli("ps", "-a").out
@@ -100,12 +101,13 @@ def test_a_unit_has_the_container_its_limits_and_its_log_until_it_is_removed(box
 def test_what_the_manager_ends_is_told_as_it_was_and_may_be_started_again(boxes: Boxes) -> None:
     unit = Unit(boxes, name="web", memory="64M")
     kill = ("kill", "--signal=KILL")
-    for words, code, reason in (
+    ends = (
         (("stop",), 9, "exit"),
         ((*kill, "--kill-who=main"), 137, "host-kill"),
         ((*kill, "--kill-who=all"), 137, "host-kill"),
-    ):
-        unit.await_ready()
+    )
+    for life, (words, code, reason) in enumerate(ends, 1):
+        unit.await_ready(life)
         systemctl(*words, unit.name)
         result = unit.box.wait(timeout_s=PATIENCE_S)
         assert (result.exit_code, result.reason) == (code, reason), words
@@ -115,7 +117,7 @@ def test_what_the_manager_ends_is_told_as_it_was_and_may_be_started_again(boxes:
         unit.box.restart()
         assert unit.box.status == "running" and properties(unit.name)["ActiveState"] == "active"
         assert unit.held("memory.max") == [str(64 * MIB)]
-    unit.await_ready()
+    unit.await_ready(4)
     unit.box.kill()
     assert (unit.box.wait().exit_code, unit.box.wait().reason) == (137, "signal")
     unit.await_gone()
@@ -136,7 +138,8 @@ def test_ends_of_their_own_leave_no_unit_and_the_record_that_was_asked_for(boxes
         Unit(boxes, ("no-such-program",), rm=True)
     assert failed.value.exit_code == 127 and "no-such-program" in failed.value.message
     assert [row["id"] for row in inventory.list_containers(str(boxes.root))] == [three.box.id]
-    assert "nucleus-" not in systemctl("list-units", "--all", "--plain", "--no-legend", "nucleus-*.service")
+    listing = ("list-units", "--all", "--plain", "--no-legend", "nucleus-*.service")
+    wait_until(lambda: "nucleus-" not in systemctl(*listing))
 
 
 def test_limits_of_a_unit_change_it_freezes_and_its_oom_has_a_name(boxes: Boxes) -> None:
@@ -179,7 +182,7 @@ def test_without_the_manager_the_log_is_in_files_and_the_cgroup_in_the_callers(b
     entered = box.exec(["readlink", "/proc/self/ns/time"]).out.strip()
     workload = Path("/proc/{0}/task/{0}/children".format(known["pid"])).read_text().split()[0]
     assert entered == os.readlink(f"/proc/{workload}/ns/time") != os.readlink("/proc/self/ns/time")
-    box.stop()
+    box.stop(grace_s=PATIENCE_S)
     assert box.wait().exit_code == 9
 
 
@@ -219,7 +222,7 @@ def test_a_supervised_container_is_a_unit_whose_main_process_is_its_supervisor(b
     assert (ended["status"], ended["exit_code"], ended["restarts"]) == ("stopped", 9, 1)
     unit.await_gone()
     unit.box.start()
-    unit.await_ready()
+    unit.await_ready(2)
     systemctl("kill", "--signal=KILL", "--kill-who=main", unit.name)
     wait_until(lambda: unit.box.status == "stopped")
     # The monitor tells of it, unless the manager, which kills the whole unit then, was faster.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import Boxes, reap_orphans, wait_until
+from sandboxes import PATIENCE_S, Boxes, reap_orphans, wait_until
 
 import nucleus
 from nucleus import Container
@@ -22,7 +22,7 @@ from nucleus.observe.events import read_events
 pytestmark = pytest.mark.identity("root", "user", "nosub", "nested")
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")
 SERVER = "python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 & echo $! >/tmp/server; echo served; wait; sleep 60"
-ASK = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000\", timeout=2)'"
+ASK = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000\", timeout=50)'"
 POSTGRES = """
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; export LC_ALL=C
 initdb --pgdata=/tmp/data --username=tester --auth=trust --no-sync --locale=C >/dev/null || exit 1
@@ -31,7 +31,13 @@ pg_ctl --pgdata=/tmp/data --wait --silent --log=/tmp/log \
 echo served; tail -f /tmp/log
 """
 PG_BIN = "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH"
-QUICK = {"health_interval": "200ms", "health_retries": 2, "health_start_period": "20s"}
+# A check may take as long as it does on a busy machine; one that fails says so at once.
+QUICK = {
+    "health_interval": "200ms",
+    "health_retries": 2,
+    "health_start_period": "10m",
+    "health_timeout": "60s",
+}
 
 
 def running(boxes: Boxes, *command: str, **options: object) -> Container:
@@ -57,6 +63,34 @@ def await_long_pause(boxes: Boxes, container: Container) -> None:
     lives = max(told(boxes, container)["restarts"], 4)
     wait_until(lambda: told(boxes, container)["restarts"] > lives)
     wait_until(lambda: container.status == "restarting")
+
+
+def stop_in_a_pause(boxes: Boxes, container: Container) -> int:
+    """The supervisor of a container that ends at once, stopped (SIGSTOP) between two lives: the next one waits."""
+    supervisor = supervisor_of(boxes, container)
+
+    def stopped() -> bool:
+        os.kill(supervisor, signal.SIGSTOP)
+        stat = Path(f"/proc/{supervisor}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+        if container.status == "restarting":
+            return True
+        os.kill(supervisor, signal.SIGCONT)
+        return False
+
+    wait_until(stopped)
+    return supervisor
+
+
+def killed_before_its_next_start(boxes: Boxes, container: Container) -> bool:
+    """Whether a kill in a long pause came to its end before the pause; where the machine was too slow it runs again."""
+    await_long_pause(boxes, container)
+    container.kill()  # there is nobody to signal, so it is a stop
+    file = boxes.root / "containers" / container.id / "supervisor.json"
+    if time.time_ns() < json.loads(file.read_bytes())["next_start_ns"]:
+        return True
+    container.restart()
+    return False
 
 
 @pytest.mark.parametrize(
@@ -103,12 +137,17 @@ def test_a_server_that_was_killed_inside_is_unhealthy_and_restarted(
 @pytest.mark.parametrize("action", ["kill", "restart", "none"])
 def test_what_happens_to_an_unhealthy_container_is_chosen(boxes: Boxes, action: str) -> None:
     container = running(
-        boxes, *ENDLESS, health_cmd="test ! -e /tmp/ill", health_on_failure=action, stop_timeout="5s", **QUICK
+        boxes,
+        *ENDLESS,
+        health_cmd="test ! -e /tmp/ill",
+        health_on_failure=action,
+        stop_timeout="50s",
+        **QUICK,
     )
     wait_until(lambda: told(boxes, container)["health"] == "healthy")
     boxes.cli("exec", container.id, "touch", "/tmp/ill")
     if action == "kill":
-        ended = container.wait(timeout_s=30)
+        ended = container.wait(timeout_s=PATIENCE_S)
         assert (ended.exit_code, ended.reason) == (9, "health"), "the stop signal was heeded"
         known = told(boxes, container)
         assert (known["reason"], known["health"], known["health_failures"]) == ("health", "unhealthy", 2)
@@ -128,7 +167,7 @@ def test_a_check_that_cannot_be_executed_acts_at_once(boxes: Boxes) -> None:
     container = running(
         boxes, *ENDLESS, health_cmd="no-such-program", health_interval="100ms", health_retries=1000
     )
-    assert container.wait(timeout_s=30).exit_code == 9
+    assert container.wait(timeout_s=PATIENCE_S).exit_code in (9, 143), "its trap may not be set yet"
     known = told(boxes, container)
     assert known["reason"] == "health" and "no-such-program" in known["health_error"], known["health_error"]
     container.remove()
@@ -141,8 +180,9 @@ def test_a_check_that_hangs_fails_and_leaves_no_process(boxes: Boxes) -> None:
     )  # fmt: skip
     wait_until(lambda: told(boxes, container)["health"] == "unhealthy")
     assert told(boxes, container)["health_error"] == "it took longer than 0.1 s"
-    time.sleep(1)
-    assert boxes.cli("top", container.id).out.count(" sleep 77") <= 2, "the shell and its child, once"
+    wait_until(lambda: told(boxes, container)["health_failures"] >= 6)
+    # The shell and its child, once: those before have ended, or will as soon as a processor is free.
+    wait_until(lambda: boxes.cli("top", container.id).out.count(" sleep 77") <= 2)
     container.remove(force=True)
 
 
@@ -180,15 +220,14 @@ def test_restarts_end_with_their_number_with_success_and_with_kill(boxes: Boxes)
     gone = boxes.cli("run", "--rm", "--health-cmd", "true", "--", "sh", "-c", "exit 5")
     assert (gone.code, gone.err) == (5, ""), "its records went before its supervisor"
     good = running(boxes, "true", restart="on-failure")
-    assert good.wait(timeout_s=30).exit_code == 0 and told(boxes, good)["restarts"] == 0
+    assert good.wait(timeout_s=PATIENCE_S).exit_code == 0 and told(boxes, good)["restarts"] == 0
     ever = running(boxes, "sh", "-c", "exit 5", restart="always", name="ever")
-    await_long_pause(boxes, ever)
+    supervisor = stop_in_a_pause(boxes, ever)
     assert "restarting" in boxes.cli("ps", "-a").out
     with pytest.raises(Conflict, match="restarting"):
         ever.kill("TERM")
-    started = time.monotonic()
-    ever.kill()  # there is nobody to signal, so it is a stop
-    assert time.monotonic() - started < 2, "the pause is not waited for"
+    os.kill(supervisor, signal.SIGCONT)
+    assert any(killed_before_its_next_start(boxes, ever) for _ in range(4)), "the pause is not waited for"
     count = told(boxes, ever)["restarts"]
     time.sleep(0.5)
     assert (told(boxes, ever)["restarts"], ever.status) == (count, "stopped")
@@ -203,7 +242,7 @@ def test_when_the_supervisor_is_killed_the_container_ends_and_the_truth_is_told(
     waiting = Container.create(ENDLESS, root=str(boxes.root), restart="always", name="two")
     pausing = running(boxes, "sh", "-c", "exit 4", restart="always", name="three")
     supervisors = [supervisor_of(boxes, container) for container in (pausing, running_one, waiting)]
-    await_long_pause(boxes, pausing)
+    stop_in_a_pause(boxes, pausing)
     for supervisor in supervisors:
         os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: running_one.status == "stopped")
@@ -276,31 +315,37 @@ def test_a_restart_policy_for_what_cannot_start_again_is_refused(boxes: Boxes) -
     assert (refused.code, "foreground" in refused.err) == (125, True)
     assert boxes.inspect("here")["spec"]["restart"] == "no"
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=PATIENCE_S)
     process.stdout.close()
     temporary.remove(force=True)
 
 
 def test_a_paused_container_is_neither_well_nor_ill(boxes: Boxes) -> None:
-    # One check that is late would end it: late is what a check in a frozen container would be, and none on a busy machine.
+    # One check that is late ends it: late is what a check in a frozen container would be, and on a busy machine may be.
+    assert any(stays_well_while_paused(boxes, seconds) for seconds in (2, 8, 30))
+
+
+def stays_well_while_paused(boxes: Boxes, timeout_s: int) -> bool:
     container = running(
-        boxes, *ENDLESS, health_cmd="true", health_interval="100ms", health_timeout="2s", health_retries=1
-    )
-    wait_until(lambda: told(boxes, container)["health"] == "healthy")
-    if boxes.cli("pause", container.id).code:  # without a cgroup nothing can be frozen
-        assert not told(boxes, container)["cgroups"]
-    else:
-        time.sleep(3)
-        container.unpause()
-    assert (container.status, told(boxes, container)["health"]) == ("running", "healthy")
+        boxes, *ENDLESS, health_cmd="true", health_interval="100ms", health_timeout=f"{timeout_s}s", health_retries=1
+    )  # fmt: skip
+    wait_until(lambda: container.status != "running" or told(boxes, container)["health"] == "healthy")
+    paused = boxes.cli("pause", container.id)
+    if not paused.code:
+        time.sleep(timeout_s + 1)
+        boxes.cli("unpause", container.id)
+    known = told(boxes, container)
+    # Without a cgroup nothing can be frozen.
+    assert not paused.code or not known["cgroups"] or known["status"] != "running", paused.err
     container.remove(force=True)
+    return (known["status"], known["health"]) == ("running", "healthy")
 
 
 def test_signals_to_the_foreground_reach_the_command_and_end_its_restarts(boxes: Boxes) -> None:
     process = boxes.start("--restart", "always", "--name", "here", "--", *ENDLESS)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 9
+    assert process.wait(timeout=PATIENCE_S) == 9
     process.stdout.close()
     if process.stderr is not None:
         process.stderr.close()
@@ -321,7 +366,7 @@ def test_pid_and_id_are_in_the_files_that_were_named(boxes: Boxes, words: tuple[
     again = boxes.cli("run", "--cidfile", str(cid_file), "--", "true")
     assert again.code == 125 and "exists" in again.err
     assert boxes.cli("stop", "web").code == 0
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_values_by_descriptor_are_there_in_every_life(boxes: Boxes, tmp_path: Path) -> None:
@@ -336,7 +381,7 @@ def test_values_by_descriptor_are_there_in_every_life(boxes: Boxes, tmp_path: Pa
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     boxes.cli("wait", "v")
-    assert boxes.cli("logs", "v").out == "never-written\nnever-written\n"
+    wait_until(lambda: boxes.cli("logs", "v").out == "never-written\nnever-written\n")
     assert b"never-written" not in b"".join(
         p.read_bytes() for p in (boxes.root / "containers").rglob("*.json")
     )

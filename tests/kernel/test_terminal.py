@@ -100,14 +100,14 @@ def test_the_terminal_inside_is_a_real_one_with_job_control(boxes: Boxes, verb: 
     window.expect("/dev/pts/0\r\n33 101\r\n")
     window.resize(20, 60)
     window.process.send_signal(signal.SIGWINCH)
-    window.send("sleep 0.3; stty size\r")
+    window.send("until stty size | grep -x '20 6[0]'; do sleep 0.05; done\r")
     window.expect("20 60\r\n")
-    window.send("sh -c 'echo u''p; exec sleep 300'\r")
+    window.send('sh -c \'trap "echo went o\\"\\"n" CONT; echo u""p; while :; do sleep 0.05; done\'\r')
     window.expect("up\r\n")
     window.send("\x1a")
     window.expect("Stopped")
     window.send("fg\r")
-    time.sleep(0.2)
+    window.expect("went on\r\n")  # bash has given it the terminal before it told it to go on
     window.send("\x03")
     window.send("echo code=$?\r")
     window.expect("code=130")
@@ -292,6 +292,7 @@ def test_a_container_with_a_terminal_is_started_again_and_keeps_a_new_one(boxes:
     assert boxes.cli("start", "job").out.strip() == before
     again = Window(boxes, "attach", "job")
     assert "/dev/pts/0" in again.expect("begun")
+    wait_until(again.raw)
     again.send("x\r")
     assert again.end() == 4
     assert boxes.cli("restart", "job").code == 0
@@ -314,10 +315,13 @@ def test_a_process_that_entered_goes_on_when_its_window_is_left(boxes: Boxes) ->
 
 
 def test_what_a_container_without_a_terminal_prints_can_be_watched(boxes: Boxes) -> None:
-    script = "echo before; sleep 1; echo after; exit 5"
+    script = "until test -e /tmp/seen; do echo more; sleep 0.02; done; echo after; exit 5"
     assert boxes.cli("run", "-d", "--name", "box", "--", "sh", "-c", script).code == 0
-    ran = boxes.cli("attach", "box")
-    assert (ran.code, ran.out.splitlines()[-1:]) == (5, ["after"]), ran.err
+    watching = boxes.cli_process("attach", "box")
+    assert watching.stdout is not None and watching.stdout.readline() == "more\n"
+    assert boxes.cli("exec", "box", "--", "touch", "/tmp/seen").code == 0
+    out, _ = watching.communicate(timeout=PATIENCE_S)
+    assert (watching.returncode, out.splitlines()[-1:]) == (5, ["after"])
     foreground = entered_as(boxes, "other")
     refused = boxes.cli("attach", "other")
     assert (refused.code, "remedy:" in refused.err) == (125, True)

@@ -212,17 +212,17 @@ class _Start:
         if os.fork():
             self._kept.pop_all()  # the keeper has them now
             os.close(writing)
-            # Until it has a session of its own, the end of the caller's terminal would be its end, too.
+            # Until it has a session of its own, the end of the caller's terminal would be its end, too; and until it
+            # listens, whoever attaches as soon as this command has ended would be told that nobody keeps a terminal.
             os.read(reading, 1)
             os.close(reading)
             return
         try:
             os.setsid()
-            os.close(writing)
             null = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
                 os.dup2(null, stream)
-            keep(self.master, self.control, self._directory)
+            keep(self.master, self.control, self._directory, writing)
             if self._store_path:
                 self.settle()
         finally:

@@ -20,9 +20,14 @@ _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("iII")
 
 
-def keep(master: int, control: socket.socket, directory: int) -> None:
-    """Until the end of the container.  directory: where the socket is made; -1 where nobody may attach again."""
+def keep(master: int, control: socket.socket, directory: int, waiting_fd: int) -> None:
+    """Until the end of the container.
+
+    directory   where the socket is made; -1 where nobody may attach again
+    waiting_fd  of a pipe at whose other end somebody waits until it can be attached to: closed then
+    """
     listener = _listener(directory) if directory >= 0 else None
+    os.close(waiting_fd)
     window: socket.socket | None = None
     recent = b""
     while True:
