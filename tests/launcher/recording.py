@@ -74,7 +74,7 @@ class Recorder:
         path = self.folder / "plan"
         path.write_bytes(encode(plan))
         command = [str(self.program), str(path), str(len(plan.slots)), role, *map(str, failing)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and not done.stderr, done.stderr + done.stdout[-2000:]
         return read_record(done.stdout, role)
 

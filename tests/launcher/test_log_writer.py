@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from nucleus.base.errors import Conflict
 from nucleus.launch import log_writer
 from nucleus.observe.frames import DROPPED, HEADER, STDERR, STDOUT, Frame, LogReader, writer_is_gone
 
-ENDS_WITHIN_S = 20
+ENDS_WITHIN_S = 60
 
 
 @pytest.fixture(scope="session", params=["freestanding", "sanitized"])
@@ -56,6 +57,14 @@ def ended(directory: int) -> None:
     while not writer_is_gone(directory):
         assert time.monotonic() < deadline, "the writer does not end"
         time.sleep(0.005)
+
+
+def taken(fd: int) -> None:
+    """The writer has read what was printed: the next words are a read, and a frame, of their own."""
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while fcntl.ioctl(fd, termios.FIONREAD, bytes(4)) != bytes(4):
+        assert time.monotonic() < deadline, "the writer does not read"
+        time.sleep(0.001)
 
 
 def read(directory: int) -> list[Frame]:
@@ -108,6 +117,7 @@ def find_holder(inode: int) -> int:
 
 
 def test_both_streams_come_whole_in_order_and_binary(directory: int) -> None:
+    began_ns = time.time_ns()
     writer, random = Writer(directory), Random(7)
     parts = [random.randbytes(random.randrange(1, 9000)) for _ in range(200)]
     for number, part in enumerate(parts):
@@ -116,7 +126,7 @@ def test_both_streams_come_whole_in_order_and_binary(directory: int) -> None:
     assert said(frames, STDOUT) == b"".join(p for n, p in enumerate(parts) if n % 3)
     assert said(frames, STDERR) == b"".join(p for n, p in enumerate(parts) if n % 3 == 0)
     times = [f.time_ns for f in frames]
-    assert abs(times[-1] - time.time_ns()) < ENDS_WITHIN_S * 1e9
+    assert began_ns <= times[0] <= times[-1] <= time.time_ns()
     assert lost(frames) == (0, 0)
 
 
@@ -124,9 +134,7 @@ def test_what_is_said_first_on_one_stream_stands_before_what_is_said_later_on_th
     writer = Writer(directory)
     for number in range(10):
         os.write(writer.out if number % 2 else writer.err, b"%d\n" % number)
-        deadline = time.monotonic() + ENDS_WITHIN_S
-        while len(read(directory)) <= number and time.monotonic() < deadline:
-            time.sleep(0.001)
+        taken(writer.out if number % 2 else writer.err)
     assert [f.data for f in writer.end()] == [b"%d\n" % n for n in range(10)]
 
 
@@ -155,7 +163,7 @@ def test_one_file_alone_begins_anew(directory: int, tmp_path: Path) -> None:
     writer = Writer(directory, limit=100, files=1)
     for number in range(30):
         os.write(writer.out, b"%03d\n" % number)
-        time.sleep(0.002)
+        taken(writer.out)
     kept = said(writer.end(), STDOUT)
     assert kept.endswith(b"029\n") and len(kept) < 100
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log.lock"]
@@ -165,7 +173,7 @@ def test_a_log_cut_short_at_any_byte_gives_the_frames_before_it(directory: int, 
     writer = Writer(directory)
     for number in range(6):
         os.write(writer.out if number % 2 else writer.err, b"x" * number + b"\n")
-        time.sleep(0.01)
+        taken(writer.out if number % 2 else writer.err)
     whole = writer.end()
     data, ends, at = (tmp_path / "log").read_bytes(), [], 0
     for frame in whole:
@@ -195,7 +203,7 @@ def test_damage_hides_only_the_frames_it_is_in(directory: int, tmp_path: Path) -
     writer = Writer(directory)
     for number in range(5):
         os.write(writer.out, b"line %d\n" % number)
-        time.sleep(0.01)
+        taken(writer.out)
     whole = writer.end()
     data, size = bytearray((tmp_path / "log").read_bytes()), HEADER.size + 7
     assert len(data) == 5 * size
@@ -236,7 +244,7 @@ def test_it_is_nobodys_child_in_a_session_of_its_own_and_small(directory: int, p
     writer = Writer(directory)
     pid = pid_of_writer(directory)
     assert int(stat_of(pid)[1]) != os.getpid()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + ENDS_WITHIN_S
     while int(stat_of(pid)[3]) != pid:  # it has just been born: its session is the first that it makes
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -283,7 +291,7 @@ def test_what_does_not_fit_is_dropped_and_counted(
         os.close(fd)
     for number in range(20):
         os.write(out[1] if number % 2 else err[1], b"%02d\n" % number)
-        time.sleep(0.01)
+        taken(out[1] if number % 2 else err[1])
     os.close(out[1])
     os.close(err[1])
     ended(directory)

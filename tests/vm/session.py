@@ -17,7 +17,7 @@ from tests.vm.images import Emulator, GuestUnavailable, Image, emulator, image_f
 from tests.vm.saved import saved_state
 
 # From a resumed guest to its first answer; generous, the host may be busy.
-WAKE_LIMIT_S = 90.0
+WAKE_LIMIT_S = 300.0
 USERS = {"root": 0, "dev": 1000}
 DEV_ENVIRONMENT = (
     "HOME=/home/dev",

@@ -109,14 +109,14 @@ def test_streams_and_exit_status_come_back(tmp_path: Path) -> None:
     out, err = bytearray(), bytearray()
     answer = 'say(b"O", b"one"); say(b"E", b"two"); say(b"O", b"three"); say(b"X", b"7"); time.sleep(60)'
     with playing(tmp_path, answer) as guest:
-        status = guest.run(["command"], time.monotonic() + 20, out=out.extend, err=err.extend)
+        status = guest.run(["command"], time.monotonic() + 60, out=out.extend, err=err.extend)
     assert (status, bytes(out), bytes(err)) == (7, b"onethree", b"two")
 
 
 def test_an_emulator_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
     with playing(tmp_path, 'sys.stderr.write("cannot go on"); sys.exit(3)') as guest:
         with pytest.raises(GuestDied, match="(?s)cannot go on"):
-            guest.run(["command"], time.monotonic() + 20)
+            guest.run(["command"], time.monotonic() + 60)
 
 
 def test_a_command_beyond_its_time_is_given_up(tmp_path: Path) -> None:
