@@ -48,21 +48,19 @@ def told(boxes: Boxes, container: Container) -> dict[str, Any]:
     return boxes.inspect(container.id)
 
 
-def supervisor_of(boxes: Boxes, container: Container) -> int:
+def supervisor_record(boxes: Boxes, container: Container) -> dict[str, Any]:
     file = boxes.root / "containers" / container.id / "supervisor.json"
-    return int(json.loads(file.read_bytes())["pid"])
+    record: dict[str, Any] = json.loads(file.read_bytes())
+    return record
+
+
+def supervisor_of(boxes: Boxes, container: Container) -> int:
+    return int(supervisor_record(boxes, container)["pid"])
 
 
 def is_gone(pid: int) -> bool:
     reap_orphans()
     return not os.path.exists(f"/proc/{pid}")
-
-
-def await_long_pause(boxes: Boxes, container: Container) -> None:
-    """Until a container that ends at once is in a pause of more than three seconds, which has just begun."""
-    lives = max(told(boxes, container)["restarts"], 4)
-    wait_until(lambda: told(boxes, container)["restarts"] > lives)
-    wait_until(lambda: container.status == "restarting")
 
 
 def stop_in_a_pause(boxes: Boxes, container: Container) -> int:
@@ -84,10 +82,10 @@ def stop_in_a_pause(boxes: Boxes, container: Container) -> int:
 
 def killed_before_its_next_start(boxes: Boxes, container: Container) -> bool:
     """Whether a kill in a long pause came to its end before the pause; where the machine was too slow it runs again."""
-    await_long_pause(boxes, container)
+    left_ns = 2_000_000_000
+    wait_until(lambda: supervisor_record(boxes, container)["next_start_ns"] > time.time_ns() + left_ns)
     container.kill()  # there is nobody to signal, so it is a stop
-    file = boxes.root / "containers" / container.id / "supervisor.json"
-    if time.time_ns() < json.loads(file.read_bytes())["next_start_ns"]:
+    if time.time_ns() < supervisor_record(boxes, container)["next_start_ns"]:
         return True
     container.restart()
     return False
