@@ -62,13 +62,17 @@ _Noreturn void init_main(int socket, int gate)
 	if (K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || K(__NR_prctl, PR_SET_NAME, "nucleus-init", 0, 0, 0) < 0)
 		sys_exit(125);
 	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, NULL, sizeof(all));
-	if (confine() < 0 || K(__NR_write, gate, "i", 1) != 1)
+	if (confine() < 0)
+		sys_exit(125);
+	/* Who made the network has done its work; it is gone, as where nobody made one, before anything is executed. */
+	while (K(__NR_wait4, NETWORK_PID, NULL, 0, NULL) == -EINTR)
+		;
+	if (K(__NR_write, gate, "i", 1) != 1)
 		sys_exit(125);
 	K(__NR_close, gate);
-	/* The workload is always pid 2: the child that became init started nothing else, and orphans come later. */
-	do
+	do /* orphans come later, and have other numbers */
 		pid = K(__NR_wait4, -1, &end.status, 0, &usage);
-	while (pid != 2 && (pid > 0 || pid == -EINTR));
+	while (pid != WORKLOAD_PID && (pid > 0 || pid == -EINTR));
 	if (pid < 0)
 		sys_exit(125);
 	end = end_of(end.status, &usage);

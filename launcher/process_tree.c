@@ -288,7 +288,7 @@ static int limit_capabilities(struct env *env)
  * falls idle later does not come for it.  Until it executes, the two tell each other by letters how far they are. */
 int run_spawn_workload(const struct step *step, struct env *env)
 {
-	static const i32 workloads_pid = 2;
+	static const i32 workloads_pid = WORKLOAD_PID;
 	struct clone_args args = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
 	int pair[2], pidfd = -1, result;
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
@@ -416,8 +416,6 @@ int become_init(struct env *env)
 	for (int i = 0; i < 2; i++)
 		if ((result = (int)K(__NR_dup3, fds[i], INIT_SOCKET + i, 0)) < 0)
 			return result;
-	if ((result = collect_network(env)) < 0)
-		return result;
 	/* Streams belong to the workload: their readers shall see its end of file, not init's. */
 	K(__NR_close_range, 0, 2, 0);
 	if (image < 0) { /* vm.memfd_noexec=2: stay in this image, which is non-dumpable too; nothing closes by itself */

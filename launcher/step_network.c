@@ -7,6 +7,8 @@
 #include <linux/signal.h>
 #include <linux/sockios.h>
 
+#include "init.h"
+
 #define SOCK_DGRAM_CLOEXEC (2 | 02000000)
 #define SOCK_SEQPACKET_CLOEXEC (5 | 02000000)
 
@@ -20,8 +22,8 @@ _Noreturn static void network(struct env *env)
 
 int run_spawn_network(const struct step *step, struct env *env)
 {
-	static const i32 behind_the_workload = 3; /* whose pid is 2 */
-	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (u64)(uintptr_t)&behind_the_workload,
+	static const i32 wanted = NETWORK_PID;
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (u64)(uintptr_t)&wanted,
 				   .set_tid_size = 1 };
 	int pair[2];
 	long pid = K(__NR_socketpair, 1 /* AF_UNIX */, SOCK_SEQPACKET_CLOEXEC, 0, pair);
@@ -41,7 +43,8 @@ int run_spawn_network(const struct step *step, struct env *env)
 	return pid < 0 ? (int)pid : 0;
 }
 
-/* Its end has nothing to tell: what it has made has arrived, or its own record says why not. */
+/* Its end has nothing to tell: what it has made has arrived, or its own record says why not.  Init waits for it; this is
+ * for those who cannot wait for init. */
 int collect_network(struct env *env)
 {
 	long result;
