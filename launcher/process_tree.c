@@ -213,10 +213,24 @@ static int check_monitor(struct env *env)
 	return K(__NR_recvfrom, env->parent_socket, &byte, 1, MSG_PEEK_DONTWAIT, NULL, NULL) == 0 ? -EOWNERDEAD : 0;
 }
 
+/* What neither the workload nor init will have again is given up once for both, while the monitor writes the maps. */
+static int limit_capabilities(struct env *env)
+{
+	struct step step;
+	u64 cursor = 0;
+
+	while (plan_next_of(env->plan, PHASE_IDENTITY, &cursor, &step))
+		if (step.opcode == STEP_DROP_BOUNDING)
+			return drop_bounding(env, step.field[0].number);
+	return 0;
+}
+
 int run_become_mapped(const struct step *step, struct env *env)
 {
-	int result = await_letter(env, 'M');
+	int result = env->plan->seen[STEP_RUN_HOOK] ? 0 : limit_capabilities(env); /* hooks have all rights that build */
 
+	if (!result)
+		result = await_letter(env, 'M');
 	/* Until here the child is host uid 0 in the kernel's eyes when root started it: no path was followed yet. */
 	if (!result && step->field[3].number)
 		result = (int)K(__NR_setgroups, 0, NULL);
@@ -271,18 +285,6 @@ int run_await_release(const struct step *step, struct env *env)
 
 /* ---- the workload, and what becomes of the child ------------------------------------------------------------------ */
 
-/* What neither the workload nor init will have again is given up once, before there are two of them. */
-static int limit_capabilities(struct env *env)
-{
-	struct step step;
-	u64 cursor = 0;
-
-	while (plan_next_of(env->plan, PHASE_IDENTITY, &cursor, &step))
-		if (step.opcode == STEP_DROP_BOUNDING)
-			return drop_bounding(env, step.field[0].number);
-	return 0;
-}
-
 /* The workload's process is made early: it lets go of the host's root, which takes long, while the child fills the new
  * one.  Not before the switch, when the monitor has gone to sleep: a processor that
  * falls idle later does not come for it.  Until it executes, the two tell each other by letters how far they are. */
@@ -304,7 +306,7 @@ int run_spawn_workload(const struct step *step, struct env *env)
 	}
 	/* From here on nobody inside may look into init, whose /proc/1/exe is still the host's file. */
 	pid = K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (!pid)
+	if (!pid && env->plan->seen[STEP_RUN_HOOK])
 		pid = limit_capabilities(env);
 	if (!pid)
 		pid = K(__NR_clone3, &args, sizeof(args));

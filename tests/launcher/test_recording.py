@@ -302,7 +302,7 @@ def test_every_call_that_fails_ends_in_a_record_of_its_step_and_leaves_no_descri
 def test_errors_with_a_meaning(recorder: Recorder, step: str, call: str, error: int, goes_on: bool) -> None:
     spec = schema.BY_NAME[step]
     role = next(name for name, actor in ROLES.items() if actor == spec.actor)
-    # In a run the bounding set is given up before the workload's process is made.
+    # In a run the bounding set is given up by the child.
     kind = "join" if step == "drop-bounding" else "root-v2"
     plan = PLANS[kind]
     calls = [c for c in good_day(recorder, kind, role).calls if c.name == call and c.step is not None]
