@@ -68,7 +68,7 @@ def test_a_detached_container_is_ready_when_it_says_so(boxes: Boxes) -> None:
 def test_health_feeds_the_watchdog(boxes: Boxes, manager: socket.socket) -> None:
     ran = boxes.cli(
         "run", "-d", "--sd-notify", "--readiness-exec", "true", "--health-cmd", "true", "--health-interval", "100ms",
-        "--name", "web", "--", "sleep", "600",
+        "--health-timeout", "60s", "--name", "web", "--", "sleep", "600",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert words(manager)["READY"] == "1"
