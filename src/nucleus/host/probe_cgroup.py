@@ -75,7 +75,7 @@ def _unit_of(directory: str) -> str:
 
 
 def _delegated_by_user_manager(machine: Machine, unit: str) -> bool:
-    """A user manager marks nothing, so it is asked: once per unit, the answer is kept on the unit's cgroup.
+    """A user manager marks nothing, so it is asked: the answer is kept on the unit's cgroup.
 
     Everything below it belongs to the caller and can be written, and still it takes back controllers from the
     children of a unit that it has not delegated: the limits would be gone without a word.
@@ -86,8 +86,10 @@ def _delegated_by_user_manager(machine: Machine, unit: str) -> bool:
     known = machine.attribute(unit, _OUR_MARK)
     if not known:
         argv = [_SYSTEMCTL, "--user", "show", "--property=Delegate", "--value", "--", name]
-        known = b"1" if machine.output(argv).strip() == "yes" else b"0"
-        machine.mark(unit, _OUR_MARK, known)
+        answer = machine.output(argv).strip()
+        known = b"1" if answer == "yes" else b"0"
+        if answer:  # a manager that did not answer in time is asked again
+            machine.mark(unit, _OUR_MARK, known)
     return known == b"1"
 
 

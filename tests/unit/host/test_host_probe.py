@@ -127,16 +127,23 @@ def below_the_user_manager(root: Path, unit: str = UNIT) -> FakeMachine:
     return user
 
 
-@pytest.mark.parametrize(("answer", "delegated"), [("yes\n", True), ("no\n", False), ("", False)])
-def test_the_user_manager_is_asked_once_what_it_delegated(
-    tmp_path: Path, answer: str, delegated: bool
+@pytest.mark.parametrize(
+    ("answer", "delegated", "times"),
+    [
+        pytest.param("yes\n", True, 1, id="yes"),
+        pytest.param("no\n", False, 1, id="no"),
+        pytest.param("", False, 2, id="no answer is none that is kept"),
+    ],
+)
+def test_the_user_manager_is_asked_until_it_has_said_what_it_delegated(
+    tmp_path: Path, answer: str, delegated: bool, times: int
 ) -> None:
     user = below_the_user_manager(tmp_path)
     user.answer = answer
     for _ in range(2):
         v2 = probe(machine=user).cgroup.v2
         assert v2 is not None and v2.writable and v2.delegated is delegated
-    assert [argv[-1] for argv in user.asked] == ["run-7.scope"]
+    assert [argv[-1] for argv in user.asked] == ["run-7.scope"] * times
 
 
 def test_the_scope_that_was_asked_for_needs_no_question(tmp_path: Path) -> None:
