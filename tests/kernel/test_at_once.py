@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 
 import pytest
 from sandboxes import PATIENCE_S, Boxes, wait_until
 
-from nucleus.base.errors import NotFound, NucleusError
+from nucleus.base.errors import Conflict, LaunchError, NotFound, NucleusError
 from nucleus.container import detach, ending, lifecycle
 from nucleus.container.container import Container
 from nucleus.container.handle import Handle, resolve
@@ -102,6 +103,25 @@ def test_what_was_removed_meanwhile_has_ended_and_cannot_be_started(
             detach.locked(handle)
         with pytest.raises(NotFound, match="was removed"):
             ending.kill(handle, 9)
+
+
+def test_a_start_that_finds_the_gate_closed_waits_for_the_last_word_of_who_waited_there(
+    boxes: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = Container.create(["true"], root=str(boxes.root))
+    with held(boxes, container.id) as handle:
+        assert handle.init is not None
+        monitor, init = handle.init.monitor_pid, handle.init.init_pid
+    os.kill(monitor, signal.SIGSTOP)
+
+    def nobody(_directory: int, _word: bytes) -> None:
+        os.kill(init, signal.SIGKILL)
+        os.kill(monitor, signal.SIGCONT)
+        raise Conflict("nobody waits at the gate", where="nucleus start", remedy="")
+
+    monkeypatch.setattr(gate, "tell", nobody)
+    with pytest.raises(LaunchError, match="await-proceed"):
+        container.start()
 
 
 def test_of_two_starts_one_is_told_that_it_runs(boxes: Boxes) -> None:

@@ -192,7 +192,12 @@ def _open_gate(handle: Handle) -> None:
     handle.refresh().require("start")
     monitor = handle.open_monitor()
     try:
-        gate.tell(handle.fd, gate.GO)
+        try:
+            gate.tell(handle.fd, gate.GO)
+        except Conflict:
+            # It has failed while it waited, or was killed: its last word is about to come.
+            _await_start(handle, monitor)
+            raise
         _await_start(handle, monitor)
     finally:
         os.close(monitor)
