@@ -258,6 +258,9 @@ class Boxes:
         def cgroups() -> set[Path]:
             return {p for p in container_cgroups() - self._cgroups if not _members(p)}
 
+        def mounts() -> list[str]:
+            return [point for point in mount_points() if point not in self._mounts]
+
         _wait_for_none(processes, patience_s)
         if self.root.exists():
             for known in inventory.list_containers(str(self.root)):
@@ -265,8 +268,7 @@ class Boxes:
             left = sorted(os.listdir(self.root / "containers")) + sorted(os.listdir(self.root / "names"))
             assert left == []
         _wait_for_none(cgroups, patience_s)
-        mounts = [point for point in mount_points() if point not in self._mounts]
-        assert mounts == [], mounts
+        _wait_for_none(mounts, patience_s)
 
 
 def _members(cgroup: Path) -> list[str]:

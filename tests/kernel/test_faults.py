@@ -154,7 +154,7 @@ class Aftermath:
 
     def __init__(self, root: Path, parents: list[Path], ids: Path) -> None:
         self._root, self._parents, self._ids = root, parents, ids
-        self._processes, self._mounts = set(descendants()), len(mount_points())
+        self._processes, self._mounts = set(descendants()), mount_points()
 
     def processes(self) -> list[str]:
         """Names of those that are still there after a while, without any command."""
@@ -179,7 +179,7 @@ class Aftermath:
     def things(self) -> list[str]:
         """Directories, names and mounts that are left."""
         kept = [str(p) for d in ("containers", "names") for p in (self._root / d).iterdir()]
-        return kept + (["a mount"] if len(mount_points()) != self._mounts else [])
+        return kept + [f"mount {point}" for point in mount_points() if point not in self._mounts]
 
 
 def verdict(aftermath: Aftermath, next_command: Callable[[], str]) -> list[str]:
