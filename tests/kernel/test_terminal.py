@@ -103,7 +103,9 @@ def test_the_terminal_inside_is_a_real_one_with_job_control(boxes: Boxes, verb: 
     window.send("until stty size | grep -x '20 6[0]'; do sleep 0.05; done\r")
     window.expect("20 60\r\n")
     # One process that makes no other: a stop in the middle of a vfork would stop the child alone.
-    window.send("""perl -e '$|=1; $SIG{CONT}=sub{print "went o"."n\\n"}; print "u"."p\\n"; sleep 600 while 1'\r""")
+    window.send(
+        """perl -e '$|=1; $SIG{CONT}=sub{print "went o"."n\\n"}; print "u"."p\\n"; sleep 600 while 1'\r"""
+    )
     window.expect("up\r\n")
     window.send("\x1a")
     window.expect("Stopped")
