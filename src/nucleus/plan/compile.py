@@ -34,7 +34,7 @@ def compile_plan(request: Request) -> LaunchPlan:
         host.hand_over_step()
     namespaces.watch_steps(draft)
 
-    limits.namespace_steps(draft)
+    namespaces.unmapped_steps(draft)
     workload.become_mapped_step(draft)
     _enter_cgroup_steps(draft)
     if not privileged:
@@ -58,12 +58,12 @@ def compile_plan(request: Request) -> LaunchPlan:
     mounts.protect_steps(draft)
     rootfs.handover_steps(draft)
 
-    limits.arrival_steps(draft)
+    namespaces.arrival_steps(draft)
     limits.limit_steps(draft)
     workload.identity_steps(draft)
     lockdown.lockdown_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
-    limits.network_steps(draft)
+    namespaces.network_steps(draft)
     return LaunchPlan(kind=schema.KIND_CREATE, steps=tuple(draft.steps), slots=tuple(draft.slots))
 
 

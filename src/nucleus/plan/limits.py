@@ -1,4 +1,4 @@
-"""What bounds the process itself: rlimits and umask; devices by its cgroup; host name and loopback.
+"""What bounds the process itself: rlimits and umask; devices by its cgroup.
 
 ✗ other limits of cgroups: namespaces.
 """
@@ -26,34 +26,6 @@ DEVICES: tuple[tuple[int, int | None], ...] = (
 # eBPF: BPF_LDX|MEM|W, BPF_ALU|AND|K, BPF_JMP|JNE|K, BPF_JMP|JEQ|K, BPF_JMP|JSET|K, BPF_ALU64|MOV|K, BPF_EXIT.
 _LOAD, _AND, _DIFFERS, _EQUALS, _HAS, _SET, _EXIT = 0x61, 0x54, 0x55, 0x15, 0x45, 0xB7, 0x95
 _CHARACTER, _MKNOD = 2, 1 << 16  # BPF_DEVCG_DEV_CHAR in the low half, BPF_DEVCG_ACC_MKNOD in the high one
-
-
-def namespace_steps(draft: Draft) -> None:
-    """What the child can do before its ids are mapped, while the monitor writes the maps."""
-    draft.add("no-new-privileges", "always")
-    if draft.request.spec.network == "none":
-        draft.add("spawn-network", "network")
-    draft.add("set-hostname", "hostname", name=draft.request.hostname)
-
-
-def arrival_steps(draft: Draft) -> None:
-    """The workload's process detaches the host's root, beside the child's mounts, and enters the network namespace."""
-    draft.add("detach-host", "rootfs")
-    if draft.request.spec.network == "none":
-        draft.add("enter-network", "network")
-
-
-def network_steps(draft: Draft) -> None:
-    """A process that does nothing else makes the network namespace: the slowest of all, it begins as early as it can.
-
-    Where hooks of the host have to find one, the child was born in it.
-    """
-    if draft.request.spec.network == "none":
-        draft.add("await-id-map", "network")
-        if not draft.request.host_hooks:
-            draft.add("unshare-network", "network")
-        draft.add("loopback-up", "network")
-        draft.add("hand-over-network", "network")
 
 
 def pids_by_rlimit(draft: Draft) -> bool:

@@ -1,4 +1,4 @@
-"""Which namespaces, id maps and cgroups, and what the monitor does at the end.  ✗ mounts."""
+"""Which namespaces, id maps and cgroups, who makes the network, and what the monitor does at the end.  ✗ mounts."""
 
 from __future__ import annotations
 
@@ -171,3 +171,31 @@ def watch_steps(draft: Draft) -> None:
     if request.reporter:
         program = b"".join([w.encode() + b"\0" for w in request.reporter])
         draft.add("report-failure", "log", origins=draft.slot("origins"), program=program)
+
+
+def unmapped_steps(draft: Draft) -> None:
+    """What the child can do before its ids are mapped, while the monitor writes the maps."""
+    draft.add("no-new-privileges", "always")
+    if draft.request.spec.network == "none":
+        draft.add("spawn-network", "network")
+    draft.add("set-hostname", "hostname", name=draft.request.hostname)
+
+
+def arrival_steps(draft: Draft) -> None:
+    """The workload's process detaches the host's root, beside the child's mounts, and enters the network namespace."""
+    draft.add("detach-host", "rootfs")
+    if draft.request.spec.network == "none":
+        draft.add("enter-network", "network")
+
+
+def network_steps(draft: Draft) -> None:
+    """A process that does nothing else makes the network namespace: the slowest of all, it begins as early as it can.
+
+    Where hooks of the host have to find one, the child was born in it.
+    """
+    if draft.request.spec.network == "none":
+        draft.add("await-id-map", "network")
+        if not draft.request.host_hooks:
+            draft.add("unshare-network", "network")
+        draft.add("loopback-up", "network")
+        draft.add("hand-over-network", "network")

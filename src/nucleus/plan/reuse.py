@@ -7,7 +7,7 @@ for byte, what `compile_plan` and `encode` make of the same request: a test hold
 
 from __future__ import annotations
 
-from . import limits, namespaces, rootfs, workload
+from . import namespaces, rootfs, workload
 from .compile import compile_plan
 from .draft import Draft
 from .encode import encode_step, join
@@ -96,7 +96,7 @@ def _changed(known: Compiled, request: Request) -> list[Step]:
     namespaces.created_steps(draft)
     workload.exec_step(draft, request.spec.workdir)
     if request.hostname != known.request.hostname:
-        limits.namespace_steps(draft)
+        namespaces.unmapped_steps(draft)
         rootfs.etc_steps(draft, names_only=True)
     if request.identity.uid_map != known.request.identity.uid_map:
         namespaces.id_map_steps(draft)
