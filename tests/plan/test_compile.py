@@ -261,7 +261,7 @@ def test_another_command_makes_the_plan_that_compiling_it_makes() -> None:
     run = compile_plan(_plain())
     requests = [JoinRequest(command=(c, "x"), candidates=(f"/bin/{c}",), timeout_ms=5) for c in ("a", "b")]
     plans = [compile_join(run, r) for r in requests]
-    assert with_command(plans[0], requests[1]) == plans[1] != plans[0]
+    assert with_command(plans[0], requests[1].candidates, requests[1].command) == plans[1] != plans[0]
 
 
 def _plain() -> Request:

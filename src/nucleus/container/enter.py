@@ -67,13 +67,16 @@ class Wish(Value):
 
 
 class Entry:
-    """A process that is ready to join.  `slots` are the plan's descriptors in order; `held` stays empty."""
+    """A process that is ready to join.  `slots` are the plan's descriptors in order; `held` stays empty.
 
-    __slots__ = ("encoded", "held", "id", "plan", "record", "slots")
+    told   whether nothing has to be noted any more
+    """
+
+    __slots__ = ("encoded", "held", "id", "plan", "record", "slots", "told")
 
     def __init__(self, plan: LaunchPlan, encoded: bytes, record: ContainerRecord) -> None:
         self.id, self.plan, self.record = record.id, plan, record
-        self.encoded = encoded
+        self.encoded, self.told = encoded, True
         self.slots: list[int] = []
         self.held: list[int] = []
 
@@ -109,21 +112,31 @@ class _Known:
         """The workload's variables and these, in a file that nobody can change."""
         return launcher.sealed_environment(self.environment | dict(own)) if own else self.sealed.again()
 
-    def join(self, request: join.JoinRequest) -> tuple[LaunchPlan, bytes]:
+    def join(
+        self, wish: Wish, user: join.User | None, owner: int, reporter: tuple[str, ...]
+    ) -> tuple[LaunchPlan, bytes]:
         """The plan of who joins, and its bytes."""
-        kind = (
-            request.directory, request.user, request.console, request.own_group, request.timeout_ms, request.owner,
-            request.reporter,
-        )  # fmt: skip
+        # The workload's home is closed to others, and another user has no capability that would open it.
+        directory = wish.directory or ("/" if user else join.working_directory(self.plan))
+        path = dict(wish.env).get("PATH", self.environment.get("PATH", PATH))
+        found = candidates(wish.command[0], path, directory)
+        kind = (directory, user, wish.console, wish.own_group, wish.timeout_ms, owner, reporter)
         known = self.joins.get(kind)
-        if known is None:
-            plan = join.compile_join(self.plan, request)
-            invariants.require(plan)
-            if len(self.joins) < _KINDS:
-                self.joins[kind] = plan, [encode_step(s) for s in plan.steps]
-            return plan, encode(plan)
-        plan = join.with_command(known[0], request)
-        return plan, joined(plan.kind, [*known[1][:-1], encode_step(plan.steps[-1])])
+        if known is not None:
+            plan = join.with_command(known[0], found, wish.command)
+            return plan, joined(plan.kind, [*known[1][:-1], encode_step(plan.steps[-1])])
+        plan = join.compile_join(
+            self.plan,
+            join.JoinRequest(
+                command=wish.command, candidates=found, directory=directory, user=user, console=wish.console,
+                rlimits=self.rlimits, own_group=wish.own_group and wish.console is None,
+                timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,
+            ),
+        )  # fmt: skip
+        invariants.require(plan)
+        if len(self.joins) < _KINDS:
+            self.joins[kind] = plan, [encode_step(s) for s in plan.steps]
+        return plan, encode(plan)
 
 
 # Of this process: one that enters a container again and again asks its monitor once.  The key is the monitor and init.
@@ -269,21 +282,24 @@ def prepare_entry(
     reporter: tuple[str, ...] = (),
     log: tuple[str, str] = ("text", ""),
     console: int = -1,
+    stays: bool = False,
 ) -> Entry:
     """Everything that joining takes.  Raises NucleusError; nothing is left behind then.
 
     console   the socket that the terminal's master goes out by
     log       format and file of the message when a step fails after this process was replaced
+    stays     this process goes on, and can note the event once the other runs; an audit log is told before
     """
     running = _Running(handle)
     try:
-        entry = Entry(*running.held.join(_request(running, wish, owner, reporter)), running.record)
+        record = running.record
+        entry = Entry(*running.held.join(wish, _user(record, wish), owner, reporter), record)
         try:
             for name in entry.plan.slots:
                 entry.slots.append(_open(name, running, entry.plan, wish.env, log, console))
-            if wish.told:
-                program = wish.command[0][:_MAX_PROGRAM]
-                note(handle.store, running.record, "exec", command=wish.command, program=program)
+            entry.told = not (wish.told and stays and not record.spec.get("audit_log"))
+            if wish.told and entry.told:
+                _note(handle, record, wish.command)
         except BaseException:
             entry.close()
             raise
@@ -292,17 +308,8 @@ def prepare_entry(
         running.close()
 
 
-def _request(running: _Running, wish: Wish, owner: int, reporter: tuple[str, ...]) -> join.JoinRequest:
-    held, user = running.held, _user(running.record, wish)
-    # The workload's home is closed to others, and another user has no capability that would open it.
-    directory = wish.directory or ("/" if user else join.working_directory(held.plan))
-    path = dict(wish.env).get("PATH", held.environment.get("PATH", PATH))
-    return join.JoinRequest(
-        command=wish.command, directory=directory, user=user, console=wish.console,
-        candidates=candidates(wish.command[0], path, directory),
-        rlimits=held.rlimits, own_group=wish.own_group and wish.console is None,
-        timeout_ms=wish.timeout_ms, owner=owner, reporter=reporter,
-    )  # fmt: skip
+def _note(handle: Handle, record: ContainerRecord, command: tuple[str, ...]) -> None:
+    note(handle.store, record, "exec", command=command, program=command[0][:_MAX_PROGRAM])
 
 
 def _open(
@@ -381,10 +388,12 @@ def run_inside(
     wish       fields of `Wish`.  Raises Conflict where the container does not run, LaunchError where it cannot be entered.
     """
     words = tuple(command)
-    entry = prepare_entry(handle, Wish(command=words, **wish), owner=OWNER_KILLS)  # type: ignore[arg-type]
+    entry = prepare_entry(handle, Wish(command=words, **wish), owner=OWNER_KILLS, stays=True)  # type: ignore[arg-type]
 
     def behind() -> None:
         entry.close()
+        if not entry.told:
+            _note(handle, entry.record, words)
         meanwhile()
 
     watched = launch_beside(entry, stdin, on_data, meanwhile=behind, undo=entry.discard)

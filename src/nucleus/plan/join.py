@@ -147,11 +147,10 @@ def _inner_steps(run: LaunchPlan, request: JoinRequest, slot: _Slots) -> list[St
     return steps
 
 
-def with_command(known: LaunchPlan, request: JoinRequest) -> LaunchPlan:
+def with_command(known: LaunchPlan, candidates: tuple[str, ...], command: tuple[str, ...]) -> LaunchPlan:
     """The plan of a request that differs in nothing but its command."""
     last = known.steps[-1]
-    values = dict(zip(last.spec.names, last.values, strict=True))
-    values |= workload.exec_values(request.candidates, request.command)
+    values = dict(zip(last.spec.names, last.values, strict=True)) | workload.exec_values(candidates, command)
     steps = (*known.steps[:-1], step(last.name, origin=last.origin, **values))
     return LaunchPlan(kind=known.kind, steps=steps, slots=known.slots)
 
