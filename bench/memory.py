@@ -44,7 +44,10 @@ def pss_kib(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # who makes the network ends while the others are just starting
 
 
 def family(pid: int) -> list[int]:
@@ -65,7 +68,10 @@ def settle(total: Sequence[subprocess.Popen[bytes]], processes: int) -> list[lis
 
 
 def _sleeps(pid: int) -> bool:
-    return b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    try:
+        return b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def hold(argv: Sequence[str], processes: int) -> dict[str, float]:
