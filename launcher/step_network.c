@@ -1,5 +1,6 @@
 /* The network namespace.  Making it takes the kernel longer than anything else of a start: a process of its own does that
- * from the moment in which the ids are mapped, beside the mounts, and has ended before anything is executed. */
+ * from the moment in which the ids are mapped, beside the mounts, and has ended before anything is executed.
+ * ✗ interfaces but the loopback, addresses, routes. */
 #include "launch.h"
 
 #include <linux/if.h>

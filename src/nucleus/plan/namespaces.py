@@ -77,7 +77,7 @@ def chosen(draft: Draft) -> int:
 def spawn_steps(draft: Draft) -> None:
     """One clone3 with every namespace but the network's, placed into the v2 cgroup; then the id maps.
 
-    A network namespace takes as long as all the others together: the workload's process makes it (`limits.py`).
+    A network namespace takes as long as all the others together: a process of its own makes it (`network_steps`).
     """
     versions = [c.version for c in draft.request.cgroups]
     flags = chosen(draft)
