@@ -24,10 +24,12 @@ Debian machine; and what a running container costs in memory. Made by `make benc
 
 ## Start-up
 
-Each round runs every contestant once, in random order, and a figure is the median over {rounds} rounds of the
-ratio *within* a round, with the quartiles beside it. The machine was shared with other work: its noise moves both
-sides of a ratio, and the quartiles show what is left of it. All keep their state in memory, and none of Nucleus'
-layers is switched off: see the proof below.
+In each round every contestant has one turn, in random order: {settle} starts to settle, then {in_a_row} in a row, of
+which the median counts. A figure is the median over {rounds} rounds of the ratio *within* a round, with the quartiles
+beside it. The machine was shared with other work: its noise moves both sides of a ratio, and the quartiles show what
+is left of it. *First* compares the first starts of the turns, which find the caches of other contestants and what
+the kernel still has to tidy up after them. All keep their state in memory, and none of Nucleus' layers is switched
+off: see the proof below.
 
 ![Start-up times relative to bwrap, logarithmic]({plot})
 
@@ -40,8 +42,8 @@ layers is switched off: see the proof below.
 - **bwrap** makes a minimal root out of the host's /usr, as Nucleus does; **bwrap-whole-root** binds the whole
   host root. Neither has seccomp, Landlock, resource limits, or a private range of user ids.
 
-| Budget | measured | allowed | |
-| --- | ---: | ---: | --- |
+| Budget | measured | first | allowed | |
+| --- | ---: | ---: | ---: | --- |
 {budgets}
 
 ## The timed sandbox is the hardened one
@@ -64,31 +66,34 @@ bare: proportional share of monitor, init and workload, shared memory, the kerne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """All of one run. memory: KiB by kind, or nothing when it was not measured."""
+    """All of one run. times, first: nanoseconds, one of each round.  memory: KiB by kind; nothing when not measured."""
 
     contestants: Sequence[Contestant]
     times: Mapping[str, Sequence[int]]
+    first: Mapping[str, Sequence[int]]
     absent: Mapping[str, str]
     versions: Mapping[str, str]
     proof: Sequence[str]
     memory: Mapping[str, float]
 
-    def ratios(self) -> dict[str, Ratio]:
-        base = self.times[BASELINE]
-        return {c.name: ratio(self.times[c.name], base) for c in self.contestants if c.name in self.times}
+    def ratios(self, times: Mapping[str, Sequence[int]] | None = None) -> dict[str, Ratio]:
+        """To the baseline, by contestant.  times: others than those in a row."""
+        times = times or self.times
+        return {c.name: ratio(times[c.name], times[BASELINE]) for c in self.contestants if c.name in times}
 
 
 def _table(figures: Figures) -> str:
-    rows = [f"| Contestant | × {BASELINE} | quartiles | Isolation |", "| --- | ---: | :---: | --- |"]
+    rows = [f"| Contestant | × {BASELINE} | quartiles | first | Isolation |", "| --- | ---: | :---: | ---: | --- |"]
+    ratios, first = figures.ratios(), figures.ratios(figures.first)
     for contestant in figures.contestants:
-        found = figures.ratios().get(contestant.name)
+        found = ratios.get(contestant.name)
         if found is None:
             why = figures.absent.get(contestant.name, "left out").splitlines()[0]
-            rows.append(f"| {contestant.name} | | | does not start here: {why} |")
+            rows.append(f"| {contestant.name} | | | | does not start here: {why} |")
             continue
         rows.append(
             f"| {contestant.name} | {found.median:.2f} | {found.low:.2f} – {found.high:.2f}"
-            f" | {contestant.isolation} |"
+            f" | {first[contestant.name].median:.2f} | {contestant.isolation} |"
         )
     return "\n".join(rows)
 
@@ -96,13 +101,15 @@ def _table(figures: Figures) -> str:
 def budget_lines(figures: Figures) -> list[str]:
     """Each budget with what was measured."""
     lines = [
-        f"| {budget.name} / {budget.against} | {found.median:.2f} | {budget.limit:.2f} | {_word(kept)} |"
+        f"| {budget.name} / {budget.against} | {found.median:.2f}"
+        f" | {ratio(figures.first[budget.name], figures.first[budget.against]).median:.2f}"
+        f" | {budget.limit:.2f} | {_word(kept)} |"
         for budget, found, kept in verdicts(figures.times)
     ]
     if figures.memory:
         total = figures.memory["sum"]
         kept = total <= MEMORY_KIB
-        lines.append(f"| memory of a container, KiB | {total:.0f} | {MEMORY_KIB:.0f} | {_word(kept)} |")
+        lines.append(f"| memory of a container, KiB | {total:.0f} | | {MEMORY_KIB:.0f} | {_word(kept)} |")
     return lines
 
 
@@ -117,10 +124,12 @@ def _memory(memory: Mapping[str, float]) -> str:
     return "\n".join([*rows, f"| **sum** | **{memory['sum']:.0f}** |"])
 
 
-def page(figures: Figures, plot: str) -> str:
+def page(figures: Figures, plot: str, turn: tuple[int, int]) -> str:
     rounds = len(figures.times[BASELINE])
     return PAGE.format(
         conditions="; ".join(f"{name} {version}" for name, version in figures.versions.items()) + ".",
+        settle=turn[0],
+        in_a_row=turn[1],
         rounds=rounds,
         plot=plot,
         table=_table(figures),
@@ -131,11 +140,11 @@ def page(figures: Figures, plot: str) -> str:
     )
 
 
-def write(figures: Figures, folder: Path) -> None:
-    """benchmarks.md and benchmarks.svg."""
+def write(figures: Figures, folder: Path, turn: tuple[int, int]) -> None:
+    """benchmarks.md and benchmarks.svg.  turn: how many starts of a turn settle, and how many count."""
     bars = [
         Bar(name=name, low=found.low, value=found.median, high=found.high, own=name.startswith("nucleus"))
         for name, found in figures.ratios().items()
     ]
     (folder / "benchmarks.svg").write_text(svg(f"Start-up time relative to {BASELINE}", bars))
-    (folder / "benchmarks.md").write_text(page(figures, "benchmarks.svg"))
+    (folder / "benchmarks.md").write_text(page(figures, "benchmarks.svg", turn))

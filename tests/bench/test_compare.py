@@ -46,12 +46,28 @@ def test_a_failing_payload_is_no_time() -> None:
         Worker(contestant("false", program(["/bin/false"])))
 
 
-def test_every_contestant_runs_once_a_round() -> None:
-    ready = [contestant(name, program(["/bin/true"])) for name in "ab"]
-    with contextlib.ExitStack() as stack:
-        workers, _ = compare.start_workers(ready, stack)
-        times = compare.interleave(workers, 3, random.Random(1))
-    assert {name: len(of) for name, of in times.items()} == {"a": 3, "b": 3}
+class Clock:
+    """A worker whose first starts of a turn take long."""
+
+    def __init__(self, name: str, said: list[str]) -> None:
+        self.contestant, self._said = contestant(name, fails), said
+
+    def run(self) -> int:
+        before = len(self._said) - 1
+        while before >= 0 and self._said[before] == self.contestant.name:
+            before -= 1
+        self._said.append(self.contestant.name)
+        return 100 - min(len(self._said) - before - 2, compare.SETTLE)
+
+
+def test_a_turn_is_several_starts_and_what_settles_does_not_count() -> None:
+    said: list[str] = []
+    order = random.Random(1)
+    order.sample = lambda of, k: list(of)  # type: ignore[assignment, method-assign]
+    steady, first = compare.interleave([Clock("a", said), Clock("b", said)], 3, order)  # type: ignore[list-item]
+    assert first == {"a": [100] * 3, "b": [100] * 3}
+    assert steady == {"a": [100 - compare.SETTLE] * 3, "b": [100 - compare.SETTLE] * 3}
+    assert said == (["a"] * 12 + ["b"] * 12) * 3
 
 
 def test_the_table_and_the_record_say_the_same(
