@@ -83,7 +83,10 @@ class Figures:
 
 
 def _table(figures: Figures) -> str:
-    rows = [f"| Contestant | × {BASELINE} | quartiles | first | Isolation |", "| --- | ---: | :---: | ---: | --- |"]
+    rows = [
+        f"| Contestant | × {BASELINE} | quartiles | first | Isolation |",
+        "| --- | ---: | :---: | ---: | --- |",
+    ]
     ratios, first = figures.ratios(), figures.ratios(figures.first)
     for contestant in figures.contestants:
         found = ratios.get(contestant.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +16,9 @@ from filtered_child import run_without
 from sandboxes import COMMAND, PATIENCE_S, Boxes, Ran, python, wait_until
 from test_refused_calls import REFUSED, SOCKETS
 
-from nucleus.base.errors import Conflict
-from nucleus.container.enter import run_inside
-from nucleus.container.handle import resolve
-from nucleus.state.store import Store
+from nucleus.base.errors import Conflict, NotFound
+from nucleus.container.container import Container
+from nucleus.container.inside import run_inside
 
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
@@ -248,18 +248,30 @@ def test_the_death_of_the_command_ends_the_process_inside(box: Running) -> None:
 
 
 def test_the_library_enters_too(box: Running) -> None:
-    store = Store(str(box.boxes.root))
-    try:
-        with resolve(store, "box") as handle:
-            result = run_inside(handle, ["sh", "-c", "cat; echo $COLOUR >&2; exit 4"], stdin=b"in")
-            assert (result.exit_code, result.out, result.err, result.reason) == (4, "in", "blue\n", "exit")
-            late = run_inside(handle, ["sleep", "600"], timeout_ms=200)
-            assert (late.exit_code, late.reason) == (124, "timeout")
-            box.stop()
-            with pytest.raises(Conflict, match="is dead|is stopped"):
-                run_inside(handle.refresh(), ["true"])
-    finally:
-        store.close()
+    root = str(box.boxes.root)
+    result = run_inside(root, "box", ["sh", "-c", "cat; echo $COLOUR >&2; exit 4"], stdin=b"in")
+    assert (result.exit_code, result.out, result.err, result.reason) == (4, "in", "blue\n", "exit")
+    late = run_inside(root, "box", ["sleep", "600"], timeout_ms=200)
+    assert (late.exit_code, late.reason) == (124, "timeout")
+    box.stop()
+    with pytest.raises(Conflict, match="is dead|is stopped"):
+        run_inside(root, "box", ["true"])
+
+
+def test_who_entered_before_still_sees_what_became_of_it(box: Running) -> None:
+    """It is entered again without a look at its records, which may say something else by now."""
+    entered = Container.find("box", root=str(box.boxes.root))
+    assert entered.exec(["true"]).ok
+    entered.rename("chest")
+    assert entered.exec(["true"]).ok
+    told = box.boxes.cli("events", "--filter", "type=exec", "--format", "json").out
+    assert [json.loads(line)["name"] for line in told.splitlines()] == ["box", "chest"]
+    box.stop()
+    with pytest.raises(Conflict, match="is dead|is stopped"):
+        entered.exec(["true"])
+    entered.remove()
+    with pytest.raises(NotFound):
+        entered.exec(["true"])
 
 
 def test_a_command_may_go_on_by_itself_and_ends_with_the_container(box: Running) -> None:
@@ -300,27 +312,24 @@ def test_nobody_enters_before_the_hosts_tree_is_out_of_reach(boxes: Boxes) -> No
     """A container's mount namespace begins as a copy of the host's."""
     marker = boxes.directory("marker") / "host-file"
     marker.write_text("x")
-    store = Store(str(boxes.root))
     seen = []
-    try:
-        for turn in range(4):
-            process = boxes.start("--rm", "--name", f"race{turn}", "--", "sleep", "600")
-            deadline = time.monotonic() + PATIENCE_S
-            while time.monotonic() < deadline:
-                try:
-                    with resolve(store, f"race{turn}") as handle:
-                        result = run_inside(
-                            handle, ["sh", "-c", f"cat {marker}; ls /proc/1/root /root; echo in"]
-                        )
-                    break
-                except Exception as error:  # noqa: BLE001 - not there yet, in one of several ways
-                    assert "Traceback" not in str(error)
-                    assert process.poll() is None
-            seen.append(result.out)
-            process.kill()
-            process.communicate()
-    finally:
-        store.close()
+    for turn in range(4):
+        process = boxes.start("--rm", "--name", f"race{turn}", "--", "sleep", "600")
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                result = run_inside(
+                    str(boxes.root),
+                    f"race{turn}",
+                    ["sh", "-c", f"cat {marker}; ls /proc/1/root /root; echo in"],
+                )
+                break
+            except Exception as error:  # noqa: BLE001 - not there yet, in one of several ways
+                assert "Traceback" not in str(error)
+                assert process.poll() is None
+        seen.append(result.out)
+        process.kill()
+        process.communicate()
     assert seen == ["in\n"] * 4
 
 

@@ -321,8 +321,11 @@ def test_a_paused_container_does_nothing_until_it_goes_on(boxes: Boxes) -> None:
         boxes, "sh", "-c", "while :; do echo . >>/workspace/out; sleep 0.01; done", workspace=str(work)
     )
     wait_until(lambda: (work / "out").exists())
+    assert container.exec(["true"]).ok
     container.pause()
     assert container.status == "paused"
+    with pytest.raises(Conflict, match="is paused"):
+        container.exec(["true"])  # also by who entered it before
     size = (work / "out").stat().st_size
     time.sleep(0.1)
     assert (work / "out").stat().st_size == size

@@ -1,4 +1,4 @@
-"""`nucleus exec [OPTION…] CONTAINER COMMAND…`: run a command in a running container.  ✗ how (`container/enter.py`)."""
+"""`nucleus exec [OPTION…] CONTAINER COMMAND…`: run a command in a running container.  ✗ how (`container/inside.py`)."""
 
 from __future__ import annotations
 
@@ -93,8 +93,9 @@ def parse(argv: list[str]) -> tuple[ContainerSpec, str]:
 
 
 def _enter(spec: ContainerSpec, container: str) -> int:
-    from ..container.enter import Wish, enter_in_place, run_beside
+    from ..container.enter import Wish
     from ..container.handle import resolve
+    from ..container.inside import enter_in_place, run_beside
     from ..container.run import refuse_directory_streams
     from ..launch import launcher
     from ..state.store import Store, default_root

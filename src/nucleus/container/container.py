@@ -5,7 +5,7 @@ Each call finds the container anew, so a Container may be kept, copied, and made
 
 from __future__ import annotations
 
-from ..base.errors import NucleusError, SpecError
+from ..base.errors import SpecError
 from ..base.units import parse_duration
 from ..spec import rules
 from ..spec.container import ContainerSpec
@@ -13,7 +13,6 @@ from ..spec.parse import from_mapping
 from . import changing, detach, ending, inventory, live, updating
 from .handle import Handle, resolve
 from .result import Result, result_of
-from .sweep import sweep_in_passing
 from .warm import WARM
 
 TYPE_CHECKING = False
@@ -156,22 +155,14 @@ class Container:
         env is added to the workload's; workdir, user and timeout are as for `nucleus exec`.
         Raises Conflict where the container does not run, LaunchError where it cannot be entered.
         """
-        from .enter import run_inside
+        from .inside import run_inside
 
         name, _, group = user.partition(":")
-        store = inventory.open_store(self.root, swept=False)
-        try:
-            with resolve(store, self.id) as handle:
-                return run_inside(
-                    handle, command, stdin=stdin, check=check, meanwhile=lambda: sweep_in_passing(store),
-                    env=tuple((env or {}).items()), directory=workdir, user=name, group=group,
-                    timeout_ms=parse_duration(timeout) if timeout else 0,
-                )  # fmt: skip
-        except NucleusError:
-            sweep_in_passing(store)  # it may be one of those whose owner is dead
-            raise
-        finally:
-            store.close()
+        return run_inside(
+            self.root, self.id, command, stdin=stdin, check=check,
+            env=tuple((env or {}).items()), directory=workdir, user=name, group=group,
+            timeout_ms=parse_duration(timeout) if timeout else 0,
+        )  # fmt: skip
 
     def pause(self) -> None:
         """Stop all its processes where they are."""

@@ -11,30 +11,25 @@ import os
 import time
 from struct import error as StructError
 
-from ..base.errors import Conflict, HostUnsupported, NucleusError, PermissionRefused, SpecError
+from ..base.errors import Conflict, HostUnsupported, PermissionRefused, SpecError
 from ..base.value import Value
-from ..launch import launcher, report
+from ..cgroup.control import is_frozen
+from ..launch import launcher
 from ..plan import invariants, join, schema
 from ..plan.encode import decode, encode, encode_step
 from ..plan.encode import join as joined
 from ..plan.limits import INFINITY
 from ..plan.workload import PATH, candidates
 from . import processes, procfile
-from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
 from .events import note
 from .kept import Remade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import NoReturn
-
     from ..launch.report import InitRecord
     from ..plan.steps import LaunchPlan
     from ..state.record import ContainerRecord
-    from .attached import OnData
     from .handle import Handle
-    from .result import Result
 
 _F_GET_SEALS, _ALL_SEALS = 1034, 0xF
 _NS_GET_OWNER_UID = 0xB704
@@ -67,16 +62,13 @@ class Wish(Value):
 
 
 class Entry:
-    """A process that is ready to join.  `slots` are the plan's descriptors in order; `held` stays empty.
+    """A process that is ready to join.  `slots` are the plan's descriptors in order; `held` stays empty."""
 
-    told   whether nothing has to be noted any more
-    """
-
-    __slots__ = ("encoded", "held", "id", "plan", "record", "slots", "told")
+    __slots__ = ("encoded", "held", "id", "plan", "record", "slots")
 
     def __init__(self, plan: LaunchPlan, encoded: bytes, record: ContainerRecord) -> None:
         self.id, self.plan, self.record = record.id, plan, record
-        self.encoded, self.told = encoded, True
+        self.encoded = encoded
         self.slots: list[int] = []
         self.held: list[int] = []
 
@@ -91,7 +83,7 @@ class Entry:
         self.close()
 
 
-class _Known:
+class _Held:
     """What a container's monitor holds for all its life, sealed; and the plans that were made of it.
 
     joins   what of a request decides more than its command → plan and its steps' bytes
@@ -139,32 +131,26 @@ class _Known:
         return plan, encode(plan)
 
 
-# Of this process: one that enters a container again and again asks its monitor once.  The key is the monitor and init.
-_KNOWN: dict[tuple[str, int, int, int, int], _Known] = {}
+class _Seen(Value):
+    """A container as it was when this process entered it last."""
+
+    record: ContainerRecord
+    init: InitRecord
+    held: _Held
+
+
+# Of this process: one that enters a container again and again asks its monitor once.  (state root, id) → what it saw.
+_SEEN: dict[tuple[str, str], _Seen] = {}
 _CONTAINERS, _KINDS = 8, 8
 
 
-class _Running:
+class Running:
     """A container that runs, with what its monitor holds, and a pidfd of its init until `close` or `take_init`."""
 
     __slots__ = ("_init", "held", "record")
 
-    def __init__(self, handle: Handle) -> None:
-        handle.require("exec")
-        assert handle.record is not None and handle.init is not None
-        self.record, init = handle.record, handle.init
-        key = (handle.id, init.monitor_pid, init.monitor_ticks, init.init_pid, init.init_ticks)
-        self._init = _await_init(handle, init)
-        known = _KNOWN.get(key)
-        try:
-            self.held = _look(handle, init) if known is None else known
-        except BaseException:
-            self.close()
-            raise
-        if known is None:
-            if len(_KNOWN) >= _CONTAINERS:
-                _KNOWN.clear()
-            _KNOWN[key] = self.held
+    def __init__(self, seen: _Seen, init: int) -> None:
+        self.record, self.held, self._init = seen.record, seen.held, init
 
     def take_init(self) -> int:
         """The pidfd, for the caller to close."""
@@ -177,12 +163,50 @@ class _Running:
             os.close(self.take_init())
 
 
-def _look(handle: Handle, init: InitRecord) -> _Known:
+def running(handle: Handle) -> Running:
+    """The container, for the caller to close.  Raises Conflict when it does not run."""
+    handle.require("exec")
+    assert handle.record is not None and handle.init is not None
+    record, init, key = handle.record, handle.init, (handle.store.path, handle.id)
+    pidfd = _await_init(handle, init)
+    seen = _SEEN.get(key)
+    try:
+        held = seen.held if seen is not None and seen.init == init else _look(handle, init)
+    except BaseException:
+        os.close(pidfd)
+        raise
+    if seen is None and len(_SEEN) >= _CONTAINERS:
+        _SEEN.clear()
+    seen = _SEEN[key] = _Seen(record=record, init=init, held=held)
+    return Running(seen, pidfd)
+
+
+def running_still(root: str, container_id: str) -> Running | None:
+    """One that this process entered before and that has the same monitor and init; the caller closes it.
+
+    Its records would tell nothing more.  None where something else may be to be told: look at them.
+    """
+    seen = _SEEN.get((root, container_id))
+    if seen is None or seen.record.spec.get("audit_log") or not processes.is_here(seen.record):
+        return None
+    init = seen.init
+    if not processes.is_alive(init.monitor_pid, init.monitor_ticks):
+        return None
+    pidfd = processes.open_named(init.init_pid, init.init_ticks, _INIT_NAME)
+    if pidfd < 0:
+        return None
+    if os.geteuid() not in (0, seen.record.creator_uid) or is_frozen(seen.record.cgroups):
+        os.close(pidfd)
+        return None
+    return Running(seen, pidfd)
+
+
+def _look(handle: Handle, init: InitRecord) -> _Held:
     """What the monitor of a container holds that nobody in this process has entered yet."""
     _check_namespace(handle, init)
     pidfd = handle.open_monitor()
     try:
-        return _Known(init)
+        return _Held(init)
     except (LookupError, ValueError, StructError, OSError) as reason:
         handle.refresh().require("exec")  # it has ended meanwhile: that is what to say
         raise Conflict(
@@ -282,38 +306,54 @@ def prepare_entry(
     reporter: tuple[str, ...] = (),
     log: tuple[str, str] = ("text", ""),
     console: int = -1,
-    stays: bool = False,
 ) -> Entry:
-    """Everything that joining takes.  Raises NucleusError; nothing is left behind then.
+    """Everything that joining takes, and the event of it.  Raises NucleusError; nothing is left behind then.
 
     console   the socket that the terminal's master goes out by
     log       format and file of the message when a step fails after this process was replaced
-    stays     this process goes on, and can note the event once the other runs; an audit log is told before
     """
-    running = _Running(handle)
+    entry = entry_of(running(handle), wish, owner=owner, reporter=reporter, log=log, console=console)
     try:
-        record = running.record
-        entry = Entry(*running.held.join(wish, _user(record, wish), owner, reporter), record)
+        if wish.told:
+            note_entry(handle, entry, wish)
+    except BaseException:
+        entry.close()
+        raise
+    return entry
+
+
+def note_entry(handle: Handle, entry: Entry, wish: Wish) -> None:
+    """Somebody joins, now: the event, and the audit log's line."""
+    words = wish.command
+    note(handle.store, handle.record or entry.record, "exec", command=words, program=words[0][:_MAX_PROGRAM])
+
+
+def entry_of(
+    inside: Running,
+    wish: Wish,
+    *,
+    owner: int = 0,
+    reporter: tuple[str, ...] = (),
+    log: tuple[str, str] = ("text", ""),
+    console: int = -1,
+) -> Entry:
+    """As `prepare_entry`, and nothing is noted.  `inside` is closed."""
+    try:
+        plan, encoded = inside.held.join(wish, _user(inside.record, wish), owner, reporter)
+        entry = Entry(plan, encoded, inside.record)
         try:
-            for name in entry.plan.slots:
-                entry.slots.append(_open(name, running, entry.plan, wish.env, log, console))
-            entry.told = not (wish.told and stays and not record.spec.get("audit_log"))
-            if wish.told and entry.told:
-                _note(handle, record, wish.command)
+            for name in plan.slots:
+                entry.slots.append(_open(name, inside, plan, wish.env, log, console))
         except BaseException:
             entry.close()
             raise
         return entry
     finally:
-        running.close()
-
-
-def _note(handle: Handle, record: ContainerRecord, command: tuple[str, ...]) -> None:
-    note(handle.store, record, "exec", command=command, program=command[0][:_MAX_PROGRAM])
+        inside.close()
 
 
 def _open(
-    name: str, running: _Running, plan: LaunchPlan, variables: tuple[tuple[str, str], ...],
+    name: str, running: Running, plan: LaunchPlan, variables: tuple[tuple[str, str], ...],
     log: tuple[str, str], console: int,
 ) -> int:  # fmt: skip
     kind, _, number = name.partition(":")
@@ -370,74 +410,3 @@ def _rlimits(pid: int) -> tuple[tuple[int, int, int], ...]:
         most = INFINITY if most < 0 else most
         found.append((number, min(soft, most), min(hard, most)))
     return tuple(found)
-
-
-def run_inside(
-    handle: Handle,
-    command: Sequence[str],
-    *,
-    stdin: bytes | None = None,
-    check: bool = False,
-    on_data: OnData = (None, None),
-    meanwhile: Callable[[], None] = lambda: None,
-    **wish: object,
-) -> Result:
-    """Run a command in the container and wait for its end; it ends with this process, or with the container.
-
-    meanwhile  what is done once it runs, and raises nothing
-    wish       fields of `Wish`.  Raises Conflict where the container does not run, LaunchError where it cannot be entered.
-    """
-    words = tuple(command)
-    entry = prepare_entry(handle, Wish(command=words, **wish), owner=OWNER_KILLS, stays=True)  # type: ignore[arg-type]
-
-    def behind() -> None:
-        entry.close()
-        if not entry.told:
-            _note(handle, entry.record, words)
-        meanwhile()
-
-    watched = launch_beside(entry, stdin, on_data, meanwhile=behind, undo=entry.discard)
-    result = end_of(watched, entry.plan, entry.record)
-    return checked(result, words) if check else result
-
-
-def run_beside(handle: Handle, wish: Wish) -> None:
-    """Let a command run in the container on its own; returns once it has been executed.
-
-    It reads and writes nothing, and ends with the container.  Raises Conflict where that does not run, LaunchError with the
-    sentence of the step that failed.
-    """
-    from ..launch import supervise
-
-    entry = prepare_entry(handle, wish, owner=OWNER_IGNORED)
-    ours, theirs = supervise.control_pair()
-    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        launcher.spawn(
-            entry.encoded, entry.id, entry.slots, entry.held, theirs.fileno(), (nowhere,) * 3, detached=True
-        ).wait()
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-        os.close(nowhere)
-        entry.close()
-    with ours:
-        ended = None
-        while ended is None and (data := ours.recv(report.MESSAGE.size)):
-            if report.MESSAGE.unpack(data)[0] == report.READY:
-                return
-            ended = report.exit_of(data)
-    nothing = supervise.Captured()
-    end_of(supervise.Watched(exit=ended, stdout=nothing, stderr=nothing), entry.plan, entry.record)
-
-
-def enter_in_place(handle: Handle, wish: Wish, reporter: tuple[str, ...], log: tuple[str, str]) -> NoReturn:
-    """Replace this process by the monitor of the one inside, whose exit code it takes.  Raises NucleusError."""
-    entry = prepare_entry(handle, wish, reporter=reporter, log=log)
-    try:
-        launcher.replace(entry.encoded, entry.id, entry.slots, entry.held)
-    except NucleusError:
-        entry.close()
-        raise
