@@ -46,6 +46,7 @@ struct env {
 	int records;         /* the directory of the init record, or -1 */
 	int host, host_root; /* where the monitor comes from, while it is in a prepared root */
 	bool two_phase;    /* the owner says when to go on, and is told how far it is */
+	int spare_pid;     /* who makes a network namespace for a later start, or -1 */
 	int gate;          /* where that word comes from, or -1 */
 	bool called_off;   /* the owner's word was not to start it */
 	bool built;        /* the child has said that nothing is left to do but what the owner's word lets go */
@@ -104,6 +105,7 @@ void look_for_terminal(struct env *env);
 _Noreturn void workload(struct env *env);
 /* step_network.c */
 int collect_network(struct env *env);
+void end_spare_network(struct env *env);
 /* slice.c */
 void shorten_slice(struct env *env);
 void restore_slice(struct env *env);
@@ -149,7 +151,7 @@ step_handler run_supervise, run_write_init_record, run_write_start_record, run_w
 	run_report_failure;
 step_handler run_note, run_note_ended;
 step_handler run_spawn_network, run_await_id_map, run_unshare_network, run_loopback_up, run_hand_over_network, run_enter_network,
-	run_join_network;
+	run_join_network, run_take_network, run_spare_network;
 step_handler run_no_new_privileges, run_set_hostname, run_set_rlimit, run_set_umask, run_new_keyring;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
 step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;

@@ -144,7 +144,7 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	_Alignas(4096) static struct env env = { .control = -1, .child_pidfd = -1, .child_pid = -1, .workload_pidfd = -1,
 				  .status_read = -1, .status_write = -1, .child_socket = -1, .parent_socket = -1,
 				  .signals = -1, .host = -1, .host_root = -1, .proc = -1, .root = -1, .ruleset = -1, .peer = -1, .null = -1,
-				  .gate = -1, .network = -1, .network_pid = -1, .interfaces = -1, .records = -1, .devices = -1, .bounding = ~0ULL };
+				  .gate = -1, .network = -1, .network_pid = -1, .interfaces = -1, .spare_pid = -1, .records = -1, .devices = -1, .bounding = ~0ULL };
 	static struct plan plan;
 	const char *why;
 	u64 cursor = 0;

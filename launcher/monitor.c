@@ -473,6 +473,7 @@ static void contain(struct env *env, struct exit_record *exit, int result)
 		watch(env, env->supervise, &state);
 	}
 	exit->finished_ns = clock_ns(0);
+	end_spare_network(env);
 	conclude(env, &state, exit);
 	/* Counters first, then what removes the cgroup, then the record: the plan has them in that order. */
 	exit->flags = env->exit_flags;

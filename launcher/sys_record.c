@@ -1,6 +1,6 @@
 /* The recording seam: a kernel that does nothing, answers as the real one would on a good day, and writes down each call.
  *
- *   nucleus-record PLAN SLOTS monitor|child|workload|network [FAIL-AT ERRNO [EVERY]]
+ *   nucleus-record PLAN SLOTS monitor|child|workload|network|spare [FAIL-AT ERRNO [EVERY]]
  *
  * runs the launcher's own program up to its end or its execve, as the process of that role: clone returns 0 where that
  * process is born.  The FAIL-AT-th call fails with ERRNO instead of being answered (EVERY: and each one after it with the
@@ -178,8 +178,9 @@ static long answer_statx(int fd, struct statx *to)
 static long answer_clone(struct clone_args *args)
 {
 	bool child = world.opcode == STEP_SPAWN || world.opcode == STEP_SPAWN_IN_ROOT;
-	const char *role = child ? "child" : world.opcode == STEP_SPAWN_NETWORK ? "network" : "workload";
-	bool born = child ? strcmp(world.role, "monitor") != 0 : !strcmp(world.role, role);
+	const char *role = child ? "child" : world.opcode == STEP_SPAWN_NETWORK ? "network" :
+			   world.opcode == STEP_SPARE_NETWORK ? "spare" : "workload";
+	bool born = child ? strcmp(world.role, "monitor") && strcmp(world.role, "spare") : !strcmp(world.role, role);
 
 	if (args->flags & CLONE_PIDFD)
 		*(int *)(uintptr_t)args->pidfd = new_fd(FIRST_SLOT, "pidfd", false);

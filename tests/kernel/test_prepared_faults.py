@@ -28,7 +28,7 @@ pytestmark = pytest.mark.identity("root")
 
 __all__ = ["fault_launcher", "known_ids"]  # fixtures
 # The steps that only such a start has; the others are those of every launch.
-OWN_STEPS = ("spawn-in-root", "adopt-root", "cover-file")
+OWN_STEPS = ("take-network", "spawn-in-root", "spare-network", "adopt-root", "cover-file")
 
 
 def start(boxes: Boxes, script: str = "exit 7") -> Result:
@@ -64,12 +64,13 @@ def test_a_fault_of_a_start_in_a_prepared_root_leaves_nothing_behind(
     monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
     aftermath = Aftermath(boxes.root, cgroups_of(spec), known_ids)
     options, problems = {"root": str(boxes.root)}, []
-    for at in range(4):
-        prepared, plan = shared_launch(options, "exit 7")
-        step = [n for n, s in enumerate(plan.steps) if s.name in OWN_STEPS][at]
+    for name in OWN_STEPS:
+        prepared, plan = shared_launch(options, "exit 7", name)
+        step = [s.name for s in plan.steps].index(name)
         if certain(action, plan.steps[step].spec.actor):
             prepared.discard()
-            prepared, plan = shared_launch(options, "sleep 100; :")
+            prepared, plan = shared_launch(options, "sleep 100; :", name)
+            step = [s.name for s in plan.steps].index(name)
         with fault_launcher.fault(step, action):
             outcome = outcome_of(prepared, in_child=action == "kill Python")
         if not expected(action, step, plan, outcome):

@@ -66,17 +66,20 @@ def kind_of(start: Callable[[], Result]) -> tuple[int, Result]:
     return kinds[-1], result
 
 
-def shared_launch(options: dict[str, Any], command: str = "true") -> tuple[Prepared, LaunchPlan]:
-    """A launch in a prepared root that is ready to go, and its plan."""
+def shared_launch(
+    options: dict[str, Any], command: str = "true", having: str = "spawn-in-root"
+) -> tuple[Prepared, LaunchPlan]:
+    """A launch in a prepared root that is ready to go, and its plan, which has that step."""
     words = ["/bin/sh", "-c", command]
     until_shared(lambda: nucleus.run(["/bin/sh", "-c", "true"], **options))
     for _ in range(100):
         prepared = WARM.start(words, options) or prepare_again(words, options)
         assert prepared.plan is not None
-        if prepared.plan.kind == schema.KIND_START:
+        if prepared.plan.steps_of(having):
             return prepared, prepared.plan
         prepared.discard()
         time.sleep(SETTLED_S)
+        nucleus.run(["/bin/sh", "-c", "sleep 0.01"], **options)  # it leaves a spare network namespace
     raise AssertionError("no start used a prepared root")
 
 

@@ -126,6 +126,8 @@ CALLS = {
     "set-hostname": ("sethostname",),
     "unshare-network": ("unshare",),
     "spawn-network": ("socketpair clone3 close",),
+    "take-network": ("setns close",),
+    "spare-network": ("clone3",),
     "await-id-map": ("recvmsg",),
     "loopback-up": ("socket ioctl",),
     "hand-over-network": ("ioctl sendmsg sendmsg close",),
@@ -173,6 +175,7 @@ TOLERATED = {
         ("become-mapped", "await-root"),
         {"recvfrom": "looks whether the monitor is gone: no answer is the good one"},
     ),
+    "spare-network": {"clone3": "there is no spare network namespace then"},
     "spawn": dict.fromkeys(("recvmsg", "wait4"), "the child's own record says why it did not get there"),
     "make-root": {"umask": "cannot fail"},
     "set-umask": {"umask": "cannot fail"},
@@ -209,6 +212,7 @@ TOLERATED = {
         ("supervise", "write-start-record"),  # the last step before the wait itself
         {
             **dict.fromkeys(("clock_gettime", "close_range"), "cannot fail with these arguments"),
+            "kill": "who makes a spare network namespace ends by itself, too",
             **dict.fromkeys(
                 ("ppoll", "read", "recvmsg", "wait4"), "watched again, or the end is seen otherwise"
             ),
@@ -311,6 +315,20 @@ def test_errors_with_a_meaning(recorder: Recorder, step: str, call: str, error: 
     assert (record.failures == []) == goes_on
     if not goes_on:
         assert [(f[1], f[3]) for f in record.failures[:1]] == [(spec.opcode, error)]
+
+
+SPARE = ["prctl", "close_range", "close_range", "unshare", "socket", "ioctl", "ioctl", "sendmsg"]
+
+
+def test_who_makes_a_spare_network_namespace_keeps_nothing_of_the_launch(recorder: Recorder) -> None:
+    plan = PLANS["start-taking"]
+    record = recorder.run(plan, "spare")
+    assert ([c.name for c in record.calls], record.ending) == (SPARE, "exit 0")
+    for call in record.calls:
+        failed = recorder.run(plan, "spare", call.number, errno.EDOM)
+        done = [c.name for c in failed.calls]
+        assert failed.ending == "exit 1", call
+        assert ("sendmsg" in done) == (call.name == "sendmsg"), "nothing is handed over that is not complete"
 
 
 def test_without_a_terminal_the_workload_leaves_the_callers_process_group(recorder: Recorder) -> None:

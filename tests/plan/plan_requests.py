@@ -6,6 +6,7 @@ import functools
 
 from nucleus.host.facts import HostFacts, Kernel, Rlimit, Rlimits
 from nucleus.host.facts import Identity as HostIdentity
+from nucleus.plan import spares
 from nucleus.plan.compile import compile_plan
 from nucleus.plan.join import JoinRequest, compile_join
 from nucleus.plan.prepared import split
@@ -135,6 +136,8 @@ def realistic_plans() -> dict[str, LaunchPlan]:
         ),
         "prepare": parts[0],
         "start": parts[1],
+        "start-taking": spares.taking(parts[1]),
+        "start-giving": spares.giving(parts[1]),
     }
 
 

@@ -68,14 +68,16 @@ class Prepared:
         "gate",
         "held",
         "hooks",
-        "notify",
         "id",
+        "network",
+        "notify",
         "parents",
         "plan",
         "record",
         "request",
         "root",
         "slots",
+        "spares",
         "state",
         "store",
         "values",
@@ -94,6 +96,8 @@ class Prepared:
         self.encoded = b""
         # The mount namespace of a prepared root and the program of its devices, which are among `held` or `slots`.
         self.root = self.devices = -1
+        # A spare network namespace, and where the next one goes; likewise.
+        self.network = self.spares = -1
         self.slots: list[int] = []
         self.held: list[int] = []
         self.values: list[

@@ -48,6 +48,10 @@ def open_slots(
             fd = prepared.root
         elif kind == "devices":
             fd = prepared.devices
+        elif kind == "network":  # plan/spares.py
+            fd = prepared.network
+        elif kind == "spares":
+            fd = prepared.spares
         elif kind == "events":
             fd = open_events(prepared.store.path)
         elif kind.startswith("hook"):

@@ -11,6 +11,7 @@ import time
 from ..base.jsontext import Form, digest, dumps
 from ..cgroup import tree
 from ..launch import launcher
+from ..plan import spares
 from ..plan.encode import encode, encode_step, join
 from ..plan.notes import created_members
 from ..plan.prepared import owned_by, sources, split
@@ -22,6 +23,7 @@ from .kept import Remade
 from .prepare import Prepared, environment, open_store
 from .roots import Sources
 from .slots import open_slots
+from .spares import SPARES
 from .sweep import sweep_holder
 
 TYPE_CHECKING = False
@@ -173,7 +175,15 @@ class Template:
             return self._form
         prepared.held += found
         prepared.root, prepared.devices = found[0], found[-1]
-        return shared.form
+        if shared.taking is None or shared.giving is None:
+            return shared.form
+        prepared.spares = SPARES.receiver()
+        prepared.held.append(prepared.spares)
+        prepared.network = SPARES.take()
+        if prepared.network < 0:
+            return shared.giving
+        prepared.held.append(prepared.network)
+        return shared.taking
 
     def _other_command(self, form: _Form, command: tuple[str, ...]) -> dict[int, Step]:
         found = candidates(command[0], self._path, self._directory)
@@ -255,15 +265,21 @@ def two_parts(plan: LaunchPlan, spec: ContainerSpec, host_name: str) -> tuple[La
 
 
 class _Shared:
-    """The same start in a prepared root.  form: None where the plan has nothing that could be prepared."""
+    """The same start in a prepared root.  form: None where the plan has nothing that could be prepared.
 
-    __slots__ = ("_encoded", "_root", "form", "sources")
+    taking, giving: with a spare network namespace, and only for a later start; None where it must be the container's own
+    """
+
+    __slots__ = ("_encoded", "_root", "form", "giving", "sources", "taking")
 
     def __init__(self, whole: _Form, spec: ContainerSpec) -> None:
         parts = two_parts(whole.plan, spec, whole.host_name)
         self._encoded: dict[int, bytes] = {}
         self._root = parts[0] if parts else None
         self.form = _Form(parts[1], whole.host_name) if parts else None
+        may_take = parts is not None and spares.may_take(parts[1])
+        self.taking = _Form(spares.taking(parts[1]), whole.host_name) if parts and may_take else None
+        self.giving = _Form(spares.giving(parts[1]), whole.host_name) if parts and may_take else None
         self.sources = Sources(sources(parts[0]) if parts else ())
 
     def root_for(self, base: int) -> bytes:

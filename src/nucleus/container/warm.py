@@ -13,6 +13,7 @@ from ..host.current import CurrentFacts
 from ..plan import reuse
 from .roots import Roots
 from .sources import RESOLV_CONF, root_entries
+from .spares import SPARES
 from .template import Template
 
 TYPE_CHECKING = False
@@ -73,6 +74,7 @@ class Warm:
         """A launch was refused: the machine may have changed in a way that no look at it shows."""
         self.facts.forget()
         self.roots.forget()
+        SPARES.forget()
 
     def root_entries(
         self, spec: ContainerSpec, facts: HostFacts, finder: SourceFinder

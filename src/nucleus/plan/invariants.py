@@ -320,6 +320,8 @@ def _child_order(plan: LaunchPlan) -> Iterator[str]:
         yield f"the process of the network does {', '.join(_NETWORK)}, and nothing else"
     if {"spawn-network" in child, "join-network" in child, "enter-network" in workload} != {bool(network)}:
         yield "init and workload must be in the network namespace that was made for them"
+    if network and "take-network" in monitor:
+        yield "a container that takes a spare network namespace makes none of its own"
 
 
 def _join_order(plan: LaunchPlan) -> Iterator[str]:

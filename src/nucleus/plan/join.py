@@ -75,7 +75,7 @@ def joined_namespaces(run: LaunchPlan) -> int:
     flags = _number(spawn, "namespaces")
     if run.steps_of("unshare-cgroup"):
         flags |= namespaces.CLONE_NEWCGROUP
-    if run.steps_of("unshare-network"):
+    if run.steps_of("unshare-network") or run.steps_of("take-network"):
         flags |= namespaces.CLONE_NEWNET
     return flags
 

@@ -116,6 +116,8 @@ STEPS: tuple[StepSpec, ...] = (
     StepSpec(19, "note-created", "prepare", ANY, NEVER, _NOTE, "note the event {type} in {file}"),
     StepSpec(5, "join-cgroup", "prepare", NEVER, ANY, (_n("cgroup", MAX_CGROUPS), _f("directory"), _n("version", 2)),
              "take the container's cgroup (v{version}) as number {cgroup}"),
+    StepSpec(98, "take-network", "prepare", NEVER, NEVER, (_f("network"),),
+             "enter a spare network namespace, which the child inherits", start=OPTIONAL),
     StepSpec(6, "spawn", "spawn", REQUIRED, REQUIRED, (_m("namespaces", NAMESPACES), _n("cgroup", 255)),
              "start the child in new {namespaces}", start=NEVER),
     StepSpec(26, "spawn-in-root", "spawn", NEVER, NEVER,
@@ -125,6 +127,8 @@ STEPS: tuple[StepSpec, ...] = (
              "run {arguments} for the child", start=NEVER),
     StepSpec(8, "write-id-map", "id-map", OPTIONAL, NEVER,
              (_s("uid_map"), _s("gid_map"), _n("deny_setgroups", 1)), "map uids {uid_map} and gids {gid_map}"),
+    StepSpec(99, "spare-network", "host-mounts", NEVER, NEVER, (_f("receiver"),),
+             "start a process that makes a spare network namespace for a later start", start=OPTIONAL),
     StepSpec(90, "restrict-devices", "host-mounts", ANY, NEVER, (_n("cgroup", MAX_CGROUPS), _b("program", "multiple", 8)),
              "refuse cgroup {cgroup} every device that the program does not name ({program})"),
     StepSpec(93, "attach-devices", "host-mounts", NEVER, NEVER, (_n("cgroup", MAX_CGROUPS), _f("program")),
@@ -308,4 +312,4 @@ def schema_hash() -> int:
 
 
 # Committed so that a launch need not compute it; `make check` regenerates it.
-SCHEMA_HASH = 0xB778E2E06608D4AA
+SCHEMA_HASH = 0xAE0D2885C8DB7141

@@ -1,0 +1,61 @@
+"""Network namespaces that wait for a start: made beside earlier ones, entered by nobody, each handed out once.
+
+They lie in the queue of a socket, into which launchers put them and from which the kernel gives each to one receiver,
+whichever thread of the program that is, and on whichever side of a fork.  Only a program whose starts repeat has any: one
+for each of those that ran at the same time, as far as the queue reaches.  ✗ which starts take one: plan/spares.py.
+"""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+
+from .kept import Kept
+
+_SHORT = 1  # bytes: the kernel makes the least of it that it knows, a handful of messages
+_FD = Struct("=i")
+_CONTROL = socket.CMSG_LEN(_FD.size)
+
+
+class Spares:
+    """Safe to use from any thread, and after a fork."""
+
+    __slots__ = ("_ends",)
+
+    def __init__(self) -> None:
+        self._ends: tuple[Kept, Kept] | None = None
+
+    def take(self) -> int:
+        """A namespace that nobody else has, for the caller to close; -1 where none is ready."""
+        ends = self._ends
+        if ends is None or (fd := ends[0].again()) < 0:
+            return -1
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, 0, fileno=fd) as queue:
+            try:
+                # socket.recv_fds forgets its flags (Python 3.11).
+                flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+                _, beside, _, _ = queue.recvmsg(1, _CONTROL, flags)
+            except OSError:
+                return -1
+        found = [data for _, kind, data in beside if kind == socket.SCM_RIGHTS and len(data) == _FD.size]
+        return int(_FD.unpack(found[0])[0]) if found else -1
+
+    def receiver(self) -> int:
+        """Where a launcher may put one, for the caller to close."""
+        ends = self._ends
+        fd = ends[1].again() if ends is not None and not ends[0].lost() else -1
+        if fd < 0:
+            theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            with theirs, ours:
+                ours.setblocking(False)  # where the queue is full, one more is not waited for
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SHORT)
+                self._ends = ends = Kept(theirs.detach()), Kept(ours.detach())
+            fd = ends[1].again()
+        return fd
+
+    def forget(self) -> None:
+        """Let go of all."""
+        self._ends = None
+
+
+SPARES = Spares()  # of this process
