@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.budgets import MEMORY_KIB
-from bench.contestants import ENVIRONMENT, PAYLOAD, CannotStart
+from bench.contestants import ENVIRONMENT, TOOLS, CannotStart
 from bench.own import COMMAND
 from bench.workers import scratch_base
 
-SLEEPER = (PAYLOAD[0], "sleep", "1000")
+SLEEPER = (TOOLS, "sleep", "1000")
 COUNT = 100
 ROUNDS = 3
 # Of /proc/meminfo; KernelStack and PageTables are no slabs, Percpu holds counters of mounts and networks.

@@ -1,4 +1,4 @@
-"""The other sandboxes: how each is started to run one static `true`.  ✗ measures nothing.
+"""The other sandboxes: how each is started to run one `true`.  ✗ measures nothing.
 
 tools/setup-peers.sh installs them. All get the same payload and every namespace they make by themselves.
 """
@@ -6,6 +6,7 @@ tools/setup-peers.sh installs them. All get the same payload and every namespace
 from __future__ import annotations
 
 import ctypes
+import glob
 import json
 import os
 import shutil
@@ -58,9 +59,11 @@ def _bwrap_host_network(*flags: str) -> Run:
 def write_bundle(folder: Path, *, network: bool = True) -> None:
     """An OCI bundle with the payload alone in its root. network: whether it gets a network namespace."""
     root = folder / "rootfs"
-    for name in ("bin", "proc", "dev", "sys", "tmp"):
+    for name in ("proc", "dev", "sys", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    shutil.copy2(PAYLOAD[0], root / "bin")
+    for file in (PAYLOAD[0], *glob.glob("/lib/klibc-*.so")):  # the program, and what it has been linked to
+        (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, root / file[1:])
     kinds = ["pid", "mount", "ipc", "uts", "cgroup"] + (["network"] if network else [])
     quiet = ["nosuid", "noexec", "nodev"]
     config = {

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contestants import ENVIRONMENT, PAYLOAD, CannotStart
+from bench.contestants import ENVIRONMENT, TOOLS, CannotStart
 from bench.own import COMMAND, HOST_NETWORK, HOST_NETWORK_FLAGS, entered, load_library
 
 NAMESPACES = ("user", "pid", "mnt", "ipc", "uts", "cgroup", "net")
@@ -21,7 +21,7 @@ SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 FACTS = (*SETS, "NoNewPrivs", "Seccomp", "Uid")
 LOOK = "echo ns-$n:$(readlink /proc/self/ns/$n)"
 SCRIPT = f"cat /proc/self/status; for n in {' '.join(NAMESPACES)}; do {LOOK}; done"
-ASK = [PAYLOAD[0], "sh", "-c", SCRIPT]
+ASK = [TOOLS, "sh", "-c", SCRIPT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,9 @@ BASELINE = "bwrap"
 PAGE = """\
 # Benchmarks
 
-How long a sandbox takes from the call to the end of a static `true`, compared with the other sandboxes of a
-Debian machine; and what a running container costs in memory. Made by `make bench`, not by hand.
+How long a sandbox takes from the call to the end of a `true`, compared with the other sandboxes of a Debian
+machine; and what a running container costs in memory. Made by `make bench`, not by hand. The `true` is klibc's, which
+does nothing else: the C library of other programs takes as long to begin as some sandboxes.
 
 {conditions}
 

@@ -30,7 +30,7 @@ fetch_runsc() {
     mv "$work" "$to"
 }
 
-need_packages bubblewrap runc busybox-static patchelf python3
+need_packages bubblewrap runc busybox-static klibc-utils patchelf python3
 mkdir -p "$cache"
 rm -rf "$cache"/*.tmp
 fetch_crun
