@@ -8,7 +8,7 @@ from .container.prepare import prepare
 from .container.warm import WARM
 from .spec import rules
 from .spec.container import ContainerSpec
-from .spec.parse import from_mapping
+from .spec.parse import from_mapping, words_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(
         known = None if "command" in options else WARM.start(spec, options)
         if known is not None:
             return _attached(known, tuple(spec), stdin, (on_stdout, on_stderr), check)
-        wanted = from_mapping({"command": list(spec), **options})
+        wanted = from_mapping({"command": words_of(spec), **options})
     elif options:
         raise SpecError(
             "options beside a ContainerSpec", where="run", remedy="use spec.replace(...) to change fields"

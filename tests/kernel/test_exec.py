@@ -18,7 +18,7 @@ from test_refused_calls import REFUSED, SOCKETS
 
 from nucleus.base.errors import Conflict, NotFound
 from nucleus.container.container import Container
-from nucleus.container.inside import run_inside
+from nucleus.container.inside import run_inside, wish_of
 
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
@@ -249,13 +249,13 @@ def test_the_death_of_the_command_ends_the_process_inside(box: Running) -> None:
 
 def test_the_library_enters_too(box: Running) -> None:
     root = str(box.boxes.root)
-    result = run_inside(root, "box", ["sh", "-c", "cat; echo $COLOUR >&2; exit 4"], stdin=b"in")
+    result = run_inside(root, "box", wish_of(["sh", "-c", "cat; echo $COLOUR >&2; exit 4"]), stdin=b"in")
     assert (result.exit_code, result.out, result.err, result.reason) == (4, "in", "blue\n", "exit")
-    late = run_inside(root, "box", ["sleep", "600"], timeout_ms=200)
+    late = run_inside(root, "box", wish_of(["sleep", "600"], timeout="200ms"))
     assert (late.exit_code, late.reason) == (124, "timeout")
     box.stop()
     with pytest.raises(Conflict, match="is dead|is stopped"):
-        run_inside(root, "box", ["true"])
+        run_inside(root, "box", wish_of(["true"]))
 
 
 def test_who_entered_before_still_sees_what_became_of_it(box: Running) -> None:
@@ -318,11 +318,8 @@ def test_nobody_enters_before_the_hosts_tree_is_out_of_reach(boxes: Boxes) -> No
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
-                result = run_inside(
-                    str(boxes.root),
-                    f"race{turn}",
-                    ["sh", "-c", f"cat {marker}; ls /proc/1/root /root; echo in"],
-                )
+                look = wish_of(["sh", "-c", f"cat {marker}; ls /proc/1/root /root; echo in"])
+                result = run_inside(str(boxes.root), f"race{turn}", look)
                 break
             except Exception as error:  # noqa: BLE001 - not there yet, in one of several ways
                 assert "Traceback" not in str(error)

@@ -6,10 +6,9 @@ Each call finds the container anew, so a Container may be kept, copied, and made
 from __future__ import annotations
 
 from ..base.errors import SpecError
-from ..base.units import parse_duration
 from ..spec import rules
 from ..spec.container import ContainerSpec
-from ..spec.parse import from_mapping
+from ..spec.parse import from_mapping, words_of
 from . import changing, detach, ending, inventory, live, updating
 from .handle import Handle, resolve
 from .result import Result, result_of
@@ -53,7 +52,7 @@ class Container:
         Raises SpecError, HostUnsupported or LaunchError; nothing is left behind then.
         """
         if not isinstance(spec, ContainerSpec):
-            wanted = from_mapping({"command": list(spec), **options, "detach": True})
+            wanted = from_mapping({"command": words_of(spec), **options, "detach": True})
         elif options:
             raise SpecError(
                 "options beside a ContainerSpec",
@@ -153,16 +152,12 @@ class Container:
         """Run a command inside, under the same lockdown, and wait for it.  It ends with this process at the latest.
 
         env is added to the workload's; workdir, user and timeout are as for `nucleus exec`.
-        Raises Conflict where the container does not run, LaunchError where it cannot be entered.
+        Raises SpecError, Conflict where the container does not run, LaunchError where it cannot be entered.
         """
-        from .inside import run_inside
+        from .inside import run_inside, wish_of
 
-        name, _, group = user.partition(":")
-        return run_inside(
-            self.root, self.id, command, stdin=stdin, check=check,
-            env=tuple((env or {}).items()), directory=workdir, user=name, group=group,
-            timeout_ms=parse_duration(timeout) if timeout else 0,
-        )  # fmt: skip
+        wish = wish_of(command, env=dict(env or {}), workdir=workdir, user=user, timeout=timeout)
+        return run_inside(self.root, self.id, wish, stdin=stdin, check=check)
 
     def pause(self) -> None:
         """Stop all its processes where they are."""

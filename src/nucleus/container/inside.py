@@ -7,6 +7,8 @@ import os
 
 from ..base.errors import NotFound, NucleusError
 from ..launch import launcher, report, supervise
+from ..spec.kinds import plain
+from ..spec.parse import from_mapping, words_of
 from ..state.store import default_root
 from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
 from .enter import Wish, entry_of, note_entry, prepare_entry, running, running_still
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from typing import NoReturn, Self
 
     from ..state.store import Store
-    from .attached import OnData
     from .enter import Entry
     from .handle import Handle
     from .result import Result
@@ -66,31 +67,34 @@ class _Found:
                 self._store.close()
 
 
+def wish_of(command: Sequence[str], **options: object) -> Wish:
+    """What the keys of a launch document ask for; one that is empty is not written.  Raises SpecError with all problems."""
+    written = {key: value for key, value in options.items() if value}
+    if not written and plain(command):
+        return Wish(command=tuple(command))
+    spec = from_mapping({"command": words_of(command), **written})
+    return Wish(
+        command=spec.command, env=spec.env, directory=spec.workdir if spec.wrote("workdir") else "",
+        user=spec.user, group=spec.group, timeout_ms=spec.timeout_ms or 0,
+    )  # fmt: skip
+
+
 def run_inside(
-    root: str,
-    reference: str,
-    command: Sequence[str],
-    *,
-    stdin: bytes | None = None,
-    check: bool = False,
-    on_data: OnData = (None, None),
-    **wish: object,
+    root: str, reference: str, wish: Wish, *, stdin: bytes | None = None, check: bool = False
 ) -> Result:
     """Run a command in a container and wait for its end; it ends with this process, or with the container.
 
     root       of the state; "" for the caller's own.  reference: the container's id or name
-    wish       fields of `Wish`
     Raises NotFound, Conflict where it does not run, LaunchError where it cannot be entered.
     """
-    wanted = Wish(command=tuple(command), **wish)  # type: ignore[arg-type]
     with _Found(root, reference) as found:
         entry = entry_of(
-            running_still(found.root, reference) or running(found.handle), wanted, owner=OWNER_KILLS
+            running_still(found.root, reference) or running(found.handle), wish, owner=OWNER_KILLS
         )
         audited = bool(entry.record.spec.get("audit_log"))  # which is told before anything runs
         try:
             if audited:
-                note_entry(found.handle, entry, wanted)
+                note_entry(found.handle, entry, wish)
         except BaseException:
             entry.close()
             raise
@@ -98,12 +102,12 @@ def run_inside(
         def meanwhile() -> None:
             entry.close()
             if not audited:
-                _note_behind(found, entry, wanted)
+                _note_behind(found, entry, wish)
             sweep_in_passing(found.store)
 
-        watched = launch_beside(entry, stdin, on_data, meanwhile=meanwhile, undo=entry.discard)
+        watched = launch_beside(entry, stdin, (None, None), meanwhile=meanwhile, undo=entry.discard)
         result = end_of(watched, entry.plan, entry.record)
-        return checked(result, wanted.command) if check else result
+        return checked(result, wish.command) if check else result
 
 
 def _note_behind(found: _Found, entry: Entry, wish: Wish) -> None:

@@ -19,7 +19,7 @@ from ..cgroup.parent import CgroupDirectory
 from ..plan import schema
 from ..plan.encode import decode
 from ..plan.steps import LaunchPlan, Step
-from ..spec.parse import from_mapping
+from ..spec.parse import from_mapping, words_of
 from ..state.record import ContainerRecord, from_json
 from ..state.store import write_file
 from .attached import OWNER_KILLS, checked, run_attached
@@ -66,7 +66,7 @@ class SavedPlan:
 
         Raises SpecError, HostUnsupported.
         """
-        document = {"command": [os.fspath(w) for w in command]}
+        document: dict[str, Any] = {"command": [os.fspath(w) for w in words_of(command)]}
         document |= {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in options.items()}
         prepared = prepare(_spec(document), owner=OWNER_KILLS, warm=WARM)
         try:

@@ -11,6 +11,7 @@ import os
 from ..base.jsontext import dumps
 from ..host.current import CurrentFacts
 from ..plan import reuse
+from ..spec.kinds import plain
 from .roots import Roots
 from .sources import RESOLV_CONF, root_entries
 from .spares import SPARES
@@ -45,7 +46,7 @@ class Warm:
     def start(self, command: Sequence[str], options: dict[str, object]) -> Prepared | None:
         """A launch like an earlier one with the same options; None when nothing is known, or a look says otherwise."""
         template = self._templates.get(_key(options)) if self._templates else None
-        if template is None or not _plain(command):
+        if template is None or not plain(command):
             return None
         facts, view = self.facts.look()
         if template.facts is not facts or not _resolver_stands(template):
@@ -104,11 +105,6 @@ def _key(options: dict[str, object]) -> str:
         return dumps(options)  # type: ignore[arg-type]
     except TypeError:
         return ""
-
-
-def _plain(command: Sequence[str]) -> bool:
-    """Words that no rule refuses: others go the long way, on which the refusal is explained."""
-    return bool(command) and bool(command[0]) and all([type(w) is str and "\0" not in w for w in command])
 
 
 def _repeats(spec: ContainerSpec) -> bool:

@@ -10,7 +10,7 @@ from ..base.errors import SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .filesystem import Secret, Tmpfs, Volume
     from .options import Option
@@ -41,6 +41,20 @@ def check_text(text: str, *, secret: bool = False) -> None:
     except UnicodeEncodeError:
         shown = "" if secret else f": {ascii(text)}"
         raise SpecError(f"contains what is no character{shown}", remedy="use valid UTF-8") from None
+
+
+def plain(command: Sequence[str]) -> bool:
+    """Is it a command that no rule refuses?  Others go the long way, on which the refusal is explained."""
+    if isinstance(command, str) or not command or not command[0]:
+        return False
+    try:
+        for word in command:
+            if type(word) is not str:
+                return False
+            check_text(word)
+    except SpecError:
+        return False
+    return True
 
 
 def split_mode(text: str) -> tuple[str, str]:

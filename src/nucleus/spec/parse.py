@@ -11,7 +11,7 @@ from .options import BY_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .assemble import Entry, ReadFile
@@ -68,6 +68,17 @@ _TABLES = ("env", "label")
 
 def _no_file(source: str | int) -> bytes:
     raise SpecError("files are not read here", where=str(source), remedy="pass the variables themselves")
+
+
+def words_of(command: Sequence[str]) -> list[str]:
+    """A command for `from_mapping`.  Raises SpecError for one string, which would be a list of letters."""
+    if isinstance(command, str | bytes):
+        raise SpecError(
+            "is one string, but must be a list of words",
+            where="$.command",
+            remedy='such as ["echo", "hello"]; for a shell ["sh", "-c", "echo hello"]',
+        )
+    return list(command)
 
 
 def from_mapping(
