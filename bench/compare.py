@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One contestant's figures. ratio: to the baseline, the median over rounds; times in milliseconds."""
+    """One contestant's figures. ratio: to the baseline, the median over rounds; times in milliseconds, of turns' medians."""
 
     name: str
     isolation: str
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--enforce", action="store_true", help="1 when a budget is not kept")
     parser.add_argument("--only", action="append", metavar="NAME", help="this contestant; may be repeated")
     parser.add_argument("--baseline", default="bwrap", metavar="NAME", help="compared with (default: bwrap)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the times of all turns there")
     parser.add_argument(
         "--check", action="store_true", help="run each once and say which start; 1 when any does not"
     )

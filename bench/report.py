@@ -19,7 +19,8 @@ PAGE = """\
 
 How long a sandbox takes from the call to the end of a `true`, compared with the other sandboxes of a Debian
 machine; and what a running container costs in memory. Made by `make bench`, not by hand. The `true` is klibc's, which
-does nothing else: the C library of other programs takes as long to begin as some sandboxes.
+does nothing else: what another C library does before its program begins is the same for all, takes as long as some
+sandboxes, and would bring every ratio nearer to 1.
 
 {conditions}
 
@@ -36,8 +37,10 @@ off: see the proof below.
 
 {table}
 
-- **sdk**: `nucleus.run([...])` in a Python process that has run one before; every run has another command line.
-- **saved**: `SavedPlan.load(path).run()`, the plan compiled once.
+- **sdk**: `nucleus.run([...])` in a Python process that has run one before; every run has another command line. What
+  a process keeps from one run to the next (the root, a network namespace made beside an earlier start) is part of it.
+- **saved**: `SavedPlan.load(path).run()`, the plan compiled once, in such a process too.
+- **exec**: `Container.exec([...])`: no sandbox is made, a process enters one that runs, from a process that has before.
 - **cli**: `bin/nucleus run --rm -- true`, the interpreter's start included.
 - **-hostnet**: without a network namespace of its own.
 - **bwrap** makes a minimal root out of the host's /usr, as Nucleus does; **bwrap-whole-root** binds the whole

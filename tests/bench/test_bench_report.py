@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_the_page_holds_table_proof_and_budgets(tmp_path: Path) -> None:
     assert "| proof |" in page
     assert "| **sum** | **900** |" in page
     assert "(benchmarks.svg)" in page
+
+
+def test_the_page_of_this_checkout_has_the_words_of_its_template() -> None:
+    """It is made by a benchmark, not by hand: whoever changes the words changes them where they come from."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md").read_text()
+    at = 0
+    for words in re.split(r"\{\w+\}", report.PAGE):
+        assert words in page[at:], words
+        at = page.index(words, at) + len(words)
 
 
 def test_the_plot_is_well_formed_and_has_every_bar() -> None:
