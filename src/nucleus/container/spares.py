@@ -23,7 +23,7 @@ class Spares:
     __slots__ = ("_ends",)
 
     def __init__(self) -> None:
-        self._ends: tuple[Kept, Kept] | None = None
+        self._ends: tuple[Kept, Kept] | None = None  # where they are taken from, and where they are put
 
     def take(self) -> int:
         """A namespace that nobody else has, for the caller to close; -1 where none is ready."""
@@ -45,11 +45,11 @@ class Spares:
         ends = self._ends
         fd = ends[1].again() if ends is not None and not ends[0].lost() else -1
         if fd < 0:
-            theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-            with theirs, ours:
-                ours.setblocking(False)  # where the queue is full, one more is not waited for
-                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SHORT)
-                self._ends = ends = Kept(theirs.detach()), Kept(ours.detach())
+            outlet, inlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            with outlet, inlet:
+                inlet.setblocking(False)  # where the queue is full, one more is not waited for
+                inlet.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SHORT)
+                self._ends = ends = Kept(outlet.detach()), Kept(inlet.detach())
             fd = ends[1].again()
         return fd
 
