@@ -69,8 +69,8 @@ def _attached(
 ) -> Result:
     try:
         result = run_attached(prepared, stdin, on_data)
-    except LaunchError:
-        WARM.forget()
+    except LaunchError as error:
+        WARM.failed(error)
         raise
     return checked(result, command) if check else result
 

@@ -225,6 +225,15 @@ def test_a_program_may_close_what_waits(boxes: Boxes) -> None:
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
+def test_a_command_that_is_not_there_costs_the_next_start_nothing(boxes: Boxes) -> None:
+    until_taken(lambda: start(boxes, "true"))
+    with pytest.raises(nucleus.LaunchError) as caught:
+        nucleus.run(["no-such-program"], root=str(boxes.root))
+    assert caught.value.exit_code == 127
+    names, _ = steps_of(lambda: start(boxes, "true"))
+    assert "spawn-in-root" in names
+
+
 def test_the_end_of_a_program_leaves_nobody_who_makes_one(boxes: Boxes, tmp_path: Path) -> None:
     before = set(descendants())
     until_taken(lambda: start(boxes, "true"))

@@ -201,6 +201,11 @@ def running_still(root: str, container_id: str) -> Running | None:
     return Running(seen, pidfd)
 
 
+def forget(root: str, container_id: str) -> None:
+    """It is gone: let go of what its monitor held, which may be secret."""
+    _SEEN.pop((root, container_id), None)
+
+
 def _look(handle: Handle, init: InitRecord) -> _Held:
     """What the monitor of a container holds that nobody in this process has entered yet."""
     _check_namespace(handle, init)

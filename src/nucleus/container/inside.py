@@ -11,7 +11,7 @@ from ..spec.kinds import plain
 from ..spec.parse import from_mapping, words_of
 from ..state.store import default_root
 from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
-from .enter import Wish, entry_of, note_entry, prepare_entry, running, running_still
+from .enter import Wish, entry_of, forget, note_entry, prepare_entry, running, running_still
 from .handle import resolve
 from .inventory import open_store
 from .sweep import sweep_in_passing
@@ -47,7 +47,11 @@ class _Found:
     def handle(self) -> Handle:
         """Raises as `resolve` does."""
         if self._handle is None:
-            self._handle = resolve(self.store, self.reference)
+            try:
+                self._handle = resolve(self.store, self.reference)
+            except NotFound:
+                forget(self.root, self.reference)
+                raise
         return self._handle
 
     def __enter__(self) -> Self:

@@ -142,8 +142,8 @@ class SavedPlan:
         prepared = self._template.start(roots=WARM.roots) or prepare(self._spec, owner=OWNER_KILLS, warm=WARM)
         try:
             result = run_attached(prepared, stdin, (on_stdout, on_stderr))
-        except LaunchError:
-            WARM.forget()
+        except LaunchError as error:
+            WARM.failed(error)
             raise
         return checked(result, self._spec.command) if check else result
 

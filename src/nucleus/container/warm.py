@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..base.errors import LaunchError
     from ..host.facts import HostFacts
     from ..plan.request import Request, RootEntry
     from ..plan.reuse import Compiled
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .sources import SourceFinder
 
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
 KINDS = 8  # of sandboxes that one program uses in turn
 
 
@@ -71,8 +73,13 @@ class Warm:
         others = list(self._templates.items())[-(KINDS - 1) :]
         self._templates = {**dict(others), key: template}
 
+    def failed(self, error: LaunchError) -> None:
+        """A launch failed.  Where that was not the command's fault, the machine may have changed in a way no look shows."""
+        if error.exit_code not in (NOT_EXECUTABLE, NOT_FOUND):
+            self.forget()
+
     def forget(self) -> None:
-        """A launch was refused: the machine may have changed in a way that no look at it shows."""
+        """Begin anew."""
         self.facts.forget()
         self.roots.forget()
         SPARES.forget()

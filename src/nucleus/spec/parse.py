@@ -146,8 +146,18 @@ def _type_problems(option: Option, value: Any, place: Callable[[str], str]) -> l
     else:
         item, words = type_of(option)
         parts = [(key, value)]
+    named = value if isinstance(value, dict) and option.kind in _TABLES else ()
+    bad = [_no_name(option, place(f"{key}.{shown_key(str(name))}")) for name in named if "=" in str(name)]
     mismatches = [(place(path), _mismatch(part, item)) for path, part in parts]
-    return [_type_problem(option, where, got, words) for where, got in mismatches if got]
+    return bad + [_type_problem(option, where, got, words) for where, got in mismatches if got]
+
+
+def _no_name(option: Option, where: str) -> Problem:
+    return Problem(
+        message="contains '=', which would end the name",
+        where=where,
+        remedy=f"such as {option.key} = {_example(option)}",
+    )
 
 
 def _mismatch(value: object, wanted: Any) -> str:

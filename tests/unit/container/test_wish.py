@@ -40,6 +40,7 @@ def test_options_have_the_words_of_run() -> None:
         (["echo", "\ud800"], {}, "no character"),
         (["echo", 1], {}, "must be a string"),
         (["env"], {"env": {"": "1"}}, "name of the variable"),
+        (["env"], {"env": {"A=B": "1"}}, "would end the name"),
         (["env"], {"env": {"A": "1\0B=2"}}, "NUL"),
         (["env"], {"env": {"A": 1}}, "must be a string"),
         (["pwd"], {"workdir": "tmp"}, "not absolute"),
