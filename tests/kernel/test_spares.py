@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,18 @@ def test_of_a_fork_one_side_alone_gets_it(boxes: Boxes) -> None:
         os._exit(int(mine))
     his = bool(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert {mine, his} == {True, False}
+
+
+def test_an_empty_queue_is_not_waited_for(boxes: Boxes) -> None:
+    """A program's own default timeout of sockets holds for the one that is looked into, too."""
+    os.close(SPARES.receiver())
+    socket.setdefaulttimeout(PATIENCE_S)
+    try:
+        begun = time.monotonic()
+        assert SPARES.take() == -1
+        assert time.monotonic() - begun < PATIENCE_S / 2
+    finally:
+        socket.setdefaulttimeout(None)
 
 
 def put_back(fd: int) -> None:

@@ -30,7 +30,9 @@ class Spares:
         ends = self._ends
         if ends is None or (fd := ends[0].again()) < 0:
             return -1
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, 0, fileno=fd) as queue:
+        # Not to block is said twice: the kernel, and Python, which waits by itself where the program has a default timeout.
+        kind_of_socket = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+        with socket.socket(socket.AF_UNIX, kind_of_socket, 0, fileno=fd) as queue:
             try:
                 # socket.recv_fds forgets its flags (Python 3.11).
                 flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
