@@ -105,6 +105,7 @@ void look_for_terminal(struct env *env);
 _Noreturn void workload(struct env *env);
 /* step_network.c */
 int collect_network(struct env *env);
+u64 next_look_ns(struct env *env);
 void end_spare_network(struct env *env);
 /* slice.c */
 void shorten_slice(struct env *env);

@@ -227,9 +227,10 @@ static void watch(struct env *env, const struct step *supervise, struct wait_sta
 			[CONTROL] = { state->owner_open ? env->control : -1, POLLIN, 0 },
 			[STATUS] = { status_open ? env->status_read : -1, POLLIN, 0 },
 		};
-		long result = poll_until(fds, state->deadline_ns);
+		u64 look_ns = next_look_ns(env);
+		long result = poll_until(fds, look_ns < state->deadline_ns ? look_ns : state->deadline_ns);
 
-		if (result == 0)
+		if (result == 0 && look_ns >= state->deadline_ns)
 			deadline_passed(env, state);
 		if (result <= 0)
 			continue; /* -EINTR: a stop and its continuation */
@@ -368,9 +369,8 @@ static int start(struct env *env)
 	/* That may fail: the child has failed already, and its record says why. */
 	(void)tell_letter(env, 'M');
 	result = run_phase(env, PHASE_HOST_MOUNTS);
-	if (result)
-		return result;
-	result = run_phase(env, PHASE_RELEASE);
+	if (!result)
+		result = run_phase(env, PHASE_RELEASE);
 	if (!result)
 		(void)tell_letter(env, 'G');
 	return result;

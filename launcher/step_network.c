@@ -178,6 +178,15 @@ int run_spare_network(const struct step *step, struct env *env)
 	return 0;
 }
 
+/* When to look (again) whether it has ended, which a short run does at its end alone: a long one shall not keep a dead
+ * process for all its life.  Nothing is waited for here. */
+u64 next_look_ns(struct env *env)
+{
+	if (env->spare_pid >= 0 && K(__NR_wait4, env->spare_pid, NULL, 1 /* WNOHANG */, NULL))
+		env->spare_pid = -1;
+	return env->spare_pid < 0 ? ~0ULL : clock_ns(1 /* CLOCK_MONOTONIC */) + 1000000000U;
+}
+
 /* The launch is over: what is not ready by now is not waited for. */
 void end_spare_network(struct env *env)
 {

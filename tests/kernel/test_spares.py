@@ -263,3 +263,23 @@ def test_the_end_of_a_program_leaves_nobody_who_makes_one(boxes: Boxes, tmp_path
         os.waitpid(pid, 0)
         wait_until(lambda: not set(descendants()) - before)
     assert kind_of(lambda: start(boxes, "true"))[1].ok
+
+
+def test_who_has_made_one_is_reaped_while_the_command_runs(boxes: Boxes) -> None:
+    """A command may run for days, and so long would its process number be taken."""
+    until_taken(lambda: start(boxes, "true"))
+    before, seen = set(children(os.getpid())), []
+
+    def shown(data: bytes) -> None:
+        (monitor,) = set(children(os.getpid())) - before
+        seen.append(len(children(monitor)))
+        wait_until(lambda: len(children(monitor)) == 1)
+        raise Enough
+
+    with contextlib.suppress(Enough):
+        start(boxes, "echo; exec sleep 600", on_stdout=shown)
+    assert seen == [2], "init, and who made it"
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
