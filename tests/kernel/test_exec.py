@@ -274,6 +274,20 @@ def test_who_entered_before_still_sees_what_became_of_it(box: Running) -> None:
         entered.exec(["true"])
 
 
+def test_who_entered_before_enters_nothing_that_is_not_found(
+    box: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative state root is another one in another directory: no event would tell of it."""
+    monkeypatch.chdir(box.boxes.root.parent)
+    root = box.boxes.root.name
+    entered = Container.find("box", root=root)
+    assert run_inside(root, entered.id, ["true"]).ok
+    assert run_inside(root, entered.id, ["true"]).ok
+    monkeypatch.chdir(box.boxes.directory("elsewhere"))
+    with pytest.raises(NotFound):
+        run_inside(root, entered.id, ["true"])
+
+
 def test_a_command_may_go_on_by_itself_and_ends_with_the_container(box: Running) -> None:
     ran = box.cli("-d", "--", "sh", "-c", "echo lost; echo $$ >/tmp/pid; exec sleep 600")
     assert (ran.code, ran.out, ran.err) == (0, "", "")

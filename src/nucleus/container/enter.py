@@ -184,13 +184,16 @@ def running(handle: Handle) -> Running:
 def running_still(root: str, container_id: str) -> Running | None:
     """One that this process entered before and that has the same monitor and init; the caller closes it.
 
-    Its records would tell nothing more.  None where something else may be to be told: look at them.
+    Its records are there still, and would tell nothing more.  None where something else may be to be told: look at them.
     """
     seen = _SEEN.get((root, container_id))
     if seen is None or seen.record.spec.get("audit_log") or not processes.is_here(seen.record):
         return None
     init = seen.init
     if not processes.is_alive(init.monitor_pid, init.monitor_ticks):
+        return None
+    # A relative root is another one in another directory, and what is not found is not noted either.
+    if not os.path.isdir(f"{root}/containers/{container_id}"):
         return None
     pidfd = processes.open_named(init.init_pid, init.init_ticks, _INIT_NAME)
     if pidfd < 0:
