@@ -281,11 +281,11 @@ def test_who_entered_before_enters_nothing_that_is_not_found(
     monkeypatch.chdir(box.boxes.root.parent)
     root = box.boxes.root.name
     entered = Container.find("box", root=root)
-    assert run_inside(root, entered.id, ["true"]).ok
-    assert run_inside(root, entered.id, ["true"]).ok
+    assert entered.exec(["true"]).ok
+    assert entered.exec(["true"]).ok
     monkeypatch.chdir(box.boxes.directory("elsewhere"))
     with pytest.raises(NotFound):
-        run_inside(root, entered.id, ["true"])
+        entered.exec(["true"])
 
 
 def test_a_command_may_go_on_by_itself_and_ends_with_the_container(box: Running) -> None:

@@ -181,6 +181,24 @@ def put_back(fd: int) -> None:
     os.close(fd)
 
 
+def test_nothing_is_taken_of_a_fork_that_became_another_user(boxes: Boxes) -> None:
+    """It could send the host's own network namespace."""
+    SPARES.receiver()
+    for uid, taken in ((1234, False), (0, True)):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setresuid(uid, uid, uid)
+                put_back(os.open("/proc/self/ns/uts", os.O_RDONLY))
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        fd = SPARES.take()
+        assert (fd >= 0) == taken, uid
+        if taken:
+            os.close(fd)
+
+
 def test_who_enters_is_where_the_container_is(boxes: Boxes) -> None:
     until_taken(lambda: start(boxes, "true"))
     inside: list[str] = []

@@ -7,14 +7,15 @@ for each of those that ran at the same time, as far as the queue reaches.  ✗ w
 
 from __future__ import annotations
 
+import os
 import socket
 from struct import Struct
 
 from .kept import Kept
 
 _SHORT = 1  # bytes: the kernel makes the least of it that it knows, a handful of messages
-_FD = Struct("=i")
-_CONTROL = socket.CMSG_LEN(_FD.size)
+_FD, _SENDER = Struct("=i"), Struct("=iII")  # struct ucred: pid, uid, gid
+_CONTROL = socket.CMSG_SPACE(_FD.size) + socket.CMSG_SPACE(_SENDER.size)
 
 
 class Spares:
@@ -39,8 +40,16 @@ class Spares:
                 _, beside, _, _ = queue.recvmsg(1, _CONTROL, flags)
             except OSError:
                 return -1
-        found = [data for _, kind, data in beside if kind == socket.SCM_RIGHTS and len(data) == _FD.size]
-        return int(_FD.unpack(found[0])[0]) if found else -1
+        found = {kind: data for _, kind, data in beside}
+        rights, sender = found.get(socket.SCM_RIGHTS, b""), found.get(socket.SCM_CREDENTIALS, b"")
+        if len(rights) != _FD.size:
+            return -1
+        fd = int(_FD.unpack(rights)[0])
+        # A fork of the program that became another user can still write there, and could send the host's own.
+        if len(sender) == _SENDER.size and _SENDER.unpack(sender)[1] == os.getuid():
+            return fd
+        os.close(fd)
+        return -1
 
     def receiver(self) -> int:
         """Where a launcher may put one, for the caller to close."""
@@ -51,6 +60,7 @@ class Spares:
             with outlet, inlet:
                 inlet.setblocking(False)  # where the queue is full, one more is not waited for
                 inlet.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SHORT)
+                outlet.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # who put it there
                 self._ends = ends = Kept(outlet.detach()), Kept(inlet.detach())
             fd = ends[1].again()
         return fd
