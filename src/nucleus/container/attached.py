@@ -120,7 +120,7 @@ def launch_beside(
         except BaseException:
             undo()
             raise
-        # It waits for this processor, where a fork leaves it, though another may be idle: its work goes first.
+        # The launcher waits for this processor, where a fork leaves it, though another may be idle: its work goes first.
         os.sched_yield()
         try:
             meanwhile()
