@@ -46,7 +46,6 @@ class Wish(Value):
     directory   the working directory; "" for the workload's, and / for another user
     user, group a number or a name that the container knows; "" for the workload's
     console     rows and columns of a terminal of its own
-    told        it is an event and in the audit log; a probe at every interval is not
     own_group   a process group of its own: else it may read the caller's terminal, and cannot signal the workload
     """
 
@@ -58,7 +57,6 @@ class Wish(Value):
     console: tuple[int, int] | None = None
     own_group: bool = True
     timeout_ms: int = 0
-    told: bool = True
 
 
 class Entry:
@@ -307,57 +305,41 @@ def _variables(data: bytes) -> dict[str, str]:
 
 
 def prepare_entry(
-    handle: Handle,
-    wish: Wish,
-    *,
-    owner: int = 0,
-    reporter: tuple[str, ...] = (),
-    log: tuple[str, str] = ("text", ""),
-    console: int = -1,
-) -> Entry:
-    """Everything that joining takes, and the event of it.  Raises NucleusError; nothing is left behind then.
-
-    console   the socket that the terminal's master goes out by
-    log       format and file of the message when a step fails after this process was replaced
-    """
-    entry = entry_of(running(handle), wish, owner=owner, reporter=reporter, log=log, console=console)
-    try:
-        if wish.told:
-            note_entry(handle, entry, wish)
-    except BaseException:
-        entry.close()
-        raise
-    return entry
-
-
-def note_entry(handle: Handle, entry: Entry, wish: Wish) -> None:
-    """Somebody joins, now: the event, and the audit log's line."""
-    words = wish.command
-    note(handle.store, handle.record or entry.record, "exec", command=words, program=words[0][:_MAX_PROGRAM])
-
-
-def entry_of(
     inside: Running,
     wish: Wish,
     *,
+    noted: Handle | None = None,
     owner: int = 0,
     reporter: tuple[str, ...] = (),
     log: tuple[str, str] = ("text", ""),
     console: int = -1,
 ) -> Entry:
-    """As `prepare_entry`, and nothing is noted.  `inside` is closed."""
+    """Everything that joining takes; `inside` is closed.  Raises NucleusError; nothing is left behind then.
+
+    noted     the container, where it is to be an event of it and in its audit log; a probe at every interval is not
+    console   the socket that the terminal's master goes out by
+    log       format and file of the message when a step fails after this process was replaced
+    """
     try:
         plan, encoded = inside.held.join(wish, _user(inside.record, wish), owner, reporter)
         entry = Entry(plan, encoded, inside.record)
         try:
             for name in plan.slots:
                 entry.slots.append(_open(name, inside, plan, wish.env, log, console))
+            if noted is not None:
+                note_entry(noted, wish)
         except BaseException:
             entry.close()
             raise
         return entry
     finally:
         inside.close()
+
+
+def note_entry(handle: Handle, wish: Wish) -> None:
+    """Somebody joins, now: the event, and the audit log's line."""
+    words = wish.command
+    note(handle.store, handle.record, "exec", command=words, program=words[0][:_MAX_PROGRAM])
 
 
 def _open(

@@ -11,7 +11,7 @@ from ..spec.kinds import plain
 from ..spec.parse import from_mapping, words_of
 from ..state.store import default_root
 from .attached import OWNER_IGNORED, OWNER_KILLS, checked, end_of, launch_beside
-from .enter import Wish, entry_of, forget, note_entry, prepare_entry, running, running_still
+from .enter import Wish, forget, note_entry, prepare_entry, running, running_still
 from .handle import resolve
 from .inventory import open_store
 from .sweep import sweep_in_passing
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from typing import NoReturn, Self
 
     from ..state.store import Store
-    from .enter import Entry
     from .handle import Handle
     from .result import Result
 
@@ -92,21 +91,14 @@ def run_inside(
     Raises NotFound, Conflict where it does not run, LaunchError where it cannot be entered.
     """
     with _Found(root, reference) as found:
-        entry = entry_of(
-            running_still(found.root, reference) or running(found.handle), wish, owner=OWNER_KILLS
-        )
-        audited = bool(entry.record.spec.get("audit_log"))  # which is told before anything runs
-        try:
-            if audited:
-                note_entry(found.handle, entry, wish)
-        except BaseException:
-            entry.close()
-            raise
+        inside = running_still(found.root, reference) or running(found.handle)
+        audited = bool(inside.record.spec.get("audit_log"))  # which is told before anything runs
+        entry = prepare_entry(inside, wish, noted=found.handle if audited else None, owner=OWNER_KILLS)
 
         def meanwhile() -> None:
             entry.close()
             if not audited:
-                _note_behind(found, entry, wish)
+                _note_behind(found, wish)
             sweep_in_passing(found.store)
 
         watched = launch_beside(entry, stdin, (None, None), meanwhile=meanwhile, undo=entry.discard)
@@ -114,13 +106,13 @@ def run_inside(
         return checked(result, wish.command) if check else result
 
 
-def _note_behind(found: _Found, entry: Entry, wish: Wish) -> None:
+def _note_behind(found: _Found, wish: Wish) -> None:
     """The event, by the name that the container has now."""
     try:
         handle = found.handle
     except NotFound:
         return  # it ended at once, and was removed: what is there to tell is told by the result
-    note_entry(handle, entry, wish)
+    note_entry(handle, wish)
 
 
 def run_beside(handle: Handle, wish: Wish) -> None:
@@ -129,7 +121,7 @@ def run_beside(handle: Handle, wish: Wish) -> None:
     It reads and writes nothing, and ends with the container.  Raises Conflict where that does not run, LaunchError with the
     sentence of the step that failed.
     """
-    entry = prepare_entry(handle, wish, owner=OWNER_IGNORED)
+    entry = prepare_entry(running(handle), wish, noted=handle, owner=OWNER_IGNORED)
     ours, theirs = supervise.control_pair()
     nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -155,7 +147,7 @@ def run_beside(handle: Handle, wish: Wish) -> None:
 
 def enter_in_place(handle: Handle, wish: Wish, reporter: tuple[str, ...], log: tuple[str, str]) -> NoReturn:
     """Replace this process by the monitor of the one inside, whose exit code it takes.  Raises NucleusError."""
-    entry = prepare_entry(handle, wish, reporter=reporter, log=log)
+    entry = prepare_entry(running(handle), wish, noted=handle, reporter=reporter, log=log)
     try:
         launcher.replace(entry.encoded, entry.id, entry.slots, entry.held)
     except NucleusError:

@@ -13,7 +13,7 @@ from ..base.errors import LaunchError, SpecError
 from ..base.value import Value
 from ..launch import console, launcher, report, supervise
 from .attached import OWNER_KILLS
-from .enter import prepare_entry
+from .enter import prepare_entry, running
 from .prepare import prepare
 from .silence import silent
 
@@ -140,7 +140,8 @@ class _Start:
     ) -> Prepared | Entry:
         if isinstance(what, tuple):
             handle, wish = what
-            entry = prepare_entry(handle, wish.replace(console=size), owner=OWNER_KILLS, console=channel)
+            wanted = wish.replace(console=size)
+            entry = prepare_entry(running(handle), wanted, noted=handle, owner=OWNER_KILLS, console=channel)
             self.plan = entry.plan
             return entry
         prepared = prepare(what, owner=OWNER_KILLS, console=(channel, size), gate=self._again)

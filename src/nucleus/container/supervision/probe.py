@@ -134,9 +134,9 @@ class Probe:
 
     def begin_command(self, handle: Handle, command: str) -> None:
         """Raises NucleusError, OSError."""
-        from ..enter import Wish, prepare_entry
+        from ..enter import Wish, prepare_entry, running
 
-        entry = prepare_entry(handle, Wish(command=(SHELL, "-c", command), told=False), owner=OWNER_KILLS)
+        entry = prepare_entry(running(handle), Wish(command=(SHELL, "-c", command)), owner=OWNER_KILLS)
         self._control, theirs = supervise.control_pair()
         self._output, write = os.pipe2(os.O_CLOEXEC)
         source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
