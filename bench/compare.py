@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import report
-from bench.contestants import CannotStart, Contestant
+from bench.contestants import CannotStart, Contestant, end_all
 from bench.own import OWN
 from bench.peers import PEERS, PROGRAMS, version
 from bench.proof import prove
@@ -184,7 +184,10 @@ def proven(times: Times) -> list[str]:
     if not names:
         return []
     with tempfile.TemporaryDirectory(prefix="nucleus-bench-") as scratch:
-        return prove(names, Path(scratch))
+        try:
+            return prove(names, Path(scratch))
+        finally:
+            end_all()
 
 
 def memory() -> dict[str, float]:

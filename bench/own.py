@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.contestants import PAYLOAD, CannotStart, Contestant, Run, program
+from bench.contestants import ENDINGS, PAYLOAD, CannotStart, Contestant, Run, program
 
 if TYPE_CHECKING:
     from nucleus import Result
@@ -90,11 +90,8 @@ def entered(scratch: Path) -> Callable[[list[str]], Result]:
     assert process.stdout is not None
     _expect(process.stdout.readline() == b"ready\n", "the container to enter did not start")
     box = nucleus.Container.find("entered", root=_state(scratch))
-    _KEPT.append(process)
+    ENDINGS.append(process.communicate)  # which closes its input, and waits
     return box.exec
-
-
-_KEPT: list[subprocess.Popen[bytes]] = []  # an input that is dropped would end its container
 
 
 def _exec(scratch: Path) -> Run:

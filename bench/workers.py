@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from bench.contestants import CannotStart, Contestant, measure
+from bench.contestants import CannotStart, Contestant, end_all, measure
 
 GO = b"g"
 FAILED = -1
@@ -91,4 +91,5 @@ def _serve(contestant: Contestant, folder: Path, channel: socket.socket) -> None
     except BaseException:  # noqa: BLE001 - a fork must not unwind into the parent's frames
         channel.send(struct.pack("<q", FAILED) + traceback.format_exc().encode())
     finally:
+        end_all()
         os._exit(status)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from bench import compare, peers
-from bench.contestants import CannotStart, Contestant, Run, program
+from bench.contestants import ENDINGS, CannotStart, Contestant, Run, program
 from bench.workers import Worker
 
 
@@ -91,3 +92,17 @@ def test_bundles_have_a_network_namespace_only_when_asked(
     peers.write_bundle(tmp_path, network=network)
     namespaces = json.loads((tmp_path / "config.json").read_text())["linux"]["namespaces"]
     assert ({"type": "network"} in namespaces) is expected
+
+
+def test_what_a_contestant_has_begun_is_over_before_its_files_are_removed() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told"
+
+        def prepare(scratch: Path) -> Run:
+            ENDINGS.append(lambda: told.write_text(str(scratch.exists())))
+            return program(["/bin/true"])
+
+        with Worker(Contestant(name="late", isolation="none", prepare=prepare)) as worker:
+            assert worker.run() > 0 and not told.exists()
+        assert told.read_text() == "True"
+    assert ENDINGS == [], "it was begun in the worker's process"
