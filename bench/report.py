@@ -19,8 +19,8 @@ PAGE = """\
 
 How long a sandbox takes from the call to the end of a `true`, compared with the other sandboxes of a Debian
 machine; and what a running container costs in memory. Made by `make bench`, not by hand. The `true` is klibc's, which
-does nothing else: what another C library does before its program begins is the same for all, takes as long as some
-sandboxes, and would bring every ratio nearer to 1.
+does nothing else: what another C library does before its program begins is the same for all, and would bring every
+ratio nearer to 1.
 
 {conditions}
 
