@@ -23,7 +23,7 @@ from nucleus.container.result import Result
 from nucleus.container.warm import WARM
 from nucleus.launch import launcher
 from nucleus.plan import schema
-from nucleus.plan.encode import encode
+from nucleus.plan.encode import decode, encode
 from nucleus.plan.steps import LaunchPlan, Step, step
 from nucleus.spec.parse import from_mapping
 
@@ -49,13 +49,13 @@ def until_shared(start: Callable[[], Result]) -> Result:
     raise AssertionError("no start used a prepared root")
 
 
-def kind_of(start: Callable[[], Result]) -> tuple[int, Result]:
-    """The kind of the plan that a start runs, and what came of it."""
-    kinds: list[int] = []
+def plans_of(start: Callable[[], Any]) -> tuple[list[LaunchPlan], Any]:
+    """The plans that are run meanwhile, and what came of it."""
+    plans: list[LaunchPlan] = []
     real = launcher.spawn
 
     def noted(plan: bytes, *rest: Any) -> Any:
-        kinds.append(int.from_bytes(plan[10:12], "little"))
+        plans.append(decode(plan))
         return real(plan, *rest)
 
     launcher.spawn = noted
@@ -63,7 +63,13 @@ def kind_of(start: Callable[[], Result]) -> tuple[int, Result]:
         result = start()
     finally:
         launcher.spawn = real
-    return kinds[-1], result
+    return plans, result
+
+
+def kind_of(start: Callable[[], Result]) -> tuple[int, Result]:
+    """The kind of the plan that a start runs, and what came of it."""
+    plans, result = plans_of(start)
+    return plans[-1].kind, result
 
 
 def shared_launch(

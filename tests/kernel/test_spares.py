@@ -16,14 +16,12 @@ from typing import Any
 
 import pytest
 from sandboxes import PATIENCE_S, PROJECT, Boxes, descendants, wait_until
-from test_prepared_roots import kind_of, until_shared
+from test_prepared_roots import kind_of, plans_of, until_shared
 
 import nucleus
 from nucleus.container.result import Result
 from nucleus.container.spares import SPARES
-from nucleus.launch import launcher
 from nucleus.plan import schema
-from nucleus.plan.encode import decode
 
 pytestmark = pytest.mark.identity("root", "vm-root")
 
@@ -47,21 +45,9 @@ def start(boxes: Boxes, script: str, **options: Any) -> Result:
 
 def steps_of(begin: Callable[[], object]) -> tuple[set[str], Any]:
     """The names of the steps that the start of a container runs, and what came of it."""
-    plans: list[set[str]] = []
-    real = launcher.spawn
-
-    def noted(plan: bytes, *rest: Any) -> Any:
-        found = decode(plan)
-        if found.kind != schema.KIND_JOIN:  # of who enters it meanwhile
-            plans.append({s.name for s in found.steps})
-        return real(plan, *rest)
-
-    launcher.spawn = noted
-    try:
-        result = begin()
-    finally:
-        launcher.spawn = real
-    return plans[-1], result
+    plans, result = plans_of(begin)
+    started = [plan for plan in plans if plan.kind != schema.KIND_JOIN]  # not of who enters it meanwhile
+    return {s.name for s in started[-1].steps}, result
 
 
 def until_taken(begin: Callable[[], Result]) -> Result:
