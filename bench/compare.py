@@ -4,8 +4,8 @@ A shared machine is noisy over minutes, not over milliseconds: every round runs 
 contestants are compared by the median of the ratios within rounds.
 
 A contestant has its turn for several starts in a row. What a sandbox leaves to the kernel (namespaces and cgroups are
-taken down after its end, in the background) would otherwise be paid by the one whose turn comes next. The first start
-of a turn, which finds everybody else's caches and leftovers, is told apart.
+taken down after its end, in the background) would otherwise be paid by the one whose turn comes next. For the same reason
+there is a rest before each turn. The first start of a turn, which finds everybody else's caches, is told apart.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from bench.workers import Worker
 Times = dict[str, list[int]]
 CONTESTANTS: tuple[Contestant, ...] = (*OWN, *PEERS)
 SETTLE, IN_A_ROW = 2, 10  # starts of a turn: those that meet what others left, and those whose median counts
+REST_S = 0.15  # before a turn: several of the kernel's grace periods
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -68,6 +70,7 @@ def interleave(workers: Sequence[Worker], rounds: int, order: random.Random) -> 
     first: Times = {name: [] for name in steady}
     for _ in range(rounds):
         for worker in order.sample(list(workers), len(workers)):
+            time.sleep(REST_S)
             turn = [worker.run() for _ in range(SETTLE + IN_A_ROW)]
             first[worker.contestant.name].append(turn[0])
             steady[worker.contestant.name].append(round(statistics.median(turn[SETTLE:])))
@@ -174,7 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     print("\n".join(["", *proof, "", *(lines := report.budget_lines(figures))]))
     if given.page:
-        report.write(figures, given.page, (SETTLE, IN_A_ROW))
+        report.write(figures, given.page, report.Turn(rest_s=REST_S, settle=SETTLE, in_a_row=IN_A_ROW))
     return 1 if given.enforce and any("over" in line for line in lines) else 0
 
 

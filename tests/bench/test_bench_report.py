@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -40,6 +41,16 @@ def test_a_budget_is_kept_up_to_its_limit(sdk: int, word: str) -> None:
     assert line == f"| nucleus-sdk / bwrap | {sdk / 100:.2f} | 0.90 | 0.80 | {word} |"
 
 
+def test_what_has_no_limit_is_compared_and_no_more() -> None:
+    names = ("nucleus-sdk-hostnet", "bwrap", "bwrap-hostnet")
+    times = {name: [100 * n] * 3 for n, name in enumerate(names, 1)}
+    found = dataclasses.replace(figures(50), contestants=contestants(*names), times=times, first=times)
+    assert report.budget_lines(found) == [
+        "| nucleus-sdk-hostnet / bwrap | 0.50 | 0.50 | 0.65 | kept |",
+        "| nucleus-sdk-hostnet / bwrap-hostnet | 0.33 | 0.33 | | like with like |",
+    ]
+
+
 def test_memory_has_a_budget_too() -> None:
     assert report.budget_lines(figures(50, 2000.0))[-1].endswith("| 2000 | | 1024 | **over** |")
 
@@ -50,7 +61,7 @@ def test_a_ratio_has_its_quartiles() -> None:
 
 
 def test_the_page_holds_table_proof_and_budgets(tmp_path: Path) -> None:
-    report.write(figures(50, 900.0), tmp_path, (2, 10))
+    report.write(figures(50, 900.0), tmp_path, report.Turn(rest_s=0.1, settle=2, in_a_row=10))
     page = (tmp_path / "benchmarks.md").read_text()
     assert "| nucleus-sdk | 0.50 | 0.50 – 0.50 | 0.90 | some |" in page
     assert "does not start here: not there" in page

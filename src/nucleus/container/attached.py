@@ -31,7 +31,7 @@ OWNER_IGNORED = 2  # whoever called is told when the command was executed, and m
 
 def run_attached(prepared: Prepared, stdin: bytes | None = None, on_data: OnData = (None, None)) -> Result:
     """Start the launcher and wait for the end.  Raises LaunchError when the sandbox could not be had."""
-    if prepared.plan is not None and prepared.plan.steps_of("open-console"):
+    if prepared.plan is not None and "console" in prepared.plan.slots:
         prepared.discard()
         raise SpecError(
             "a terminal needs a window", where="tty", remedy="use the command line, or leave tty out"
