@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 from soak import NUCLEUS, PATIENCE_S, Traces, adopt_orphans, reap  # noqa: E402
 
 from nucleus.container.container import Container  # noqa: E402
-from nucleus.container.inventory import list_containers  # noqa: E402
-from nucleus.container.lifecycle import STATES  # noqa: E402
-from nucleus.container.warm import KINDS  # noqa: E402
+from nucleus.container.reuse.warm import KINDS  # noqa: E402
+from nucleus.container.running.inventory import list_containers  # noqa: E402
+from nucleus.container.running.lifecycle import STATES  # noqa: E402
 
 COMMAND = ("sleep", "600")
 

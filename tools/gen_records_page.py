@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 import record_meanings as meanings  # noqa: E402
 
 from nucleus.base.value import Value  # noqa: E402
-from nucleus.container.inventory import Shown  # noqa: E402
+from nucleus.container.running.inventory import Shown  # noqa: E402
 from nucleus.container.supervision.record import Supervision  # noqa: E402
 from nucleus.launch import report  # noqa: E402
 from nucleus.observe import audit, events, frames, logs  # noqa: E402

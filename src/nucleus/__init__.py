@@ -11,7 +11,7 @@ _LAZY = {
     "Container": "container.container",
     "Result": "container.result",
     "Sandbox": "sandbox",
-    "SavedPlan": "container.saved",
+    "SavedPlan": "container.reuse.saved",
     "run": "sandbox",
     "ContainerSpec": "spec.container",
     "NucleusError": "base.errors",

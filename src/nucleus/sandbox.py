@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base.errors import LaunchError, SpecError
 from .container.attached import OWNER_KILLS, checked, run_attached
 from .container.prepare import prepare
-from .container.warm import WARM
+from .container.reuse.warm import WARM
 from .spec import rules
 from .spec.container import ContainerSpec
 from .spec.parse import from_mapping, words_of
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .container.attached import OnData
-    from .container.prepare import Prepared
+    from .container.prepared import Prepared
     from .container.result import Result
 
 

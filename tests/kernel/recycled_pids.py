@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nucleus.base.errors import NucleusError
-from nucleus.container import ending
 from nucleus.container.container import Container, with_handle
-from nucleus.container.handle import Handle
+from nucleus.container.running import ending
+from nucleus.container.running.handle import Handle
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from nucleus import sandbox
 from nucleus.cli.parser import parse_run
-from nucleus.container import inventory
 from nucleus.container.result import Result
+from nucleus.container.running import inventory
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = PROJECT / "bin" / "nucleus"

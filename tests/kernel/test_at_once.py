@@ -11,10 +11,11 @@ import pytest
 from sandboxes import PATIENCE_S, Boxes, wait_until
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound, NucleusError
-from nucleus.container import detach, ending, lifecycle
+from nucleus.container import detach
 from nucleus.container.container import Container
-from nucleus.container.handle import Handle, resolve
-from nucleus.container.inventory import open_store
+from nucleus.container.running import ending, lifecycle
+from nucleus.container.running.handle import Handle, resolve
+from nucleus.container.running.inventory import open_store
 from nucleus.state import gate
 from nucleus.state.store import Store, is_locked
 

@@ -1,6 +1,5 @@
-"""Attacks by the workload, by hostile files, and by another user of the machine.
-
-Each docstring names the layer that stops the attack.  Where a fault at that layer let it through once, the test failed.
+"""Attacks by the workload, by hostile files, and by another user of the machine; each docstring names the layer that stops
+the attack.  Where a fault at that layer let it through once, the test failed.
 """
 
 from __future__ import annotations
@@ -23,12 +22,13 @@ from sandboxes import COMMAND, PATIENCE_S, Boxes, python
 
 from nucleus.base.errors import HostUnsupported, LaunchError, PermissionRefused, SpecError
 from nucleus.cli.parser import parse_run
-from nucleus.container import context, ranges
 from nucleus.container.attached import run_attached
+from nucleus.container.inputs.context import copy_context
 from nucleus.container.prepare import facts_for, prepare
-from nucleus.container.processes import start_ticks
-from nucleus.container.saved import SavedPlan
-from nucleus.container.sweep import sweep
+from nucleus.container.ranges import take
+from nucleus.container.reuse.saved import SavedPlan
+from nucleus.container.running.processes import start_ticks
+from nucleus.container.running.sweep import sweep
 from nucleus.host import slow
 from nucleus.state.store import Store
 
@@ -319,7 +319,7 @@ def test_a_context_that_is_swapped_after_the_look_is_not_copied(boxes: Boxes) ->
     judged.rename(boxes.folder / "away")
     other.rename(judged)
     with pytest.raises(SpecError, match="changes"):
-        context.copy_context(str(judged), -1, inode)
+        copy_context(str(judged), -1, inode)
 
 
 def test_a_context_leaves_room_where_state_lies(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +331,7 @@ def test_a_context_leaves_room_where_state_lies(boxes: Boxes, monkeypatch: pytes
     room = SimpleNamespace(f_frsize=1, f_blocks=1 << 30, f_bavail=950 << 20, f_files=0, f_favail=0)
     monkeypatch.setattr(os, "fstatvfs", lambda _: room)
     with pytest.raises(HostUnsupported, match="no space"):
-        context.copy_context(str(big), into)
+        copy_context(str(big), into)
     os.close(into)
 
 
@@ -457,7 +457,7 @@ def test_locks_of_id_ranges_are_root_s_alone_whatever_the_umask(tmp_path: Path) 
     (tmp_path / "run").mkdir()
     before = os.umask(0)
     try:
-        os.close(ranges.take((), str(directory))[1])
+        os.close(take((), str(directory))[1])
     finally:
         os.umask(before)
     assert [p.stat().st_mode & 0o777 for p in (directory.parent, directory)] == [0o700, 0o700]

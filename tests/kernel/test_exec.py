@@ -18,7 +18,7 @@ from test_refused_calls import REFUSED, SOCKETS
 
 from nucleus.base.errors import Conflict, NotFound
 from nucleus.container.container import Container
-from nucleus.container.inside import run_inside, wish_of
+from nucleus.container.running.inside import run_inside, wish_of
 
 NOT_IN_GUESTS = pytest.mark.identity("root", "user", "nosub", "nested")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")

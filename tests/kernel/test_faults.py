@@ -21,10 +21,11 @@ from sandboxes import PATIENCE_S, Boxes, descendants, mount_points, reap_orphans
 from nucleus import sandbox
 from nucleus.base.errors import LaunchError, NucleusError
 from nucleus.cli.parser import parse_run
-from nucleus.container import inventory
 from nucleus.container.container import Container
-from nucleus.container.prepare import Gate, Prepared, prepare
+from nucleus.container.prepare import prepare
+from nucleus.container.prepared import Gate, Prepared
 from nucleus.container.run import run_in_place
+from nucleus.container.running import inventory
 from nucleus.launch import launcher as installed
 from nucleus.plan.schema import CHILD, MONITOR, NETWORK, WORKLOAD
 from nucleus.plan.steps import LaunchPlan, Step

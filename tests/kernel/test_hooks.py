@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sandboxes import PATIENCE_S, Boxes, descendants, wait_until
 
-from nucleus.container import hooks as host_hooks
+from nucleus.container.inputs import hooks as host_hooks
 from nucleus.observe.events import read_events
 
 # Inside a user namespace the folders above belong to nobody.

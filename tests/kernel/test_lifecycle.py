@@ -18,9 +18,9 @@ import pytest
 from sandboxes import COMMAND, PATIENCE_S, PROJECT, Boxes, reap_orphans, wait_until
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound
-from nucleus.container import ending
 from nucleus.container.container import Container, with_handle
-from nucleus.container.handle import Handle
+from nucleus.container.running import ending
+from nucleus.container.running.handle import Handle
 from nucleus.launch.report import ExitRecord
 
 ENDLESS = ("sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done")

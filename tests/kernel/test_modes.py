@@ -17,7 +17,7 @@ from nucleus import sandbox
 from nucleus.base.errors import SpecError
 from nucleus.cli.parser import parse_run
 from nucleus.container.prepare import prepare
-from nucleus.container.saved import SavedPlan
+from nucleus.container.reuse.saved import SavedPlan
 from nucleus.host.probe import probe
 from nucleus.launch import launcher as installed
 from nucleus.plan.steps import LaunchPlan

@@ -16,11 +16,11 @@ from test_prepared_roots import SETTLED_S, shared_launch, until_shared
 import nucleus
 from nucleus.base.errors import LaunchError
 from nucleus.cli.parser import parse_run
-from nucleus.container import roots
 from nucleus.container.attached import run_attached
-from nucleus.container.prepare import Prepared
+from nucleus.container.prepared import Prepared
 from nucleus.container.result import Result
-from nucleus.container.warm import WARM
+from nucleus.container.reuse import roots
+from nucleus.container.reuse.warm import WARM
 from nucleus.launch import launcher as installed
 from nucleus.plan.encode import decode
 

@@ -18,9 +18,10 @@ from sandboxes import PATIENCE_S, PROJECT, Boxes, Ran, descendants, wait_until
 
 import nucleus
 from nucleus.container.attached import run_attached
-from nucleus.container.prepare import Prepared, prepare
+from nucleus.container.prepare import prepare
+from nucleus.container.prepared import Prepared
 from nucleus.container.result import Result
-from nucleus.container.warm import WARM
+from nucleus.container.reuse.warm import WARM
 from nucleus.launch import launcher
 from nucleus.plan import schema
 from nucleus.plan.encode import decode, encode

@@ -17,8 +17,8 @@ from sandboxes import COMMAND, PATIENCE_S, Boxes, wait_until
 from test_sd_notify import SAYS
 
 from nucleus.base.errors import LaunchError
-from nucleus.container import inventory
 from nucleus.container.container import Container
+from nucleus.container.running import inventory
 
 pytestmark = pytest.mark.identity("vm-root", "vm-user")
 

@@ -20,7 +20,7 @@ from test_prepared_roots import kind_of, plans_of, until_shared
 
 import nucleus
 from nucleus.container.result import Result
-from nucleus.container.spares import SPARES
+from nucleus.container.reuse.spares import SPARES
 from nucleus.plan import schema
 
 pytestmark = pytest.mark.identity("root", "vm-root")

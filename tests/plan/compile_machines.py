@@ -11,7 +11,7 @@ from typing import Any
 from nucleus.base.value import Value
 from nucleus.cgroup import limits
 from nucleus.cgroup.parent import choose_parent
-from nucleus.container.identity import privileged, root_identity, rootless_identity
+from nucleus.container.inputs.identity import privileged, root_identity, rootless_identity
 from nucleus.host.facts import (
     Cgroups,
     HostFacts,

@@ -9,7 +9,7 @@ from ..base.errors import SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..container.handle import Handle
+    from ..container.running.handle import Handle
 
 HELP = """usage: nucleus attach [--no-stdin] [--root DIR] CONTAINER
 
@@ -26,8 +26,8 @@ _WAIT_S = 5.0  # from the end of a terminal to the exit record, where nobody is 
 
 def main(argv: list[str]) -> int:
     """The container's exit code."""
-    from ..container.handle import resolve
-    from ..container.inventory import open_store
+    from ..container.running.handle import resolve
+    from ..container.running.inventory import open_store
     from ..launch.console_keeper import keeps_terminal
     from ..observe.frames import has_log
     from .arguments import Arguments
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
 def _window(handle: Handle, *, keyboard: bool) -> int:
     import os
 
-    from ..container.events import note
+    from ..container.running.events import note
     from ..container.terminal import require_terminal
     from ..launch.console import Relay, write_all
     from ..launch.console_keeper import open_window
@@ -72,7 +72,7 @@ def _window(handle: Handle, *, keyboard: bool) -> int:
 
 def _follow(handle: Handle) -> int:
     """What it prints from now on; its log knows no terminal, so nothing can be typed."""
-    from ..container.logs import container_logs, selection
+    from ..container.running.logs import container_logs, selection
     from .logs import print_lines
 
     print_lines(container_logs(handle, selection(tail=0), follow=True), timestamps=False, at_once=True)

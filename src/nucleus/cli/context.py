@@ -1,4 +1,4 @@
-"""`nucleus context DIR`: the digest of what a context would hold.  ✗ what that is (`container/context.py`)."""
+"""`nucleus context DIR`: the digest of what a context would hold.  ✗ what that is (`container/inputs/context.py`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
         return 0
     if len(given.words) != 1:
         raise SpecError("which directory?", where="nucleus context", remedy="nucleus context DIR")
-    from ..container.context import digest_of, snapshot
+    from ..container.inputs.context import digest_of, snapshot
 
     try:
         directory = os.open(given.words[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -42,8 +42,8 @@ _BRIEF = {"stopped": ("exit_code", "reason")}
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
-    from ..container.inventory import open_store
-    from ..container.logs import times
+    from ..container.running.inventory import open_store
+    from ..container.running.logs import times
     from ..observe.events import matcher, read_events
     from .arguments import Arguments
 

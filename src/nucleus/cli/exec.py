@@ -1,4 +1,7 @@
-"""`nucleus exec [OPTION…] CONTAINER COMMAND…`: run a command in a running container.  ✗ how (`container/inside.py`)."""
+"""`nucleus exec [OPTION…] CONTAINER COMMAND…`: run a command in a running container.
+
+✗ how (`container/running/inside.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from .errors import render_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..container.enter import Wish
-    from ..container.handle import Handle
+    from ..container.running.enter import Wish
+    from ..container.running.handle import Handle
     from ..spec.container import ContainerSpec
 
 HELP = """usage: nucleus exec [OPTION...] CONTAINER [--] COMMAND [ARGUMENT...]
@@ -93,10 +96,10 @@ def parse(argv: list[str]) -> tuple[ContainerSpec, str]:
 
 
 def _enter(spec: ContainerSpec, container: str) -> int:
-    from ..container.enter import Wish
-    from ..container.handle import resolve
-    from ..container.inside import enter_in_place, run_beside
     from ..container.run import refuse_directory_streams
+    from ..container.running.enter import Wish
+    from ..container.running.handle import resolve
+    from ..container.running.inside import enter_in_place, run_beside
     from ..launch import launcher
     from ..state.store import Store, default_root
 

@@ -11,13 +11,14 @@ from ..base.errors import SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..container.prepare import Prepared
+    from ..container.prepared import Prepared
     from ..plan.steps import LaunchPlan
 
 
 def main(argv: list[str]) -> int:
     """Prints the plan in order, each step with the option it comes from; 0."""
-    from ..container.prepare import Gate, prepare
+    from ..container.prepare import prepare
+    from ..container.prepared import Gate
     from ..plan import explain
     from .parser import parse_run
 
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 def _parts(prepared: Prepared) -> tuple[LaunchPlan, ...]:
     """The plan as a program runs it that starts many of its kind: what makes the root, and each start."""
-    from ..container.template import two_parts
+    from ..container.reuse.template import two_parts
 
     assert prepared.plan is not None and prepared.request is not None
     found = two_parts(prepared.plan, prepared.request.spec, prepared.request.hostname)

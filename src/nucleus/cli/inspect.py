@@ -1,6 +1,6 @@
 """`nucleus inspect CONTAINER…`: all that is known of containers, as JSON or by a template.
 
-✗ what is known (`container/inventory.py`).
+✗ what is known (`container/running/inventory.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Print what is known of containers as a JSON list: record, state, exit.
 
 def main(argv: list[str]) -> int:
     """Prints those that are found; 125 if one is not."""
-    from ..container.inventory import inspect
+    from ..container.running.inventory import inspect
     from .tables import Template
     from .targets import FAILED, targets
 

@@ -1,4 +1,7 @@
-"""`nucleus kill [-s SIGNAL] CONTAINER…`: send a signal to the commands of containers.  ✗ how (`container/ending.py`)."""
+"""`nucleus kill [-s SIGNAL] CONTAINER…`: send a signal to the commands of containers.
+
+✗ how (`container/running/ending.py`).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Send a signal to the commands of containers. Returns when it was sent. Without
 
 def main(argv: list[str]) -> int:
     """Prints the ids; 125 if one could not be signalled."""
-    from ..container.ending import kill, signal_of
+    from ..container.running.ending import kill, signal_of
     from .targets import each, targets
 
     given = targets(argv, "kill", HELP, values=("-s", "--signal"))

@@ -174,7 +174,7 @@ def _capabilities(spec: ContainerSpec, record: Record) -> tuple[str, tuple[str, 
     """The policy that is left of the one that was given, and notes; "" where none was given, or none is left."""
     if not spec.caps_policy:
         return "", ()
-    from ..container.policies import read_policy
+    from ..container.inputs.policies import read_policy
     from ..policy.capability_policy import parse
     from ..policy.learned_capabilities import capability_text
 

@@ -1,6 +1,6 @@
 """`nucleus logs [-f] [--since T] [--until T] [-n N] [-t] CONTAINER`: what a detached container printed.
 
-✗ where it is kept (`container/logs.py`).
+✗ where it is kept (`container/running/logs.py`).
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _VALUES = ("--since", "--until", "--tail", "-n", "--root")
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
-    from ..container.handle import resolve
-    from ..container.inventory import open_store
-    from ..container.logs import container_logs, selection
+    from ..container.running.handle import resolve
+    from ..container.running.inventory import open_store
+    from ..container.running.logs import container_logs, selection
     from .arguments import Arguments
 
     given = Arguments(argv, flags=_FLAGS, values=_VALUES, help_text=HELP)

@@ -1,4 +1,4 @@
-"""`nucleus pause CONTAINER…`: stop all processes of containers where they are.  ✗ how (`container/changing.py`)."""
+"""`nucleus pause CONTAINER…`: stop all processes of containers where they are.  ✗ how (`container/running/changing.py`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stop all processes of containers where they are, by the freezer of their cgroup.
 
 def main(argv: list[str]) -> int:
     """Prints the ids; 125 if one could not be paused."""
-    from ..container.changing import pause
+    from ..container.running.changing import pause
     from .targets import each, targets
 
     given = targets(argv, "pause", HELP)

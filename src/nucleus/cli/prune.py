@@ -1,4 +1,4 @@
-"""`nucleus prune [--filter KEY=VALUE]`: remove all containers that have ended.  ✗ how (`container/ending.py`)."""
+"""`nucleus prune [--filter KEY=VALUE]`: remove all containers that have ended.  ✗ how (`container/running/ending.py`)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ killed.
 def main(argv: list[str]) -> int:
     """Prints the ids of those that were removed; 125 if one could not be."""
     from ..container.container import with_handle
-    from ..container.ending import remove
-    from ..container.inventory import list_containers
+    from ..container.running.ending import remove
+    from ..container.running.inventory import list_containers
     from .arguments import Arguments
     from .tables import Filters
 

@@ -1,6 +1,6 @@
 """`nucleus ps [-a] [-q] [--filter KEY=VALUE] [--format FORMAT]`: the containers of this state root.
 
-✗ which there are (`container/inventory.py`), ✗ how a list looks (`tables.py`).
+✗ which there are (`container/running/inventory.py`), ✗ how a list looks (`tables.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FLAGS = {"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet", "--no-
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
-    from ..container.inventory import list_containers
+    from ..container.running.inventory import list_containers
     from .arguments import Arguments
     from .tables import Filters, check_format, render, short
 

@@ -1,4 +1,4 @@
-"""`nucleus rename CONTAINER NAME`.  ✗ how (`container/changing.py`)."""
+"""`nucleus rename CONTAINER NAME`.  ✗ how (`container/running/changing.py`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Give a container another name; the old one is free then.
 
 def main(argv: list[str]) -> int:
     """Prints nothing; 0."""
-    from ..container.changing import rename
     from ..container.container import with_handle
+    from ..container.running.changing import rename
     from .arguments import Arguments
 
     given = Arguments(argv, flags={}, values=("--root",), help_text=HELP)

@@ -1,6 +1,6 @@
 """`nucleus rm [-f] CONTAINER…`: remove ended containers, with -f living ones too.
 
-✗ how (`container/ending.py`).
+✗ how (`container/running/ending.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Remove containers that have ended: their records, logs and names.
 
 def main(argv: list[str]) -> int:
     """Prints the id of each container it removed; 125 if one could not be."""
-    from ..container.ending import remove
+    from ..container.running.ending import remove
     from .targets import each, targets
 
     given = targets(argv, "rm", HELP, flags={"-f": "force", "--force": "force"})

@@ -1,4 +1,7 @@
-"""`nucleus rootfs attest|verify`: the manifest of a root file system.  ✗ what is in one (`container/attestation.py`)."""
+"""`nucleus rootfs attest|verify`: the manifest of a root file system.
+
+✗ what is in one (`container/inputs/attestation.py`).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def _open(path: str) -> int:
 def _attest(root: int, output: str) -> int:
     from hashlib import sha256
 
-    from ..container import attestation
+    from ..container.inputs import attestation
     from ..state.store import write_file
 
     manifest = attestation.scan(root)
@@ -89,7 +92,7 @@ def _attest(root: int, output: str) -> int:
 
 
 def _verify(root: int, path: str, wanted: str) -> int:
-    from ..container import attestation
+    from ..container.inputs import attestation
 
     manifest = attestation.read_manifest(root, path, wanted)
     said = attestation.differences(manifest, attestation.scan(root))

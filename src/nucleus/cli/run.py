@@ -8,13 +8,13 @@ from ..base.errors import NucleusError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..container.again import Asked
+    from ..container.reuse.again import Asked
     from ..spec.container import ContainerSpec
 
 
 def main(argv: list[str]) -> int:
     """Does not return when the container starts; 125 and a message when it cannot."""
-    from ..container.again import start_again
+    from ..container.reuse.again import start_again
 
     asked = start_again(argv)
     from .parser import parse_run
@@ -60,7 +60,7 @@ def _kept(spec: ContainerSpec) -> int:
 
     container_id = run_kept(spec)
     if spec.pid_file:
-        from ..container import idfiles
+        from ..container.running import idfiles
 
         idfiles.tell(spec.replace(cidfile=""), container_id)
     sys.stdout.write(f"{container_id}\n")

@@ -9,7 +9,7 @@ from .errors import render_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..container.handle import Handle
+    from ..container.running.handle import Handle
 
 HELP = """usage: nucleus start [--root DIR] CONTAINER...
 

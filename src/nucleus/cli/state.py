@@ -1,6 +1,6 @@
 """`nucleus state [CONTAINER]`: the state of a container as the OCI runtime specification has it; without one, `ps`.
 
-✗ what is known (`container/inventory.py`).
+✗ what is known (`container/running/inventory.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _VERSION = "1.2.0"
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
-    from ..container.inventory import inspect
+    from ..container.running.inventory import inspect
     from .arguments import Arguments
 
     given = Arguments(argv, flags={"-a": "all", "--all": "all"}, values=("--root",), help_text=HELP)

@@ -1,6 +1,6 @@
 """`nucleus stats [CONTAINER…]`: what running containers use, and the limits that hold.
 
-✗ reads cgroups (`container/live.py`).
+✗ reads cgroups (`container/running/live.py`).
 """
 
 from __future__ import annotations
@@ -76,15 +76,15 @@ def _show(
 
 
 def _running(root: str) -> list[str]:
-    from ..container.inventory import list_containers
+    from ..container.running.inventory import list_containers
 
     return [str(r["id"]) for r in list_containers(root) if r["status"] in ("running", "paused")]
 
 
 def _row(reference: str, root: str) -> dict[str, Any]:
-    from ..container.handle import resolve
-    from ..container.inventory import open_store
-    from ..container.live import measured
+    from ..container.running.handle import resolve
+    from ..container.running.inventory import open_store
+    from ..container.running.live import measured
 
     store = open_store(root)
     try:

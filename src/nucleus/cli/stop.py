@@ -1,4 +1,4 @@
-"""`nucleus stop [-t TIME] [-s SIGNAL] CONTAINER…`: ask containers to end.  ✗ how (`container/ending.py`)."""
+"""`nucleus stop [-t TIME] [-s SIGNAL] CONTAINER…`: ask containers to end.  ✗ how (`container/running/ending.py`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ It is no error when a container has ended before.
 
 def main(argv: list[str]) -> int:
     """Prints the ids; 125 if one could not be ended."""
-    from ..container.ending import signal_of, stop
+    from ..container.running.ending import signal_of, stop
     from .targets import each, seconds, targets
 
     given = targets(argv, "stop", HELP, values=("-t", "--time", "-s", "--signal"))

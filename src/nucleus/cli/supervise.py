@@ -12,9 +12,9 @@ import socket
 
 from ..base.errors import NucleusError
 from ..base.jsontext import dumps
-from ..container import stored
 from ..container.detach import locked
-from ..container.handle import Handle
+from ..container.running import stored
+from ..container.running.handle import Handle
 from ..container.supervision.supervisor import Supervisor
 from ..launch.signals import Signals
 from ..state.store import StateDirectory, Store

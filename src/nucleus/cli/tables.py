@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..base.errors import SpecError
 from ..base.jsontext import dumps
 from ..base.value import Value
-from ..container.lifecycle import STATES
+from ..container.running.lifecycle import STATES
 from .errors import printable
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..container.handle import Handle
+    from ..container.running.handle import Handle
 
 FAILED = 125  # whichever verb it was: 1 is the word of commands, and of verbs that answer yes or no
 
@@ -49,8 +49,8 @@ def targets(
 
 def _chosen(given: Arguments, verb: str) -> list[str]:
     """The ids that --filter and --latest mean: none is no error, when nothing is as the filter has it."""
-    from ..container.inventory import list_containers
-    from ..container.lifecycle import DEAD, LEGAL, STATES, STOPPED
+    from ..container.running.inventory import list_containers
+    from ..container.running.lifecycle import DEAD, LEGAL, STATES, STOPPED
     from .tables import Filters
 
     filters = Filters(given.lists.get("--filter", []))

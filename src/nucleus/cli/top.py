@@ -1,6 +1,6 @@
 """`nucleus top CONTAINER`: the processes inside, with their pids on the host and in the container.
 
-✗ finds them (`container/live.py`).
+✗ finds them (`container/running/live.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ List the processes of a container.
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
-    from ..container.handle import resolve
-    from ..container.inventory import open_store
-    from ..container.live import top
+    from ..container.running.handle import resolve
+    from ..container.running.inventory import open_store
+    from ..container.running.live import top
     from .arguments import Arguments
     from .tables import check_format, render
 

@@ -1,4 +1,4 @@
-"""`nucleus unpause CONTAINER…`: let paused containers go on.  ✗ how (`container/changing.py`)."""
+"""`nucleus unpause CONTAINER…`: let paused containers go on.  ✗ how (`container/running/changing.py`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Let paused containers go on.
 
 def main(argv: list[str]) -> int:
     """Prints the ids; 125 if one could not go on."""
-    from ..container.changing import unpause
+    from ..container.running.changing import unpause
     from .targets import each, targets
 
     given = targets(argv, "unpause", HELP)

@@ -1,6 +1,6 @@
 """`nucleus update CONTAINER… --memory SIZE …`: limits and the restart policy of running containers are changed.
 
-✗ writes them (`container/updating.py`), ✗ declares the options: they are those of `run`.
+✗ writes them (`container/running/updating.py`), ✗ declares the options: they are those of `run`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from ..base.errors import SpecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..container.handle import Handle
+    from ..container.running.handle import Handle
 
 HELP = """usage: nucleus update [OPTION...] [--root DIR] CONTAINER...
 
@@ -38,7 +38,7 @@ stays as it is. The values are those of `nucleus run`.
 
 def main(argv: list[str]) -> int:
     """Prints the id of each container that was changed; 125 if one could not be."""
-    from ..container.updating import KEYS, parsed, update
+    from ..container.running.updating import KEYS, parsed, update
     from ..spec.options import BY_KEY
     from .targets import each, targets
 

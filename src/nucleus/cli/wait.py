@@ -19,7 +19,7 @@ in which they are named.
 
 def main(argv: list[str]) -> int:
     """Prints the exit codes; 125 if one is not to be had."""
-    from ..container.ending import wait
+    from ..container.running.ending import wait
     from .targets import each, seconds, targets
 
     given = targets(argv, "wait", HELP, values=("--timeout",))

@@ -1,6 +1,6 @@
 """`nucleus why CONTAINER`: what was refused to it, by which rule, and the flag that would allow it.
 
-✗ finds it out (`container/denials.py`).
+✗ finds it out (`container/running/denials.py`).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ and which machines it would have reached. Limits are told of every container.
 
 def main(argv: list[str]) -> int:
     """Prints; 0."""
-    from ..container.denials import report
-    from ..container.handle import resolve
-    from ..container.inventory import open_store
+    from ..container.running.denials import report
+    from ..container.running.handle import resolve
+    from ..container.running.inventory import open_store
     from .arguments import Arguments
 
     given = Arguments(argv, flags={}, values=("--format", "--root"), help_text=HELP)

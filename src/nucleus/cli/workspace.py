@@ -29,8 +29,8 @@ _VERBS = ("diff", "apply", "discard")
 
 def main(argv: list[str]) -> int:
     """Prints; 0, or 125 where changes stand against changes of the workspace."""
-    from ..container.handle import resolve
-    from ..container.inventory import open_store
+    from ..container.running.handle import resolve
+    from ..container.running.inventory import open_store
     from .arguments import Arguments
 
     given = Arguments(argv, flags={}, values=("--root", "--format"), help_text=HELP)

@@ -6,10 +6,10 @@ import os
 
 from ..base.errors import LaunchError, SpecError
 from ..launch import launcher, report, supervise
-from .audited import note_start
 from .result import Result, result_of
+from .running.audited import note_start
+from .running.sweep import sweep_in_passing
 from .silence import silent
-from .sweep import sweep_in_passing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..launch.supervise import Watched
     from ..plan.steps import LaunchPlan
     from ..state.record import ContainerRecord
-    from .enter import Entry
-    from .prepare import Prepared
+    from .prepared import Prepared
+    from .running.enter import Entry
 
     OnData = tuple[Callable[[bytes], None] | None, Callable[[bytes], None] | None]
 
@@ -71,8 +71,8 @@ def _run(
     if refused >= 0 or (
         ended is not None and (ended.pids_denied or ended.oom_kills or ended.signal == SIGSYS)
     ):
-        from .denials import denials_of, read_all
-        from .stored import spec_of
+        from .running.denials import denials_of, read_all
+        from .running.stored import spec_of
 
         assert ended is not None
         text = read_all(refused) if refused >= 0 else ""

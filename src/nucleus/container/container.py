@@ -9,10 +9,11 @@ from ..base.errors import SpecError
 from ..spec import rules
 from ..spec.container import ContainerSpec
 from ..spec.parse import from_mapping, words_of
-from . import changing, detach, ending, inventory, live, updating
-from .handle import Handle, resolve
+from . import detach
 from .result import Result, result_of
-from .warm import WARM
+from .reuse.warm import WARM
+from .running import changing, ending, inventory, live, updating
+from .running.handle import Handle, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..cgroup.stats import Held, Measured
     from ..observe.logs import LogLine
-    from .live import Process
+    from .running.live import Process
 
     _T = TypeVar("_T")
 
@@ -121,7 +122,7 @@ class Container:
                 result = result.replace(reason=reason or result.reason)
             if not (record.pids_denied or record.oom_kills or record.signal or _records_refusals(handle)):
                 return result
-            from .denials import report
+            from .running.denials import report
 
             return result.replace(denials=report(handle.refresh()).denials)
 
@@ -135,7 +136,7 @@ class Container:
 
         since, until   "90s" (ago), seconds since 1970, or "2026-01-31T12:00:00Z".  Raises Conflict where nothing is kept.
         """
-        from .logs import container_logs, selection
+        from .running.logs import container_logs, selection
 
         wish = selection(since=since, until=until, tail=tail, streams=streams)
         store = inventory.open_store(self.root)
@@ -154,7 +155,7 @@ class Container:
         env is added to the workload's; workdir, user and timeout are as for `nucleus exec`.
         Raises SpecError, Conflict where the container does not run, LaunchError where it cannot be entered.
         """
-        from .inside import run_inside, wish_of
+        from .running.inside import run_inside, wish_of
 
         wish = wish_of(command, env=dict(env or {}), workdir=workdir, user=user, timeout=timeout)
         return run_inside(self.root, self.id, wish, stdin=stdin, check=check)

@@ -17,14 +17,15 @@ from ..launch import launcher, log_writer, report, supervise
 from ..plan.encode import decode
 from ..state import gate
 from ..state.store import StateDirectory, is_locked, owner_is_gone, read_file, write_file
-from . import lifecycle, stored
 from .attached import OWNER_IGNORED
-from .audited import note_start
-from .events import note
-from .handle import Handle, removed
-from .prepare import Gate, facts_for, prepare
+from .prepare import facts_for, prepare
+from .prepared import Gate
+from .running import lifecycle, stored
+from .running.audited import note_start
+from .running.events import note
+from .running.handle import Handle, removed
+from .running.sweep import bury, bury_in_time, settled, sweep_in_passing, sweep_one
 from .silence import silent
-from .sweep import bury, bury_in_time, settled, sweep_in_passing, sweep_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from ..launch.report import ExitRecord
     from ..spec.container import ContainerSpec
     from ..state.record import ContainerRecord
-    from .prepare import Prepared
-    from .warm import Warm
+    from .prepared import Prepared
+    from .reuse.warm import Warm
 
 PLAN, ORIGINS = "plan", "plan.origins"
 # What one life of a container leaves for the next one to remove.
@@ -53,13 +54,13 @@ def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
             remedy="use `nucleus run -d -t`, which keeps one until `nucleus attach`",
         )
     if spec.mode != "agent":
-        from .mode import refuse
+        from .inputs.mode import refuse
 
         refuse(spec)  # here, where all of it can be told, before a unit or a supervisor is made
     spec = spec.replace(detach=True)
     if not spec.cidfile and not spec.pid_file:
         return _create(spec, warm)
-    from . import idfiles
+    from .running import idfiles
 
     idfiles.refuse_taken(spec.cidfile)
     container_id = _create(spec, warm)
@@ -307,7 +308,7 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
     else:
         _create_again(handle, wanted, record, warm)
     if spec.pid_file and not wanted.supervised:
-        from . import idfiles
+        from .running import idfiles
 
         idfiles.tell(wanted.replace(cidfile=""), handle.id)
     reason = handle.ended.reason if handle.ended else "host-kill"

@@ -11,7 +11,6 @@ import time
 
 from ..base.errors import HostUnsupported, SpecError
 from ..base.jsontext import digest, dumps
-from ..base.value import Value
 from ..cgroup import limits as cgroup_limits
 from ..cgroup import tree
 from ..cgroup.parent import CONTROLLERS
@@ -22,123 +21,26 @@ from ..plan.request import CgroupParent, Identity, Request, VolumeSource
 from ..plan.workload import PATH, candidates
 from ..policy import environment as policy_environment
 from ..state.record import ContainerRecord
-from ..state.store import Store, default_root, write_file
-from . import identity, ranges, sources
+from ..state.store import write_file
+from . import ranges
+from .inputs import identity, sources
+from .inputs.sources import SourceFinder, root_entries
+from .prepared import Prepared, open_store
 from .slots import open_slots
-from .sources import SourceFinder, root_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from socket import socket
-
     from ..cgroup.limits import LimitPlan
     from ..cgroup.parent import CgroupDirectory, Placement
     from ..host.facts import HostFacts
     from ..plan.request import Policies
-    from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
     from ..state.store import StateDirectory
-    from .hooks_inside import Inside
-    from .warm import Warm
+    from .prepared import Gate
+    from .reuse.warm import Warm
 
 HOME = "/home/agent"
 _FILES_OF_OTHERS = ("events_jsonl", "audit_log", "seccomp_log")
-
-
-class Gate(Value):
-    """How a container starts that is not run at once: it waits for `start`, detached from its caller.
-
-    detached   what it is detached with: "none" or a systemd unit
-    again      the directory of an ended container that is started once more, locked; None for a new one
-    created_ns when that container was created first
-    """
-
-    detached: str = "none"
-    again: StateDirectory | None = None
-    created_ns: int = 0
-
-
-class Prepared:
-    """A launch that is ready to go.  `slots` are the plan's descriptors in order; `held` stay open beside them."""
-
-    __slots__ = (
-        "console",
-        "devices",
-        "encoded",
-        "gate",
-        "held",
-        "hooks",
-        "id",
-        "network",
-        "notify",
-        "parents",
-        "plan",
-        "record",
-        "request",
-        "root",
-        "slots",
-        "spares",
-        "state",
-        "store",
-        "values",
-    )
-
-    def __init__(self, store: Store, gate: Gate | None = None) -> None:
-        self.store = store
-        self.gate = gate
-        self.state: StateDirectory | None = gate.again if gate else None
-        self.id = self.state.id if self.state else os.urandom(16).hex()
-        self.record: ContainerRecord | None = None
-        self.request: Request | None = None
-        self.plan: LaunchPlan | None = None
-        self.parents: tuple[CgroupDirectory, ...] = ()
-        self.console = -1
-        self.encoded = b""
-        # The mount namespace of a prepared root and the program of its devices, which are among `held` or `slots`.
-        self.root = self.devices = -1
-        # A spare network namespace, and where the next one goes; likewise.
-        self.network = self.spares = -1
-        self.slots: list[int] = []
-        self.held: list[int] = []
-        self.values: list[
-            int
-        ] = []  # pipes with the secrets that came by a descriptor, which are among `held` or `slots`
-        self.notify: socket | None = None  # what the workload tells its state to
-        self.hooks: Inside | None = None  # our ends of what its hooks inside are told by
-
-    def close(self) -> None:
-        """Let go of every descriptor: the launcher has its own."""
-        if self.notify is not None:
-            self.notify.close()
-            self.notify = None
-        if self.hooks is not None:
-            self.hooks.close()
-            self.hooks = None
-        for fd in {*self.slots, *self.held, *([self.state.fd] if self.state else [])}:
-            os.close(fd)
-        self.slots, self.held, self.state = [], [], None
-        self.store.close()
-
-    def discard(self) -> None:
-        """The launch does not happen: remove what was made for it."""
-        from .sweep import remove_tree
-
-        if self.gate is not None and self.gate.again is not None:
-            self.close()
-            return
-        try:
-            # The name first: once the directory is gone another container may have it.
-            if self.record is not None and self.record.name:
-                self.store.release_name(self.record.name, self.id)
-            if self.state is not None:
-                remove_tree(self.store.containers_fd, self.id)
-        finally:
-            self.close()
-
-
-def open_store(spec: ContainerSpec) -> Store:
-    """The state root that the spec, the environment or the caller's identity says."""
-    return Store(spec.state_root or default_root(os.geteuid(), os.environ))
 
 
 def facts_for(spec: ContainerSpec) -> HostFacts:
@@ -166,7 +68,7 @@ def prepare(
     try:
         _fill(prepared, spec, owner, reporter, warm, size)
         if spec.cidfile and gate is None and (owner or reporter):  # `explain` starts nothing
-            from .idfiles import write_id
+            from .running.idfiles import write_id
 
             write_id(spec.cidfile, prepared.id)
     except BaseException:
@@ -190,7 +92,7 @@ def _fill(
     volumes = sources.workspace_and_volumes(prepared, spec, finder)
     entries = warm.root_entries(spec, facts, finder) if warm else root_entries(spec, facts, finder)
     if spec.verify_attestation:
-        from . import attestation
+        from .inputs import attestation
 
         attestation.require(spec, entries)
     identity.refuse_overlay(spec, facts, entries)
@@ -249,7 +151,7 @@ def _secrets(prepared: Prepared, spec: ContainerSpec) -> tuple[str, ...]:
     """Where secrets appear: files, credentials, values from a descriptor."""
     targets = [s.target for s in (*spec.secrets, *spec.credentials)]
     if spec.secrets_fd is not None:
-        from .handed_secrets import values
+        from .inputs.handed_secrets import values
 
         for target, fd in values(spec):
             targets.append(target)
@@ -261,7 +163,7 @@ def _secrets(prepared: Prepared, spec: ContainerSpec) -> tuple[str, ...]:
 def _policies(spec: ContainerSpec, facts: HostFacts) -> Policies | None:
     if not spec.names_policies:
         return None
-    from .policies import load
+    from .inputs.policies import load
 
     return load(spec, facts)
 
@@ -278,7 +180,7 @@ def _take_place(prepared: Prepared, spec: ContainerSpec) -> StateDirectory:
         return prepared.state
     prepared.state = prepared.store.create(prepared.id)
     if spec.name:
-        from .sweep import sweep_holder
+        from .running.sweep import sweep_holder
 
         sweep_holder(prepared.store, spec.name)
         prepared.store.take_name(spec.name, prepared.id)
@@ -309,7 +211,7 @@ def _held(spec: ContainerSpec, facts: HostFacts) -> ContainerSpec:
         spec = spec.replace(rootfs=spec.toolchain_rootfs)
     if spec.mode == "agent" and not spec.require_lockdown:
         return spec
-    from .mode import held
+    from .inputs.mode import held
 
     return held(spec, facts)
 
@@ -320,7 +222,7 @@ def _identity(
     uid, gid = identity.AGENT, identity.AGENT
     groups: tuple[int, ...] = ()
     if spec.user or spec.group or spec.additional_groups:
-        from .accounts import resolve_accounts
+        from .inputs.accounts import resolve_accounts
 
         uid, gid, groups = resolve_accounts(spec)
     if not identity.privileged(facts):

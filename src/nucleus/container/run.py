@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from ..spec.container import ContainerSpec
-    from .again import Asked
-    from .prepare import Prepared
+    from .prepared import Prepared
+    from .reuse.again import Asked
 
 
 def run_in_place(spec: ContainerSpec, asked: Asked | None = None) -> NoReturn:
@@ -32,18 +32,18 @@ def run_in_place(spec: ContainerSpec, asked: Asked | None = None) -> NoReturn:
     channel = _console(spec)
     prepared = prepare(spec, reporter=reporter, console=(channel, (0, 0)))
     if not prepared.store.holds_only(prepared.id):
-        from .sweep import sweep
+        from .running.sweep import sweep
 
         sweep(prepared.store)
     try:
         if spec.audit_log:
-            from .audited import note_start
+            from .running.audited import note_start
 
             note_start(prepared)
         if not spec.rm:
             _keep(prepared, spec)
         if asked is not None:
-            from .remember import remember
+            from .reuse.remember import remember
 
             remember(asked, prepared, spec)
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)

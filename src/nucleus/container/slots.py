@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..host.facts import HostFacts
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
-    from .prepare import Prepared
+    from .prepared import Prepared
 
 
 def open_slots(
@@ -70,7 +70,7 @@ def open_slots(
 
 
 def _open_hook(name: str, prepared: Prepared) -> int:
-    from .hooks_inside import Inside
+    from .inputs.hooks_inside import Inside
 
     assert prepared.request is not None
     prepared.hooks = prepared.hooks or Inside()
@@ -152,7 +152,7 @@ def _secret(prepared: Prepared, spec: ContainerSpec, number: int) -> int:
         return _open_secret(spec.secrets[number].source)
     number -= len(spec.secrets)
     if number < len(spec.credentials):
-        from .handed_secrets import open_credential
+        from .inputs.handed_secrets import open_credential
 
         return open_credential(spec.credentials[number].source)
     return prepared.values[number - len(spec.credentials)]

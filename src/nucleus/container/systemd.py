@@ -19,12 +19,14 @@ from ..launch import launcher
 from ..spec.options import OPTIONS
 from ..state import gate
 from ..state.store import StateDirectory, read_file, write_file
-from . import detach, lifecycle, stored
-from .audited import note_start
-from .handle import Handle
-from .prepare import Gate, open_store, prepare
+from . import detach
+from .prepare import prepare
+from .prepared import Gate, open_store
+from .running import lifecycle, stored
+from .running.audited import note_start
+from .running.handle import Handle
+from .running.sweep import remove_directory
 from .silence import silent
-from .sweep import remove_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ..base.errors import LaunchError, SpecError
 from ..base.value import Value
 from ..launch import console, launcher, report, supervise
 from .attached import OWNER_KILLS
-from .enter import prepare_entry, running
 from .prepare import prepare
+from .running.enter import prepare_entry, running
 from .silence import silent
 
 TYPE_CHECKING = False
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ..launch.report import ExitRecord
     from ..plan.steps import LaunchPlan
     from ..spec.container import ContainerSpec
-    from .enter import Entry, Wish
-    from .handle import Handle
-    from .prepare import Gate, Prepared
+    from .prepared import Gate, Prepared
+    from .running.enter import Entry, Wish
+    from .running.handle import Handle
 
 
 class Ended(Value):
@@ -153,7 +153,7 @@ class _Start:
             keep_plan(prepared)
             gate.tell(prepared.state.fd, gate.GO)  # before anybody waits for that word
         elif not what.rm:
-            from . import stored
+            from .running import stored
 
             stored.keep(prepared.state.fd, what, variables=False)
         self.plan = prepared.plan
@@ -192,7 +192,7 @@ class _Start:
     def settle(self) -> None:
         """The changes of the copied workspace are applied, once the monitor has gone.  Raises NucleusError."""
         from ..state.store import Store
-        from .handle import Handle
+        from .running.handle import Handle
         from .workspace.outcome import at_the_end, told
 
         _end(self.control)

@@ -14,7 +14,7 @@ from ..policy.seccomp_trace import tables
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..spec.container import ContainerSpec
-    from .prepare import Prepared
+    from .prepared import Prepared
 
 # In a container's directory: what was refused.
 DENIED = "denied.jsonl"

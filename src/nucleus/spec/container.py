@@ -162,7 +162,7 @@ class ContainerSpec(Value):
 
     @property
     def names_policies(self) -> bool:
-        """Whether a policy file has to be read (`container/policies.py`)."""
+        """Whether a policy file has to be read (`container/inputs/policies.py`)."""
         return bool(self.seccomp_file or self.landlock_policy or self.caps_policy)
 
     @property

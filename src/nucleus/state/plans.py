@@ -1,7 +1,7 @@
 """ROOT/plans/: what earlier command lines were compiled to, one file each, under the digest of all that was asked.
 
 Everything here can be thrown away at any time: a file that is absent, damaged, cut short, somebody else's or open to others
-is passed over, and nobody is told.  ✗ what a file says, and whether it still holds: container/again.py.
+is passed over, and nobody is told.  ✗ what a file says, and whether it still holds: container/reuse/again.py.
 """
 
 from __future__ import annotations

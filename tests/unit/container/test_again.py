@@ -15,8 +15,8 @@ from rows import every_row
 from nucleus.base.errors import NucleusError
 from nucleus.cli.parser import parse_run
 from nucleus.cli.run import _with_keys
-from nucleus.container import again, prepare, ranges, remember, run
-from nucleus.container.again import Asked, Making
+from nucleus.container import prepare, ranges, run
+from nucleus.container.reuse import again, remember
 from nucleus.host import witness
 from nucleus.state.plans import Plans
 from nucleus.state.store import Store, read_file
@@ -77,7 +77,7 @@ def long_way(argv: list[str], *, keep: int = 0) -> tuple[str, dict[str, Any]]:
         if not spec.rm:
             run._keep(made, spec)
         for _ in range(keep):
-            asked = _with_keys(Asked(argv), argv)
+            asked = _with_keys(again.Asked(argv), argv)
             assert asked is not None
             remember.remember(asked, made, spec)
         assert made.state is not None and made.plan is not None
@@ -96,11 +96,11 @@ def long_way(argv: list[str], *, keep: int = 0) -> tuple[str, dict[str, Any]]:
 
 def short_way(argv: list[str], container_id: str) -> dict[str, Any]:
     """The same, from what was kept."""
-    asked = Asked(argv)
+    asked = again.Asked(argv)
     found = again._found(asked)
     assert found is not None
     kept, variables, command = found
-    made = Making(Store(asked.root), kept, command)
+    made = again.Making(Store(asked.root), kept, command)
     made.id = container_id
     try:
         made.take()
@@ -137,7 +137,7 @@ def keep(argv: list[str]) -> None:
 def holds(argv: list[str]) -> bool:
     """Would that command line start from a kept plan?"""
     try:
-        return again._found(Asked(argv)) is not None
+        return again._found(again.Asked(argv)) is not None
     except (NucleusError, OSError):
         return False
 
@@ -229,7 +229,7 @@ def test_what_reads_more_than_the_command_line_is_not_kept(
 def test_what_only_looks_like_a_variable_is_none(world: Path) -> None:
     """The command's own words, and the value of another option."""
     keep(line(["--rm"], ["sh", "-e", "A=b"], dashes=False))
-    assert again._found(Asked(["--rm", "sh", "-e", "A=c"])) is not None
+    assert again._found(again.Asked(["--rm", "sh", "-e", "A=c"])) is not None
     (world / "-e").mkdir()
     for options in (["--label", "-e=x=1", "--rm"], ["--toolchain", "-e", "--rm"]):
         argv = [*options, "--", "true"]
@@ -243,7 +243,7 @@ OPTIONS = ["--rm", "--workspace", "WORK", "--volume", "WORK:/v", "--network", "h
 def test_every_answer_of_the_machine_counts(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     argv = line(OPTIONS, ["true"])
     keep(argv)
-    found = again._found(Asked(argv))
+    found = again._found(again.Asked(argv))
     assert found is not None
     real = witness._answer
     looks = found[0]["looks"]
@@ -358,7 +358,7 @@ def test_other_words_are_another_command_line(argv: list[str], plain: list[str])
 def test_the_code_that_made_it_is_among_what_is_looked_at(world: Path) -> None:
     argv = line(["--rm"], ["true"])
     keep(argv)
-    found = again._found(Asked(argv))
+    found = again._found(again.Asked(argv))
     assert found is not None
     built = {look[1].rpartition("/nucleus/")[2] for look in found[0]["looks"] if look[0] == "built"}
     assert {
@@ -421,7 +421,7 @@ def test_an_entry_under_the_name_of_another_is_passed_over(world: Path) -> None:
     """Whoever may rename it is its owner, but a name that does not fit is a sign of damage."""
     argv, other = line(["--rm"], ["true"]), line([], ["true"])
     keep(argv)
-    place = entry(world).with_name(Asked(other).key(0))
+    place = entry(world).with_name(again.Asked(other).key(0))
     entry(world).rename(place)
     assert not holds(other) and not holds(argv)
 
@@ -451,7 +451,7 @@ def test_where_nothing_can_be_written_the_start_goes_on(
 
     spec = parse_run(argv)
     made = prepare.prepare(spec, reporter=("a",))
-    asked = _with_keys(Asked(argv), argv)
+    asked = _with_keys(again.Asked(argv), argv)
     assert asked is not None
     monkeypatch.setattr(os, "open", refused)
     remember.remember(asked, made, spec)
@@ -482,7 +482,7 @@ def test_a_start_that_fails_leaves_nothing_and_goes_the_long_way(
         raise OSError(5, "input/output error")
 
     monkeypatch.setattr(again.launcher, "replace", fails)
-    assert isinstance(again.start_again(argv), Asked)
+    assert isinstance(again.start_again(argv), again.Asked)
     assert os.listdir(world / "state/containers") == os.listdir(world / "state/names") == []
     assert len(os.listdir("/proc/self/fd")) == before
 

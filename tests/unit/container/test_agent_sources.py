@@ -8,7 +8,7 @@ import pytest
 
 from nucleus.base.errors import SpecError
 from nucleus.cli.parser import parse_run
-from nucleus.container.sources import SourceFinder, volume_sources
+from nucleus.container.inputs.sources import SourceFinder, volume_sources
 
 
 def test_no_whole_home_comes_in_as_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rows import every_row
 
 from nucleus.base.errors import Conflict, SpecError
-from nucleus.container import attestation
+from nucleus.container.inputs import attestation
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nucleus.base.errors import Conflict
-from nucleus.container import context
+from nucleus.container.inputs import context
 
 
 def opened(path: Path) -> int:

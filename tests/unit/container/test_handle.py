@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nucleus.base.errors import Conflict, NotFound, PermissionRefused
-from nucleus.container import processes
-from nucleus.container.handle import Handle, resolve
+from nucleus.container.running import processes
+from nucleus.container.running.handle import Handle, resolve
 from nucleus.launch.report import EXIT, INIT, STARTED
 from nucleus.state.record import ContainerRecord
 from nucleus.state.store import Store, write_file

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from nucleus.base.errors import LaunchError, SpecError
-from nucleus.container import hooks
-from nucleus.container.hooks_inside import requested
+from nucleus.container.inputs import hooks
+from nucleus.container.inputs.hooks_inside import requested
 
 
 @pytest.fixture

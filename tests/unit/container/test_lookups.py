@@ -16,10 +16,11 @@ from compile_machines import MACHINES, user_machine
 from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, NucleusError, SpecError
-from nucleus.container import context, ranges
-from nucleus.container.accounts import resolve_accounts
-from nucleus.container.identity import rootless_identity
-from nucleus.container.sources import SourceFinder, protected_paths, root_entries, volume_sources
+from nucleus.container import ranges
+from nucleus.container.inputs import context
+from nucleus.container.inputs.accounts import resolve_accounts
+from nucleus.container.inputs.identity import rootless_identity
+from nucleus.container.inputs.sources import SourceFinder, protected_paths, root_entries, volume_sources
 from nucleus.host.facts import IdRange
 from nucleus.spec.container import ContainerSpec
 from nucleus.spec.parse import from_mapping
@@ -285,7 +286,7 @@ def test_each_file_system_answers_for_itself_whatever_was_mounted_last(
     device = tmp_path.stat().st_dev
     mine = "overlay" if last == "ext4" else "ext4"
     table = [(device, mine, "/"), (device + 1, last, "/somewhere")]
-    monkeypatch.setattr("nucleus.container.sources._mounts", lambda: iter(table))
+    monkeypatch.setattr("nucleus.container.inputs.sources._mounts", lambda: iter(table))
     finder = SourceFinder()
     for _ in range(2):  # the first answer reads the table
         assert finder.find(str(tmp_path), "--workspace").idmap is (mine == "ext4")

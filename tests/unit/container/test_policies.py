@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nucleus.base.errors import SpecError
-from nucleus.container import policies
+from nucleus.container.inputs import policies
 from nucleus.host.probe import probe
 from nucleus.spec.container import ContainerSpec
 

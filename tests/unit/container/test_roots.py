@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nucleus.container import roots as module
-from nucleus.container.roots import Roots, Sources
+from nucleus.container.reuse import roots as module
+from nucleus.container.reuse.roots import Roots, Sources
 
 OLD = time.time_ns() - 10**10
 

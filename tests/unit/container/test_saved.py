@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nucleus.base.errors import PermissionRefused, SpecError
-from nucleus.container.saved import SavedPlan
+from nucleus.container.reuse.saved import SavedPlan
 from nucleus.plan.encode import decode
 from nucleus.plan.steps import Step
 

@@ -6,8 +6,8 @@ import pytest
 from rows import every_row
 
 from nucleus.base.errors import Conflict
-from nucleus.container import lifecycle
-from nucleus.container.lifecycle import LEGAL, STATES, Look, require, status
+from nucleus.container.running import lifecycle
+from nucleus.container.running.lifecycle import LEGAL, STATES, Look, require, status
 
 ALIVE = Look(owned=True, init=True)
 

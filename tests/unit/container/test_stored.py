@@ -10,8 +10,8 @@ import pytest
 
 from nucleus.base.errors import Conflict
 from nucleus.base.value import Value
-from nucleus.container import stored
-from nucleus.container.stored import ROWS
+from nucleus.container.running import stored
+from nucleus.container.running.stored import ROWS
 from nucleus.spec.container import ContainerSpec
 from nucleus.spec.parse import from_mapping
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from nucleus.base.errors import Conflict, NotFound
-from nucleus.container import inventory
-from nucleus.container import sweep as sweeping
-from nucleus.container.sweep import remove_cgroup, sweep
+from nucleus.container.running import inventory
+from nucleus.container.running import sweep as sweeping
+from nucleus.container.running.sweep import remove_cgroup, sweep
 from nucleus.launch.report import EXIT, INIT, read_exit
 from nucleus.state.record import ContainerRecord
 from nucleus.state.store import Store, read_file, write_file

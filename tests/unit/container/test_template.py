@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rows import every_row
 
-from nucleus.container.prepare import Prepared, prepare
-from nucleus.container.warm import Warm
+from nucleus.container.prepare import prepare
+from nucleus.container.prepared import Prepared
+from nucleus.container.reuse.warm import Warm
 from nucleus.host.current import CurrentFacts
 from nucleus.plan import schema
 from nucleus.plan.encode import decode

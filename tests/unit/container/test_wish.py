@@ -10,9 +10,9 @@ from rows import every_row
 
 from nucleus.base.errors import SpecError
 from nucleus.container.container import Container
-from nucleus.container.enter import Wish
-from nucleus.container.inside import wish_of
-from nucleus.container.saved import SavedPlan
+from nucleus.container.reuse.saved import SavedPlan
+from nucleus.container.running.enter import Wish
+from nucleus.container.running.inside import wish_of
 from nucleus.sandbox import run
 
 NOBODYS = Container("0" * 32, root="/proc/no-such-root")

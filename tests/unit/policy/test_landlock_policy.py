@@ -6,7 +6,7 @@ import pytest
 from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, SpecError
-from nucleus.container import policies
+from nucleus.container.inputs import policies
 from nucleus.host.facts import HostFacts
 from nucleus.host.probe import probe
 from nucleus.policy import capability_policy, landlock, landlock_policy

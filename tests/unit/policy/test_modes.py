@@ -10,7 +10,7 @@ from rows import every_row
 
 from nucleus.base.errors import HostUnsupported, SpecError
 from nucleus.cli.parser import parse_run
-from nucleus.container.mode import held
+from nucleus.container.inputs.mode import held
 from nucleus.host.facts import HostFacts
 from nucleus.host.probe import probe
 from nucleus.policy.modes import (

@@ -13,8 +13,9 @@ import pytest
 from nucleus.base.errors import HostUnsupported, NucleusError, SpecError
 from nucleus.cgroup import tree
 from nucleus.cgroup.parent import Placement
-from nucleus.container import policies, prepare
-from nucleus.container.mode import held
+from nucleus.container import prepare
+from nucleus.container.inputs import policies
+from nucleus.container.inputs.mode import held
 from nucleus.host.facts import HostFacts
 from nucleus.host.probe import probe
 from nucleus.policy.modes import FATAL, INVARIANTS, LANDLOCK_ABI, MODES, WARNED, Invariant

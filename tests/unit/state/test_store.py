@@ -11,7 +11,7 @@ import pytest
 from rows import every_row
 
 from nucleus.base.errors import Conflict, HostUnsupported, NotFound, NucleusError, PermissionRefused
-from nucleus.container.sweep import sweep
+from nucleus.container.running.sweep import sweep
 from nucleus.state.store import MAX_FILE, Store, default_root, owner_is_gone, read_file, write_file
 
 IDS = [f"{n:032x}" for n in range(40)]

@@ -14,9 +14,9 @@ from ...base.errors import Conflict, SpecError
 from ...launch.report import read_exit
 from ...spec import rules
 from ...state.store import owner_is_gone, read_file
-from .. import stored
-from ..handle import Handle, removed
-from ..processes import is_alive
+from ..running import stored
+from ..running.handle import Handle, removed
+from ..running.processes import is_alive
 from . import record as supervision
 from .life import Life
 from .restart import NO

@@ -14,9 +14,10 @@ from ...launch import launcher, report, supervise
 from ...state import gate
 from ...state.store import write_file
 from ..attached import OWNER_KILLS
-from ..audited import note_start
 from ..detach import OF_ONE_LIFE, ORIGINS, PLAN, forget
-from ..prepare import Gate, prepare
+from ..prepare import prepare
+from ..prepared import Gate
+from ..running.audited import note_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ...plan.steps import LaunchPlan
     from ...spec.container import ContainerSpec
     from ...state.store import StateDirectory
-    from ..prepare import Prepared
+    from ..prepared import Prepared
 
 Streams = tuple[int, int, int]
 
@@ -193,7 +194,7 @@ def begin(
     explained another process will have to say why it could not start
     streams   the workload's; None: this starts the log writer, once the container has a directory
     """
-    from .. import stored
+    from ..running import stored
 
     gated = Gate(detached=detached, again=again, created_ns=created_ns)
     prepared = prepare(spec, owner=OWNER_KILLS, gate=gated)
@@ -210,7 +211,7 @@ def begin(
                 *log_writer.start(prepared.state.fd, max_bytes=spec.log_max_bytes, files=spec.log_max_files),
             )
         if spec.cidfile and not detached:
-            from ..idfiles import write_id
+            from ..running.idfiles import write_id
 
             write_id(spec.cidfile, prepared.id)
         life = Life(prepared, streams, explained=explained)

@@ -11,7 +11,7 @@ import socket
 from struct import Struct
 
 from ...base.errors import SpecError
-from .. import procfile
+from ..running import procfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from . import health
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..handle import Handle
+    from ..running.handle import Handle
 
 SHELL = "/bin/sh"
 _TCP_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tcp_probe.py")
@@ -134,7 +134,7 @@ class Probe:
 
     def begin_command(self, handle: Handle, command: str) -> None:
         """Raises NucleusError, OSError."""
-        from ..enter import Wish, prepare_entry, running
+        from ..running.enter import Wish, prepare_entry, running
 
         entry = prepare_entry(running(handle), Wish(command=(SHELL, "-c", command)), owner=OWNER_KILLS)
         self._control, theirs = supervise.control_pair()

@@ -14,7 +14,7 @@ from ...base.errors import Conflict, LaunchError, SpecError
 from ...base.jsontext import dumps
 from ...launch import launcher
 from ...state.store import is_locked
-from .. import stored
+from ..running import stored
 from . import record as supervision
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from ...spec.container import ContainerSpec
-    from ..handle import Handle
+    from ..running.handle import Handle
 
 _MOST = 1 << 20
 _LAST_WORD_S = 30.0

@@ -15,11 +15,11 @@ from ...base.errors import LaunchError, NotFound, NucleusError
 from ...cgroup.control import is_frozen
 from ...state import gate
 from ...state.store import StateDirectory, Store, read_file
-from ..events import note
-from ..handle import Handle
-from ..processes import start_ticks
+from ..running.events import note
+from ..running.handle import Handle
+from ..running.processes import start_ticks
+from ..running.stored import changed_since
 from ..silence import silent
-from ..stored import changed_since
 from . import record as supervision
 from . import restart
 from .adopted import Adopted
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ...launch.report import ExitRecord
     from ...launch.signals import Signals
     from ...spec.container import ContainerSpec
-    from ..hooks import Hook
+    from ..inputs.hooks import Hook
     from .life import Streams
     from .probe import Probe
 
@@ -58,7 +58,7 @@ class Supervisor:
         self._manager = Manager(dict(os.environ)) if spec.sd_notify else None
         self._hooks: tuple[Hook, ...] = ()
         if spec.hooks:
-            from .. import hooks
+            from ..inputs import hooks
 
             self._hooks = hooks.load(spec.hooks)
         self.told = Supervision(pid=os.getpid(), ticks=start_ticks(os.getpid()))
@@ -239,7 +239,7 @@ class Supervisor:
 
     def _clear(self) -> None:
         """What a monitor that was killed has left would stand in the way of the next life."""
-        from ..sweep import clear
+        from ..running.sweep import clear
 
         try:
             clear(self.life.id, self.life.directory, self.life.record)
@@ -339,7 +339,7 @@ class Supervisor:
 
     def _run_hooks(self, point: str, status: str) -> None:
         """Raises NucleusError at the first that fails before the start; after it the others run nevertheless."""
-        from .. import hooks
+        from ..inputs import hooks
 
         pid = self.life.created_pid or self.life.hooks_pid if status != "stopped" else 0
         for hook in [hook for hook in self._hooks if hook.point == point]:
@@ -468,13 +468,13 @@ class Supervisor:
 
     def _write_pid(self) -> None:
         if self.spec.pid_file:
-            from ..idfiles import write_pid
+            from ..running.idfiles import write_pid
 
             write_pid(self.spec.pid_file, self.life.created_pid)
 
     def _remove(self) -> None:
         """What did not come to be leaves nothing; whoever waits to read why reads it first."""
-        from ..sweep import bury
+        from ..running.sweep import bury
 
         deadline = time.monotonic() + _WATCHED_S
         while gate.is_watched(self.life.directory) and time.monotonic() < deadline:

@@ -13,8 +13,8 @@ from errno import EEXIST, EINVAL, ENOSYS, ENOTEMPTY
 from stat import S_ISDIR
 
 from ...base.value import Value
-from ..file_copy import attributes, copy_content, set_attributes
-from ..sweep import remove_tree
+from ..inputs.file_copy import attributes, copy_content, set_attributes
+from ..running.sweep import remove_tree
 from . import merge
 from .tree_scan import OPEN_DIRECTORY, OPEN_FILE, Reached, Scan, open_below
 

@@ -15,8 +15,8 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from ...base.errors import HostUnsupported, SpecError
 from ...base.value import Value
 from ...state.store import write_file
-from ..context import require_room
-from ..file_copy import attributes, attributes_digest, copy_content, digest, set_attributes
+from ..inputs.context import require_room
+from ..inputs.file_copy import attributes, attributes_digest, copy_content, digest, set_attributes
 from .merge import DIRECTORY, FILE, LINK, Entry
 from .tree_scan import MAX_DEPTH, OPEN_DIRECTORY, OPEN_FILE, Scan, Seen, Stamp, open_below, stamp_of
 

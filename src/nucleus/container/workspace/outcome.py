@@ -12,9 +12,9 @@ from ...base.jsontext import dumps
 from ...launch.report import FAILED
 from ...state import gate
 from ...state.store import read_file, write_file
-from ..ending import THROWN_AWAY
-from ..lifecycle import DEAD, STOPPED
-from ..sweep import remove_directory, remove_tree
+from ..running.ending import THROWN_AWAY
+from ..running.lifecycle import DEAD, STOPPED
+from ..running.sweep import remove_directory, remove_tree
 from . import copy as workspace_copy
 from .apply import Apply, Outcome
 from .copy import BASE, FOLDER, OUTCOME, STAGE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...launch.report import ExitRecord
     from ...plan.request import Source
-    from ..handle import Handle
+    from ..running.handle import Handle
     from .copy import Snapshot
     from .merge import Action
 
@@ -182,7 +182,7 @@ def apply(handle: Handle) -> Outcome:
                 remedy=f"what was applied stays; mend that, then: nucleus workspace apply {handle.name}",
             ) from None
         if outcome.conflicts:
-            from ..events import note
+            from ..running.events import note
 
             some = [path for path, _ in outcome.conflicts[:_MOST_TOLD]]
             note(handle.store, handle.record, "conflict", paths=some)

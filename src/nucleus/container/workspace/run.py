@@ -13,17 +13,17 @@ from ...base.errors import LaunchError
 from ...launch import launcher, report, supervise
 from ...state.store import Store
 from ..attached import OWNER_KILLS, end_of, meanwhile
-from ..audited import note_start
-from ..handle import resolve
 from ..prepare import prepare
 from ..run import refuse_directory_streams, refuse_unusable_channels
+from ..running.audited import note_start
+from ..running.handle import resolve
 from .outcome import apply, discard, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...launch.supervise import Watched
     from ...spec.container import ContainerSpec
-    from ..prepare import Prepared
+    from ..prepared import Prepared
     from ..result import Result
     from .apply import Outcome
 

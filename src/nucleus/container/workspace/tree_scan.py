@@ -10,7 +10,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from ...base.errors import SpecError
 from ...base.value import Value
-from ..file_copy import attributes, attributes_digest, digest
+from ..inputs.file_copy import attributes, attributes_digest, digest
 from .merge import DIRECTORY, FILE, LINK, OTHER, Entry
 
 TYPE_CHECKING = False
