@@ -151,7 +151,11 @@ def check(contestants: Sequence[Contestant]) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    given = (parser := _parser()).parse_args(arguments)
+    if given.rounds < 2:
+        parser.error("--rounds: at least 2, for there to be quartiles")
+    if given.page and given.baseline != report.BASELINE:
+        parser.error(f"--page compares with {report.BASELINE}: leave --baseline away")
     wanted = [c for c in CONTESTANTS if not given.only or c.name in (*given.only, given.baseline)]
     if given.check:
         return check(wanted)

@@ -84,6 +84,15 @@ def test_the_table_and_the_record_say_the_same(
     assert all(f"| {row['name']} | {row['median_ms']:.2f} |" in printed for row in rows)
 
 
+@pytest.mark.parametrize("asked", [["--rounds", "1"], ["--page", ".", "--baseline", "runc"]])
+def test_what_no_page_could_be_made_of_is_refused_before_anything_starts(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        compare.main(asked)
+    assert refused.value.code == 2 and asked[0] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("network", "expected"), [(True, True), (False, False)])
 def test_bundles_have_a_network_namespace_only_when_asked(
     network: bool, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ verb create
     kernel/test_lifecycle.py::test_what_cannot_be_created_leaves_nothing
 verb start
     kernel/test_terminal.py::test_a_container_with_a_terminal_is_started_again_and_keeps_a_new_one
-    kernel/test_lifecycle.py::test_what_ran_in_the_foreground_runs_once_more_by_itself
+    kernel/test_restart.py::test_what_ran_in_the_foreground_runs_once_more_by_itself
     kernel/test_lifecycle.py::test_from_created_to_gone_by_the_command_line
     kernel/test_lifecycle.py::test_a_start_that_fails_says_why_with_the_code_of_run
 verb stop
@@ -28,8 +28,9 @@ verb kill
     kernel/test_lifecycle.py::test_run_detached_returns_once_the_command_was_executed
     kernel/test_lifecycle.py::test_what_waits_at_the_gate_can_be_stopped_killed_and_removed
 verb restart
-    kernel/test_lifecycle.py::test_a_restart_is_the_same_container_once_more
-    kernel/test_lifecycle.py::test_a_restart_that_cannot_be_is_refused_before_anything_ends
+    kernel/test_restart.py::test_a_restart_is_the_same_container_once_more
+    kernel/test_restart.py::test_a_restart_that_cannot_be_is_refused_before_anything_ends
+    kernel/test_restart.py::test_a_restart_without_what_it_takes_from_the_host_is_refused_before_anything_ends
     unit/container/test_stored.py::test_a_spec_survives_its_file
 verb wait
     kernel/test_lifecycle.py::test_wait_tells_the_exit_code_of_a_container_that_is_removed_at_its_end

@@ -10,6 +10,7 @@ from ..spec import rules
 from ..spec.container import ContainerSpec
 from ..spec.parse import from_mapping, words_of
 from . import detach
+from .prepare import rehearse
 from .result import Result, result_of
 from .reuse.warm import WARM
 from .running import changing, ending, inventory, live, updating
@@ -216,7 +217,8 @@ def with_handle(reference: str, root: str, act: Callable[[Handle], _T]) -> _T:
 def restart(handle: Handle, *, grace_s: float | None = None) -> None:
     """Stop and start once more; what cannot be started again is not even stopped."""
     handle.require("restart")
-    detach.require_restartable(handle)
+    spec, _ = detach.require_restartable(handle)
+    rehearse(spec.replace(state_root=handle.store.path))
     ending.stop(handle, grace_s=grace_s)
     detach.restart(handle.refresh(), warm=WARM)
 

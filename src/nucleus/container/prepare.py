@@ -26,7 +26,7 @@ from . import ranges
 from .inputs import identity, sources
 from .inputs.sources import SourceFinder, root_entries
 from .prepared import Prepared, open_store
-from .slots import open_slots
+from .slots import open_secret, open_slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +75,23 @@ def prepare(
         prepared.discard()
         raise
     return prepared
+
+
+def rehearse(spec: ContainerSpec) -> None:
+    """Judge the files that a start would take, and take nothing.  Raises what `prepare` would say of them."""
+    prepared = Prepared(open_store(spec))
+    try:
+        facts, finder = facts_for(spec), SourceFinder()
+        spec = _held(spec, facts)
+        _policies(spec, facts)
+        sources.workspace_and_volumes(prepared, spec, finder)
+        root_entries(spec, facts, finder)
+        if spec.context:
+            sources.judge(finder.find(spec.context, "--context", directory=True).path, "--context")
+        for secret in spec.secrets:
+            os.close(open_secret(secret.source))
+    finally:
+        prepared.close()
 
 
 def _fill(

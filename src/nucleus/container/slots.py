@@ -149,7 +149,7 @@ def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
 def _secret(prepared: Prepared, spec: ContainerSpec, number: int) -> int:
     """In the order of the plan: files, credentials, values from a descriptor."""
     if number < len(spec.secrets):
-        return _open_secret(spec.secrets[number].source)
+        return open_secret(spec.secrets[number].source)
     number -= len(spec.secrets)
     if number < len(spec.credentials):
         from .inputs.handed_secrets import open_credential
@@ -158,7 +158,7 @@ def _secret(prepared: Prepared, spec: ContainerSpec, number: int) -> int:
     return prepared.values[number - len(spec.credentials)]
 
 
-def _open_secret(path: str) -> int:
+def open_secret(path: str) -> int:
     """A regular file, opened once; the launcher reads it into the sandbox's memory."""
     from stat import S_ISREG
 
