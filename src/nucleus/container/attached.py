@@ -84,7 +84,7 @@ def _open_refused(prepared: Prepared, record: ContainerRecord) -> int:
     """The file of what is refused, opened before it goes with the container; -1 where none is kept."""
     if not record.spec.get("seccomp_log_denied"):
         return -1
-    from .traced import open_denied
+    from .running.traced import open_denied
 
     return open_denied(prepared)
 

@@ -57,7 +57,7 @@ def open_slots(
         elif kind.startswith("hook"):
             fd = _open_hook(name, prepared)
         elif kind == "trace":
-            from .traced import start
+            from .running.traced import start
 
             fd = start(prepared, spec, facts.kernel.arch)
         elif kind in _SINKS:

@@ -18,7 +18,7 @@ from ...base.errors import NucleusError
 from ...host.current import MountView, stamp
 from ...launch import launcher, report, supervise
 from ...plan.mounts import parents_of
-from .kept import Kept
+from ..kept import Kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

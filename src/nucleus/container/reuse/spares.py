@@ -11,7 +11,7 @@ import os
 import socket
 from struct import Struct
 
-from .kept import Kept
+from ..kept import Kept
 
 _SHORT = 1  # bytes: the kernel makes the least of it that it knows, a handful of messages
 _FD, _SENDER = Struct("=i"), Struct("=iII")  # struct ucred: pid, uid, gid

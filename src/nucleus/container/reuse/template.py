@@ -19,11 +19,11 @@ from ...plan.steps import LaunchPlan, Step
 from ...plan.workload import PATH, candidates, exec_values
 from ...state.store import write_file
 from .. import ranges
+from ..kept import Remade
 from ..prepare import environment
 from ..prepared import Prepared, open_store
 from ..running.sweep import sweep_holder
 from ..slots import open_slots
-from .kept import Remade
 from .roots import Sources
 from .spares import SPARES
 

@@ -13,9 +13,9 @@ from ...policy.refusals import CGROUP, SECCOMP, Denial, of_calls, of_files, of_l
 from ...policy.seccomp_record import Record, merged, read
 from ...state.store import read_file
 from ..inputs.policies import read_policy
-from ..traced import DENIED
 from . import processes
 from .stored import spec_of
+from .traced import DENIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ...plan.encode import decode, encode, encode_step
 from ...plan.encode import join as joined
 from ...plan.limits import INFINITY
 from ...plan.workload import PATH, candidates
-from ..reuse.kept import Remade
+from ..kept import Remade
 from . import processes, procfile
 from .events import note
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from ...host.current import identity
+from ..host.current import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 
-from ..base.errors import SpecError
-from ..launch import tracer
-from ..policy.seccomp_trace import tables
+from ...base.errors import SpecError
+from ...launch import tracer
+from ...policy.seccomp_trace import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..spec.container import ContainerSpec
-    from .prepared import Prepared
+    from ...spec.container import ContainerSpec
+    from ..prepared import Prepared
 
 # In a container's directory: what was refused.
 DENIED = "denied.jsonl"
