@@ -93,7 +93,10 @@ def _supervise(spec: ContainerSpec) -> int:
         supervisor.create()
         supervisor.life.proceed()
         ended = supervisor.run()
+        failed = supervisor.life.failure()  # with what a hook has said, as long as it can be read
     if ended is None or supervisor.reason:
         raise supervisor.unwell()
+    if failed is not None:
+        raise failed
     plan = supervisor.life.plan
     return report(ended, plan, [s.origin for s in plan.steps], spec.log_format, spec.log_path)

@@ -236,11 +236,13 @@ def _await_start(handle: Handle, monitor: int) -> None:
     ended = handle.refresh().ended
     if ended is None:
         raise silent(handle.id)
+    error = _failure(handle.fd, ended)
     if handle.record is not None and handle.record.supervised:
         from .supervision.supervised import await_last_word
 
-        await_last_word(handle)
-    error = _failure(handle.fd, ended)
+        said = await_last_word(handle, ended.finished_ns)
+        if error is not None and said.startswith(error.message):
+            error.message = said
     raise error or _ended_before(handle)
 
 

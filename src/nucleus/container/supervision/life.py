@@ -168,7 +168,10 @@ class Life:
             return None
         known = failure.step < len(self.plan.steps)
         step = self.plan.steps[failure.step] if known else None
-        return report.launch_error(failure, step, step.origin if step else "", self.ended.exit_code)
+        error = report.launch_error(failure, step, step.origin if step else "", self.ended.exit_code)
+        if error.opcode.startswith("run-hook") and self.inside is not None and (said := self.inside.said()):
+            error.message += f": {said}"
+        return error
 
     def close(self) -> None:
         """Let go of the directory, and with it of our part of the lock."""

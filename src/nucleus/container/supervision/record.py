@@ -46,8 +46,15 @@ class Supervision(Value):
 
     def reason(self, finished_ns: int) -> str:
         """Why the last life ended, if that is the one: whoever ended it knows better than the record of the end."""
+        return self._last(finished_ns, "reason")
+
+    def error(self, finished_ns: int) -> str:
+        """The same of the sentence about it: it may end with what a hook has printed."""
+        return self._last(finished_ns, "error")
+
+    def _last(self, finished_ns: int, what: str) -> str:
         last = self.ends[-1] if self.ends else {}
-        return str(last["reason"]) if last.get("finished_ns") == finished_ns else ""
+        return str(last[what]) if last.get("finished_ns") == finished_ns else ""
 
 
 def write(directory: int, known: Supervision) -> None:

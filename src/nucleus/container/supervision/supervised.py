@@ -126,14 +126,15 @@ def _answer(ours: socket.socket) -> str:
     return str(said["id"])
 
 
-def await_last_word(handle: Handle) -> None:
-    """Until the supervisor of a container that could not be started has said that no other start follows."""
+def await_last_word(handle: Handle, finished_ns: int) -> str:
+    """Until the supervisor of a container that could not be started has said that no other start follows; its sentence."""
     deadline = time.monotonic() + _LAST_WORD_S
     while is_locked(handle.fd) and time.monotonic() < deadline:
         known = supervision.read(handle.fd)
         if known is not None and known.phase == supervision.ENDED:
-            return
+            return known.error(finished_ns)
         time.sleep(0.002)
+    return ""
 
 
 def await_ready(handle: Handle) -> None:

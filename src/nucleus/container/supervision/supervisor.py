@@ -358,12 +358,11 @@ class Supervisor:
             self._note("hook", hook=point, path=hook.path)
 
     def _note_failed_hook(self) -> None:
-        """Of a hook inside, which the launcher has run; the sentence has no room for what it printed."""
-        failure, inside = self.life.failure(), self.life.inside
+        """Of a hook inside, which the launcher has run."""
+        failure = self.life.failure()
         point = _STEPS.get(failure.opcode) if failure is not None else None
-        if failure is not None and inside is not None and point is not None:
-            words = [failure.message, inside.said()]
-            self._note("hook-failed", hook=point, error=": ".join([word for word in words if word]))
+        if failure is not None and point is not None:
+            self._note("hook-failed", hook=point, error=failure.message)
 
     def _store(self) -> Store:
         return Store(self.life.store_path)
