@@ -61,14 +61,16 @@ def test_a_restart_that_cannot_be_is_refused_before_anything_ends(boxes: Boxes) 
 
 def test_a_restart_without_what_it_takes_from_the_host_is_refused_before_anything_ends(boxes: Boxes) -> None:
     work = boxes.directory("work")
-    secret, data = work / "token", work / "data"
+    secret, data, events = work / "token", work / "data", work / "events"
     secret.write_text("one")
     data.mkdir()
+    events.mkdir()
     container = running(
-        boxes, "sleep", "60", name="web", volume=[f"{data}:/data"], secret=[f"token={secret}"]
-    )
+        boxes, "sleep", "60", name="web", volume=[f"{data}:/data"], secret=[f"token={secret}"],
+        events_jsonl=str(events / "all"),
+    )  # fmt: skip
     pid = container.inspect()["pid"]
-    for gone in (secret, data):
+    for gone in (secret, data, events):
         gone.rename(aside := work / "aside")
         with pytest.raises(SpecError, match=str(gone)):
             container.restart()

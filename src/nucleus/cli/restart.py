@@ -6,8 +6,9 @@ HELP = """usage: nucleus restart [-t TIME] [--root DIR] CONTAINER...
 
 Stop containers that run, and start them once more as they were created: the
 same id, name and options. Refused where values came by a descriptor, which are
-kept nowhere, and for containers of --rm. What a start takes from the host (the
-workspace, volumes, secrets, policies) is looked for before anything is stopped.
+kept nowhere, and for containers of --rm. The files that a start takes from the
+host (workspace, volumes, secrets, policies, hooks) are looked for before
+anything is stopped, but for a container in a systemd unit.
 
   -t, --time TIME     time between the stop signal and SIGKILL; else the
                       container's --stop-timeout

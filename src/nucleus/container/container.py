@@ -215,10 +215,11 @@ def with_handle(reference: str, root: str, act: Callable[[Handle], _T]) -> _T:
 
 
 def restart(handle: Handle, *, grace_s: float | None = None) -> None:
-    """Stop and start once more; what cannot be started again is not even stopped."""
+    """Stop and start once more; where it is seen beforehand that it could not start, it is not even stopped."""
     handle.require("restart")
-    spec, _ = detach.require_restartable(handle)
-    rehearse(spec.replace(state_root=handle.store.path))
+    spec, record = detach.require_restartable(handle)
+    if record.detached in ("", "none"):  # a unit may see other files than whoever restarts it
+        rehearse(spec.replace(state_root=handle.store.path))
     ending.stop(handle, grace_s=grace_s)
     detach.restart(handle.refresh(), warm=WARM)
 

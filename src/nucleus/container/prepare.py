@@ -26,7 +26,7 @@ from . import ranges
 from .inputs import identity, sources
 from .inputs.sources import SourceFinder, root_entries
 from .prepared import Prepared, open_store
-from .slots import open_secret, open_slots
+from .slots import look_at_files, open_slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def prepare(
 
 
 def rehearse(spec: ContainerSpec) -> None:
-    """Judge the files that a start would take, and take nothing.  Raises what `prepare` would say of them."""
+    """Look whether the files are there that a start would take, and may be taken; nothing is.  Raises NucleusError."""
     prepared = Prepared(open_store(spec))
     try:
         facts, finder = facts_for(spec), SourceFinder()
@@ -88,8 +88,11 @@ def rehearse(spec: ContainerSpec) -> None:
         root_entries(spec, facts, finder)
         if spec.context:
             sources.judge(finder.find(spec.context, "--context", directory=True).path, "--context")
-        for secret in spec.secrets:
-            os.close(open_secret(secret.source))
+        look_at_files(spec)
+        if spec.hooks:
+            from .inputs.hooks import load
+
+            load(spec.hooks)
     finally:
         prepared.close()
 

@@ -149,7 +149,7 @@ def _open_other(kind: str, prepared: Prepared, facts: HostFacts) -> int:
 def _secret(prepared: Prepared, spec: ContainerSpec, number: int) -> int:
     """In the order of the plan: files, credentials, values from a descriptor."""
     if number < len(spec.secrets):
-        return open_secret(spec.secrets[number].source)
+        return _open_secret(spec.secrets[number].source)
     number -= len(spec.secrets)
     if number < len(spec.credentials):
         from .inputs.handed_secrets import open_credential
@@ -158,7 +158,20 @@ def _secret(prepared: Prepared, spec: ContainerSpec, number: int) -> int:
     return prepared.values[number - len(spec.credentials)]
 
 
-def open_secret(path: str) -> int:
+def look_at_files(spec: ContainerSpec) -> None:
+    """Open those that a spec names by their paths, as a start would, and close them again.  Raises SpecError."""
+    for secret in spec.secrets:
+        os.close(_open_secret(secret.source))
+    for credential in spec.credentials:
+        from .inputs.handed_secrets import open_credential
+
+        os.close(open_credential(credential.source))
+    for kind, (_, field) in _SINKS.items():
+        if isinstance(path := getattr(spec, field), str) and path:
+            os.close(_open_sink(kind, spec))
+
+
+def _open_secret(path: str) -> int:
     """A regular file, opened once; the launcher reads it into the sandbox's memory."""
     from stat import S_ISREG
 

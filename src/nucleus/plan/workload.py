@@ -1,7 +1,7 @@
 """The workload's process: who it is (bounding set, groups, ids, capability sets, in the only order that works), and which
 program it becomes, with which arguments, where.  The environment travels as a descriptor.
 
-✗ which ids: container/identity.  ✗ looks for the program: the launcher tries each path.
+✗ which ids: container/inputs/identity.  ✗ looks for the program: the launcher tries each path.
 """
 
 from __future__ import annotations

@@ -131,13 +131,14 @@ def _resolver_stands(template: Template) -> bool:
     if source is None:
         return True
     try:
-        found = [os.stat(RESOLV_CONF)]
-        if source.path != RESOLV_CONF:  # behind links: the file must still be where the plan finds it
-            found.append(os.stat(source.path, follow_symlinks=False))
+        status = os.stat(source.path, follow_symlinks=False)
     except OSError:
         return False
-    wanted = (os.makedev(source.device >> 32, source.device & 0xFFFFFFFF), source.inode)
-    return all([(status.st_dev, status.st_ino) == wanted for status in found])
+    device = os.major(status.st_dev) << 32 | os.minor(status.st_dev)
+    return os.path.realpath(RESOLV_CONF) == source.path and (device, status.st_ino) == (
+        source.device,
+        source.inode,
+    )
 
 
 WARM = Warm()  # of this process
