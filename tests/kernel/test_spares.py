@@ -176,7 +176,7 @@ def test_nothing_is_taken_of_a_fork_that_became_another_user(boxes: Boxes) -> No
         if pid == 0:
             try:
                 os.setresuid(uid, uid, uid)
-                put_back(os.open("/proc/self/ns/uts", os.O_RDONLY))
+                put_back(os.open("/proc/self/ns/net", os.O_RDONLY))
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
@@ -184,6 +184,14 @@ def test_nothing_is_taken_of_a_fork_that_became_another_user(boxes: Boxes) -> No
         assert (fd >= 0) == taken, uid
         if taken:
             os.close(fd)
+
+
+@pytest.mark.parametrize("path", ["/proc/self/ns/uts", "/dev/null"])
+def test_what_is_no_network_namespace_fails_no_start(boxes: Boxes, path: str) -> None:
+    until_shared(lambda: start(boxes, "true"))
+    SPARES.forget()
+    put_back(os.open(path, os.O_RDONLY))
+    assert start(boxes, "echo started").stdout == b"started\n"
 
 
 def test_who_enters_is_where_the_container_is(boxes: Boxes) -> None:

@@ -7,6 +7,7 @@ for each of those that ran at the same time, as far as the queue reaches.  ✗ w
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from struct import Struct
@@ -14,6 +15,7 @@ from struct import Struct
 from ..kept import Kept
 
 _SHORT = 1  # bytes: the kernel makes the least of it that it knows, a handful of messages
+_NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000
 _FD, _SENDER = Struct("=i"), Struct("=iII")  # struct ucred: pid, uid, gid
 _CONTROL = socket.CMSG_SPACE(_FD.size) + socket.CMSG_SPACE(_SENDER.size)
 
@@ -46,7 +48,7 @@ class Spares:
             return -1
         fd = int(_FD.unpack(rights)[0])
         # A fork of the program that became another user can still write there, and could send the host's own.
-        if len(sender) == _SENDER.size and _SENDER.unpack(sender)[1] == os.getuid():
+        if len(sender) == _SENDER.size and _SENDER.unpack(sender)[1] == os.getuid() and _is_network(fd):
             return fd
         os.close(fd)
         return -1
@@ -68,6 +70,14 @@ class Spares:
     def forget(self) -> None:
         """Let go of all."""
         self._ends = None
+
+
+def _is_network(fd: int) -> bool:
+    """Is it a network namespace?  A start that was given another thing would fail at it."""
+    try:
+        return fcntl.ioctl(fd, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
 
 
 SPARES = Spares()  # of this process
