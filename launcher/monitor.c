@@ -88,16 +88,16 @@ static void stop_self(struct env *env)
 	K(__NR_kill, K(__NR_getpid), SIGSTOP);
 }
 
-/* What a process sent is handed on; what the terminal sent to all, a workload of its group has got already. */
+/* What a process sent is handed on.  Of what the terminal sends, a workload of its group has got all but a hangup already. */
 static void forward_signal(struct env *env, struct wait_state *state)
 {
 	struct signalfd_siginfo info;
 
 	if (K(__NR_read, env->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if ((SI_FROM_USER(info.ssi_code) || env->apart) && kill_workload(env, state, info.ssi_signo) == -ESRCH &&
-	    env->workload_pidfd < 0 && info.ssi_signo != SIGCONT && info.ssi_signo != SIGTSTP &&
-	    info.ssi_signo != SIGWINCH)
+	if ((SI_FROM_USER(info.ssi_code) || info.ssi_signo == SIGHUP || env->apart) &&
+	    kill_workload(env, state, info.ssi_signo) == -ESRCH && env->workload_pidfd < 0 && info.ssi_signo != SIGCONT &&
+	    info.ssi_signo != SIGTSTP && info.ssi_signo != SIGWINCH)
 		(void)kill_by(env->child_pidfd, SIGKILL); /* asked to stop before there was a workload */
 	if (info.ssi_signo == SIGTSTP)
 		stop_self(env);

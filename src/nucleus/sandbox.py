@@ -8,7 +8,7 @@ from .container.prepare import prepare
 from .container.reuse.warm import WARM
 from .spec import rules
 from .spec.container import ContainerSpec
-from .spec.parse import from_mapping, words_of
+from .spec.parse import called, from_mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ def run(
     The container ends with the calling process, and its record goes with it.
     """
     if not isinstance(spec, ContainerSpec):
-        known = None if "command" in options else WARM.start(spec, options)
+        document = called(spec, options)
+        known = WARM.start(spec, options)
         if known is not None:
             return _attached(known, tuple(spec), stdin, (on_stdout, on_stderr), check)
-        wanted = from_mapping({"command": words_of(spec), **options})
+        wanted = from_mapping(document)
     elif options:
         raise SpecError(
             "options beside a ContainerSpec", where="run", remedy="use spec.replace(...) to change fields"

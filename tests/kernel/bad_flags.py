@@ -83,11 +83,11 @@ _ROWS = (
         remedy="nucleus ps --help",
     ),
     Case(
-        title="no such container",
+        title="no such state root",
         words=("inspect", "nobody"),
         where="state",
-        says="no container",
-        remedy="ps -a",
+        says="no state root",
+        remedy="made in",
     ),
 )
 FLAGS = tuple([replace(case, identities=HERE) for case in _ROWS])

@@ -196,8 +196,16 @@ HOST = (
         "-- true",
         "state",
         "others may write",
-        "chmod 700",
+        "chmod go-w",
         host='mkdir state && chmod 777 state && exec "$@"',
+    ),
+    _files(
+        "state root that is shared on purpose",
+        "-- true",
+        "state",
+        "others may write",
+        "choose another one with --root DIR",
+        host='mkdir state && chmod 1777 state && exec "$@"',
     ),
     _files(
         "state root of another user",

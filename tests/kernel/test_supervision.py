@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from sandboxes import PATIENCE_S, Boxes, reap_orphans, wait_until
 import nucleus
 from nucleus import Container
 from nucleus.base.errors import Conflict, LaunchError, SpecError
+from nucleus.container.supervision import supervised
 from nucleus.observe.events import read_events
 
 # Guests are too slow for what is timed here, and have neither PostgreSQL nor a compiler.
@@ -418,3 +420,17 @@ def test_hooks_run_at_their_points_with_the_state(boxes: Boxes) -> None:
     assert refused.code == 125 and "createRuntime hook" in refused.err, refused.err
     assert "other" not in boxes.cli("ps", "-a").out
     assert boxes.cli("rm", "hooked").code == 0
+
+
+def test_a_container_whose_creator_has_gone_before_he_heard_of_it_leaves_nothing(
+    boxes: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(ours: socket.socket) -> str:
+        ours.close()
+        return ""
+
+    monkeypatch.setattr(supervised, "_answer", gone)
+    Container.create(["sleep", "60"], root=str(boxes.root), name="unheard", health_cmd="true")
+    wait_until((boxes.root / "events.jsonl").exists)
+    wait_until(lambda: any(e["type"] == "stopped" for e in read_events(str(boxes.root))))
+    wait_until(lambda: not os.listdir(boxes.root / "containers") and not os.listdir(boxes.root / "names"))

@@ -29,13 +29,15 @@ SIZE = (33, 101)
 class Window:
     """A command on a terminal of its own, typed into and read from."""
 
-    def __init__(self, boxes: Boxes, *words: str, controlling: bool = True) -> None:
+    def __init__(
+        self, boxes: Boxes, *words: str, controlling: bool = True, program: str = str(COMMAND)
+    ) -> None:
         self.fd, other = pty.openpty()
         self.resize(*SIZE)
         self.before = termios.tcgetattr(other)
         environment = boxes.environment | {"TERM": "dumb", "NUCLEUS_STATE_DIR": str(boxes.root)}
         self.process = subprocess.Popen(
-            [str(COMMAND), *words], stdin=other, stdout=other, stderr=other, env=environment,
+            [program, *words], stdin=other, stdout=other, stderr=other, env=environment,
             start_new_session=True,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
         )  # fmt: skip
@@ -69,6 +71,12 @@ class Window:
         os.close(self.other)
         return code
 
+    def close(self) -> int:
+        """The window is closed under the command; its exit code."""
+        os.close(self.fd)
+        os.close(self.other)
+        return self.process.wait(PATIENCE_S)
+
 
 SHELL = ("-e", "PS1=inside> ")
 BASH = ("bash", "--norc", "--noprofile", "-i")
@@ -84,6 +92,31 @@ def entered_as(boxes: Boxes, name: str) -> subprocess.Popen[str]:
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
+
+
+def test_a_command_ends_with_the_window_that_it_alone_was_opened_for(boxes: Boxes) -> None:
+    """As by `ssh -t` or `xterm -e`: of the hangup the kernel tells the leader of the session, which the monitor is."""
+    window = Window(boxes, "run", "--rm", "--", "sh", "-c", "echo ready; exec sleep 600")
+    window.expect("ready")
+    assert window.close() == 128 + signal.SIGHUP
+
+
+def test_what_began_in_the_background_gets_its_terminal_in_the_foreground(boxes: Boxes) -> None:
+    window = Window(boxes, *BASH[1:], program=BASH[0])
+    window.send(f"{COMMAND} run --rm -it -e PS1=inside -- sh &\n")
+    deadline = time.monotonic() + PATIENCE_S
+    while "Stopped" not in window.seen and time.monotonic() < deadline:
+        window.send("jobs; echo $((20 + 1))\n")
+        window.seen = window.expect("21")
+    window.seen = ""
+    window.send("fg; echo code $?\n")
+    window.expect("inside")
+    window.send("echo $((40 + 2)); exit 7\n")
+    window.expect("42")
+    window.expect("code 7")
+    window.send("exit\n")
+    window.process.wait(PATIENCE_S)
+    window.close()
 
 
 @pytest.mark.parametrize("verb", ["run", "exec"])

@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     """Prints the id of a container that waits for `nucleus start`; 125 and a message when it cannot be made."""
     from .parser import parse_run
 
-    spec = parse_run(["--detach", *argv])
+    spec = parse_run(["--detach", *argv], verb="create")
     sys.nucleus_command = True  # type: ignore[attr-defined]
     try:
         return create(spec, go=False)

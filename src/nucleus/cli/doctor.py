@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..base.errors import SpecError
@@ -103,7 +104,8 @@ def main(argv: list[str]) -> int:
         return 0
     form, profile = _arguments(argv)
     if profile:
-        sys.stdout.write(apparmor_profile(launcher_path()))
+        # The kernel compares the path to which all names have led.
+        sys.stdout.write(apparmor_profile(os.path.realpath(launcher_path())))
         return 0
     facts = probe(fresh=True)
     report = findings(facts, probe_tools(), cgroup_outlook(facts))

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     rest = _without_run(rest)
     if form not in ("text", "json", "raw"):
         raise SpecError(f"no format {form!r}", where="--format", remedy="use text or json")
-    spec = parse_run(rest)
+    spec = parse_run(rest, verb="explain")
     prepared = prepare(spec, gate=Gate() if spec.detach else None)
     try:
         assert prepared.plan is not None

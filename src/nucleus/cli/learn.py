@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     output, runs, rest = own
-    spec = parse_run(rest)
+    spec = parse_run(rest, verb="learn")
     _refuse(spec)
     record, result = _recorded(spec, runs)
     _write(spec, record, result, output)

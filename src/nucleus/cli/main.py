@@ -123,6 +123,7 @@ def main(argv: list[str]) -> int:
         render_error(error, log_format=form, log_path=log)
         return error.exit_code
     except KeyboardInterrupt:
+        _output_lost()  # its reader may have been interrupted, too
         return _INTERRUPTED
     except BrokenPipeError:
         _output_lost()  # nobody reads: leave without a word

@@ -66,10 +66,15 @@ def parse_run(
     argv: list[str],
     environ: Mapping[str, str] | None = None,
     read: Callable[[str | int], bytes] = read_file,
+    *,
+    verb: str = "run",
 ) -> ContainerSpec:
-    """What `nucleus run ARGV…` asks for.  Raises SpecError with every problem, HelpWanted for --help."""
+    """What `nucleus run ARGV…` asks for, or another verb with its options.
+
+    Raises SpecError with every problem, HelpWanted for --help.
+    """
     problems: list[Problem] = []
-    flags, command = split(argv, problems)
+    flags, command = split(argv, problems, verb)
     base: list[Entry] | None = []
     environ = os.environ if environ is None else environ
     if any(option.key in ("config", "config_fd") for option, _, _ in flags):

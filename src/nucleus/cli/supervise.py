@@ -33,7 +33,9 @@ def main(argv: list[str]) -> int:
     with Signals() as signals:
         with socket.socket(fileno=int(argv[0])) as answer:
             try:
-                supervisor, container_id = _create(int(argv[1]), signals)
+                order = _order(int(argv[1]))
+                known = bool(order["id"])
+                supervisor, container_id = _create(order, signals)
             except NucleusError as error:
                 said: dict[str, Any] = {
                     "error": error.message,
@@ -53,7 +55,12 @@ def main(argv: list[str]) -> int:
                 }
                 answer.send(dumps(said).encode())
                 return 125
-            answer.send(dumps({"id": container_id}).encode())
+            try:
+                answer.send(dumps({"id": container_id}).encode())
+            except OSError:
+                if not known:
+                    supervisor.withdraw()
+                    return 125
         try:
             supervisor.run()
         except NucleusError:
@@ -73,10 +80,13 @@ def traceback_place(error: Exception) -> str:
     )
 
 
-def _create(order_fd: int, signals: Signals) -> tuple[Supervisor, str]:
-    with open(order_fd, "rb") as file:
+def _order(fd: int) -> dict[str, Any]:
+    with open(fd, "rb") as file:
         file.seek(0)
-        order: dict[str, Any] = json.loads(file.read())
+        return dict(json.loads(file.read()))
+
+
+def _create(order: dict[str, Any], signals: Signals) -> tuple[Supervisor, str]:
     spec = stored.spec_of(order["spec"])
     supervisor = Supervisor(spec, signals, detached="none")
     if not order["id"]:

@@ -163,6 +163,10 @@ def _start(ready: Prepared | Entry, stdin: bytes | None, pipes: list[int]) -> tu
 def _input(stdin: bytes | None) -> int:
     if not stdin:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if not isinstance(stdin, bytes | bytearray | memoryview):
+        raise SpecError(
+            f"must be bytes, not {type(stdin).__name__}", where="stdin", remedy="encode it: text.encode()"
+        )
     source = launcher.sealed("nucleus-stdin", stdin)
     os.lseek(source, 0, os.SEEK_SET)
     return source

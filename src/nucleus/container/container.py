@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..base.errors import SpecError
 from ..spec import rules
 from ..spec.container import ContainerSpec
-from ..spec.parse import from_mapping, words_of
+from ..spec.parse import called, from_mapping
 from . import detach
 from .prepare import rehearse
 from .result import Result, result_of
@@ -54,7 +54,7 @@ class Container:
         Raises SpecError, HostUnsupported or LaunchError; nothing is left behind then.
         """
         if not isinstance(spec, ContainerSpec):
-            wanted = from_mapping({"command": words_of(spec), **options, "detach": True})
+            wanted = from_mapping({**called(spec, options), "detach": True})
         elif options:
             raise SpecError(
                 "options beside a ContainerSpec",

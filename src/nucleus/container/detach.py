@@ -255,10 +255,11 @@ def _ended_before(handle: Handle) -> Conflict:
 
 def failure_of(handle: Handle) -> LaunchError | None:
     """The sentence of the step that failed, when the container ended so."""
-    return _failure(handle.fd, handle.ended) if handle.ended is not None else None
+    command = handle.record.command[0] if handle.record is not None else "command"
+    return _failure(handle.fd, handle.ended, command) if handle.ended is not None else None
 
 
-def _failure(directory: int, ended: ExitRecord) -> LaunchError | None:
+def _failure(directory: int, ended: ExitRecord, command: str = "command") -> LaunchError | None:
     failure = ended.failure
     if failure is None or not ended.flags & report.FAILED:
         return None
@@ -269,7 +270,7 @@ def _failure(directory: int, ended: ExitRecord) -> LaunchError | None:
         step, origin = steps[failure.step], origins[failure.step]
     except (ValueError, IndexError, StructError, NucleusError):
         pass  # without its plan the sentence has no names in it
-    return report.launch_error(failure, step, origin, ended.exit_code)
+    return report.launch_error(failure, step, origin, ended.exit_code, command)
 
 
 def start_or_restart(handle: Handle, *, warm: Warm | None = None) -> None:

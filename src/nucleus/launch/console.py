@@ -14,6 +14,7 @@ import socket
 import struct
 import termios
 import tty
+from errno import EINTR
 
 from ..base.value import Value
 from . import report
@@ -76,6 +77,18 @@ def receive_master(channel: socket.socket) -> tuple[int, bytes]:
     return (fds[0] if fds else -1), data
 
 
+def set_raw(fd: int) -> None:
+    """Each key goes through as it is typed.  In the background the kernel stops who asks for it; then he asks again."""
+    while True:
+        try:
+            tty.setraw(fd, termios.TCSANOW)
+        except termios.error as error:
+            if error.args[0] != EINTR:
+                raise
+        else:
+            return
+
+
 class Raw:
     """While it is entered, each key goes through as it is typed; afterwards the terminal is as it was."""
 
@@ -86,7 +99,7 @@ class Raw:
         self._saved: list[Any] = termios.tcgetattr(fd)
 
     def __enter__(self) -> Self:
-        tty.setraw(self._fd, termios.TCSANOW)
+        set_raw(self._fd)
         return self
 
     def __exit__(
@@ -245,7 +258,7 @@ class Relay:
         os.kill(os.getpid(), signal.SIGSTOP)
         try:
             if self._raw is not None:
-                tty.setraw(0, termios.TCSANOW)
+                set_raw(0)
         except termios.error:
             self._hang_up()
         self._resize()

@@ -239,8 +239,10 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
 }  # fmt: skip
 
 
-def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: int) -> LaunchError:
-    """The sentence for a failed step.  `step` is the plan's step, when the plan is at hand."""
+def launch_error(
+    failure: Failure, step: Step | None, origin: str, exit_code: int, command: str = "command"
+) -> LaunchError:
+    """The sentence for a failed step.  `step` is the plan's, when the plan is at hand; else it names `command` at most."""
     name, word = failure.step_name, errorcode.get(failure.errno, str(failure.errno))
     if name == "exec" and failure.detail:
         meaning = (
@@ -251,13 +253,14 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
         meaning = _MEANINGS.get((name, word)) or _MEANINGS.get((name, "")) or ("", "run `nucleus doctor`")
         if (name, word) not in _MEANINGS and word in _ANYWHERE:
             meaning = (meaning[0], _ANYWHERE[word])
-    values: dict[str, str] = {}
+    values = {"command": command}
     described = f"carry out {name}"
     if step is not None:
         from ..plan.explain import sentence
 
         values = {k: _text(v) for k, v in zip(step.spec.names, step.values, strict=True)}
-        values["command"] = values.get("arguments", "").split(" ")[0]
+        if "arguments" in step.spec.names:
+            values["command"] = _text(bytes(step["arguments"]).partition(b"\0")[0])  # type: ignore[arg-type]
         described = sentence(step)
     text = meaning[0].format_map(_Named(values)) if meaning[0] else f"cannot {described}"
     if len(text) > _MAX_TEXT:
@@ -275,7 +278,9 @@ def launch_error(failure: Failure, step: Step | None, origin: str, exit_code: in
                 "let the user inside enter it, by its owner and its mode, or choose another",
             )
         if word == "ENOENT" and not failure.detail:
-            remedy = _found_here(values.get("command", "")) or remedy
+            remedy = _found_here(values["command"]) or remedy
+            if " " in values["command"]:
+                remedy = "it is one word, in quotes: leave them away, or let a shell read it: sh -c '…'"
     else:
         where = f"--{origin.replace('_', '-')}" if origin in _OPTION_WORDS else f"step {failure.step} {name}"
     return LaunchError(

@@ -81,6 +81,15 @@ def words_of(command: Sequence[str]) -> list[str]:
     return list(command)
 
 
+def called(command: Sequence[str], options: Mapping[str, object]) -> dict[str, object]:
+    """The document of a call with its command beside `options`.  Raises SpecError where it is among them once more."""
+    if "command" in options:
+        raise SpecError(
+            "the command is given twice", where="command", remedy="give it as the first argument alone"
+        )
+    return {"command": words_of(command), **options}
+
+
 def from_mapping(
     mapping: Mapping[str, object],
     *,

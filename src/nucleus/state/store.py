@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 from errno import EDQUOT, ELOOP, ENOENT, ENOSPC, ENXIO
-from stat import S_ISREG
+from stat import S_ISREG, S_ISVTX
 
 from ..base.errors import Conflict, HostUnsupported, NotFound, PermissionRefused
 from ..base.value import Value
@@ -361,9 +361,11 @@ def _check_private(fd: int, path: str) -> int:
     status = os.fstat(fd)
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
         os.close(fd)
+        # One that is shared on purpose, as /tmp is, stays as it is.
+        own = status.st_uid == os.geteuid() and not status.st_mode & S_ISVTX
         raise PermissionRefused(
             "the state directory is not this user's own, or others may write to it",
             where=path,
-            remedy=f"chmod 700 {path}, or choose another one with --root DIR",
+            remedy=f"{f'chmod go-w {path}, or ' if own else ''}choose another one with --root DIR",
         )
     return fd

@@ -227,3 +227,15 @@ def test_rm_waits_for_what_was_killed_and_has_not_died_yet(
         with pytest.raises(Conflict, match="have not ended"):
             sweeping.bury_in_time(store, ID, fd, known, deadline)
     os.close(fd)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_root_that_is_none_is_not_made_by_who_only_looks(tmp_path: Path, *, there: bool) -> None:
+    root = tmp_path / "mistyped"
+    if there:
+        root.mkdir()
+        (root / "hosts").touch()
+    with pytest.raises(NotFound, match="no state root"):
+        inventory.open_store(str(root))
+    assert sorted(os.listdir(tmp_path)) == ["mistyped"] * there
+    assert not there or os.listdir(root) == ["hosts"]

@@ -156,6 +156,10 @@ def test_a_command_that_the_caller_s_own_path_has_is_told_with_its_place(
     (tmp_path / "real" / "greet").touch(0o755)
     (tmp_path / "shims" / "greet").symlink_to("../real/greet")
     assert f"here it is {tmp_path}/real/greet" in remedy() and "--toolchain" in remedy()
+    values[[f.name for f in spec.fields].index("arguments")] = b"ls -la\0"
+    error = report.launch_error(failure, Step(spec, tuple(values), "command"), "command", 127)
+    assert error.message == "command not found: ls -la" and "one word" in error.remedy
+    assert report.launch_error(failure, None, "", 127, "ls").message == "command not found: ls"
 
 
 def test_a_workspace_that_the_user_inside_may_not_enter_is_told_as_the_workspace() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import nucleus
 from nucleus.base.errors import SpecError
+from nucleus.container.attached import _input
 from nucleus.container.result import result_of
 from nucleus.launch.report import OOM, ExitRecord
 from nucleus.launch.supervise import CAPTURE_BYTES, _Stream
@@ -30,6 +31,7 @@ def test_the_package_offers_its_names_and_imports_nothing_until_one_is_used() ->
         ({"network": "bridge"}, "$.network"),
         ({"env": {"LD_PRELOAD": "/x"}}, "$.env.LD_PRELOAD"),
         ({"workspace": "/etc"}, "$.workspace"),
+        ({"command": ["false"]}, "command"),
     ],
 )
 def test_a_keyword_that_is_wrong_is_told_by_its_path(
@@ -94,3 +96,8 @@ def test_run_waits_and_says_what_does_not() -> None:
     with pytest.raises(SpecError) as caught:
         run(["true"], detach=True)
     assert "Container.run" in caught.value.remedy
+
+
+def test_text_is_no_standard_input() -> None:
+    with pytest.raises(SpecError, match="bytes, not str"):
+        _input("text")  # type: ignore[arg-type]

@@ -130,7 +130,7 @@ def _judge(path: str, status: os.stat_result, *, last: bool, program: bool) -> N
 
 def _wrong(path: str, message: str) -> SpecError:
     return SpecError(
-        f"{path} {message}", where="--hooks",
+        f"{path}: {message}", where="--hooks",
         remedy="see the runtime specification; files belong to root or to you, and only the owner may write",
     )  # fmt: skip
 

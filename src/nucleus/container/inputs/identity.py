@@ -104,8 +104,7 @@ def rootless_identity(
         raise SpecError(
             f"this user has no subordinate ids: {caller.name or caller.uid}",
             where="--userns auto",
-            remedy=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {caller.name or caller.uid}, "
-            "and install newuidmap (package uidmap)",
+            remedy="`nucleus doctor` says how root gives you some that nobody else has",
         )
     else:
         uid_map = (MapLine(inside=uid, outside=caller.uid, count=1),)

@@ -76,9 +76,16 @@ class SavedPlan:
             prepared.discard()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all; only its owner can read it."""
+        """Write the file, whole or not at all; only its owner can read it.  Raises SpecError, HostUnsupported."""
         folder, name = os.path.split(os.path.abspath(path))
-        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SpecError(
+                f"{folder}: {(error.strerror or '').lower()}",
+                where="save",
+                remedy="name a file in a directory that is there",
+            ) from None
         try:
             write_file(directory, name, self._to_bytes())
         finally:

@@ -40,12 +40,31 @@ class Shown(Value):
 _UNKNOWN = Shown().as_dict()
 
 
+_OWN = frozenset(("containers", "names", "events.jsonl"))  # of what a state root holds
+
+
 def open_store(root: str, *, sweep_at_most: int = AT_MOST, swept: bool = True) -> Store:
-    """The state root, swept: what follows reports the truth.  Without that whoever opened it sweeps later."""
+    """The state root, swept: what follows reports the truth.  Without that whoever opened it sweeps later.
+
+    Raises NotFound for a root that was named and is none: a mistyped one would look like one without containers.
+    """
+    if root and not _is_root(root):
+        raise NotFound(
+            "there is no state root", where=root, remedy="name the one that the containers were made in"
+        )
     store = Store(root or default_root(os.geteuid(), os.environ))
     if swept:
         sweep(store, at_most=sweep_at_most)
     return store
+
+
+def _is_root(path: str) -> bool:
+    """Is it one, or an empty directory that may become one?"""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return os.path.exists(path)  # whoever opens it says why not
+    return not names or not _OWN.isdisjoint(names)
 
 
 def _known(store: Store, container_id: str) -> dict[str, Any] | None:

@@ -92,6 +92,11 @@ class Supervisor:
             raise
         return self.life.id
 
+    def withdraw(self) -> None:
+        """Whoever asked for it has gone before he heard of it: nobody will let it start, and nothing is left of it."""
+        self.life.abandon()
+        self._remove()
+
     def adopt(self, handle: Handle) -> str:
         """Instead of `create`: a container that runs already; its handle and store are ours then.  Raises Conflict."""
         self.life = Adopted(handle)
@@ -360,9 +365,8 @@ class Supervisor:
     def _note_failed_hook(self) -> None:
         """Of a hook inside, which the launcher has run."""
         failure = self.life.failure()
-        point = _STEPS.get(failure.opcode) if failure is not None else None
-        if failure is not None and point is not None:
-            self._note("hook-failed", hook=point, error=failure.message)
+        if failure is not None and failure.opcode in _STEPS:
+            self._note("hook-failed", hook=_STEPS[failure.opcode], error=failure.message)
 
     def _store(self) -> Store:
         return Store(self.life.store_path)
