@@ -36,6 +36,7 @@ struct env {
 	int status_read;   /* failure records of child and workload; end of file once both have executed */
 	int child_socket;  /* monitor's end: one-letter go-aheads down, workload_end up */
 	int signals;
+	bool interrupted;  /* by a key of the caller's terminal */
 	bool apart;        /* the workload is in no process group of the terminal: what that sends has to be handed on */
 	u32 helpers;       /* id-map helpers still running */
 	struct cgroup cgroups[MAX_CGROUPS];

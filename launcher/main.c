@@ -138,6 +138,15 @@ static const char *read_plan(struct env *env, struct plan *plan)
 	return NULL;
 }
 
+/* A shell goes on with its loop where the key ended the command alone: it looks whether who it waited for ended by it, too. */
+static void end_by_interrupt(void)
+{
+	const u64 none = 0;
+
+	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, NULL, 8);
+	K(__NR_kill, K(__NR_getpid), SIGINT);
+}
+
 int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 {
 	/* In one page, which each of three processes makes its own: the kernel copies it when it is written to. */
@@ -179,5 +188,7 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 		while (plan_next(&plan, &cursor, &step))
 			if (step.opcode == STEP_REPORT_FAILURE)
 				report_end(&env, &step, exit);
+	if (env.interrupted && exit->signal == SIGINT)
+		end_by_interrupt();
 	return exit->exit_code;
 }

@@ -82,12 +82,6 @@ static void read_child_socket(struct env *env, struct wait_state *state)
 		env->built = true;
 }
 
-static void stop_self(struct env *env)
-{
-	(void)env; /* nothing of the launch changes while the terminal has it stopped */
-	K(__NR_kill, K(__NR_getpid), SIGSTOP);
-}
-
 /* What a process sent is handed on.  Of what the terminal sends, a workload of its group has got all but a hangup already. */
 static void forward_signal(struct env *env, struct wait_state *state)
 {
@@ -95,12 +89,13 @@ static void forward_signal(struct env *env, struct wait_state *state)
 
 	if (K(__NR_read, env->signals, &info, sizeof(info)) != sizeof(info))
 		return;
+	env->interrupted = env->interrupted || (info.ssi_signo == SIGINT && !SI_FROM_USER(info.ssi_code));
 	if ((SI_FROM_USER(info.ssi_code) || info.ssi_signo == SIGHUP || env->apart) &&
 	    kill_workload(env, state, info.ssi_signo) == -ESRCH && env->workload_pidfd < 0 && info.ssi_signo != SIGCONT &&
 	    info.ssi_signo != SIGTSTP && info.ssi_signo != SIGWINCH)
 		(void)kill_by(env->child_pidfd, SIGKILL); /* asked to stop before there was a workload */
 	if (info.ssi_signo == SIGTSTP)
-		stop_self(env);
+		K(__NR_kill, K(__NR_getpid), SIGSTOP);
 }
 
 /* What joined takes its process group along: no init of its own ends what it has started. */

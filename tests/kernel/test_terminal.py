@@ -101,6 +101,19 @@ def test_a_command_ends_with_the_window_that_it_alone_was_opened_for(boxes: Boxe
     assert window.close() == 128 + signal.SIGHUP
 
 
+def test_an_interrupt_ends_the_loop_of_the_shell_around_it(boxes: Boxes) -> None:
+    window = Window(boxes, *BASH[1:], program=BASH[0])
+    inside = "echo in-$((1$N + 10)); exec sleep 600"
+    window.send(f"for N in 1 2 3; do {COMMAND} run --rm -e N=$N -- sh -c '{inside}'; done\n")
+    window.expect("in-21")
+    window.send("\x03")
+    window.send("echo next-$((40 + 2))\n")
+    assert "in-22" not in window.expect("next-42")
+    window.send("exit\n")
+    window.process.wait(PATIENCE_S)
+    window.close()
+
+
 def test_what_began_in_the_background_gets_its_terminal_in_the_foreground(boxes: Boxes) -> None:
     window = Window(boxes, *BASH[1:], program=BASH[0])
     window.send(f"{COMMAND} run --rm -it -e PS1=inside -- sh &\n")
