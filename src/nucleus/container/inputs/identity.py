@@ -67,6 +67,17 @@ def _around(inside: int, host: int, base: int) -> tuple[MapLine, ...]:
     return tuple(sorted(lines, key=lambda line: line.inside))
 
 
+def _given_by_root(facts: HostFacts) -> str:
+    """How root gives ids that nobody else has."""
+    from ...host.doctor import free_range
+
+    known, caller = facts.subordinate, facts.identity
+    block = free_range(known.taken_uids + known.taken_gids if known else ())
+    span = f"{block.start}-{block.start + block.count - 1}"
+    helper = "" if known and known.newuidmap and known.newgidmap else ", and install uidmap"
+    return f"as root: usermod --add-subuids {span} --add-subgids {span} {caller.name or caller.uid}{helper}"
+
+
 def _require_mapped(
     uid: int,
     gid: int,
@@ -104,7 +115,7 @@ def rootless_identity(
         raise SpecError(
             f"this user has no subordinate ids: {caller.name or caller.uid}",
             where="--userns auto",
-            remedy="`nucleus doctor` says how root gives you some that nobody else has",
+            remedy=_given_by_root(facts),
         )
     else:
         uid_map = (MapLine(inside=uid, outside=caller.uid, count=1),)
