@@ -67,7 +67,7 @@ def test_a_restart_without_what_it_takes_from_the_host_is_refused_before_anythin
     events.mkdir()
     container = running(
         boxes, "sleep", "60", name="web", volume=[f"{data}:/data"], secret=[f"token={secret}"],
-        events_jsonl=str(events / "all"),
+        events_jsonl=str(events / "all"), detach_with="none",
     )  # fmt: skip
     pid = container.inspect()["pid"]
     for gone in (secret, data, events):
