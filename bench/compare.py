@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=25, help="turns of each contestant (default: 25)")
+    parser.add_argument("--rounds", type=int, default=100, help="turns of each contestant (default: 100)")
     parser.add_argument("--memory", action="store_true", help="also the memory of a hundred containers")
     parser.add_argument("--page", type=Path, metavar="FOLDER", help="write benchmarks.md and its plot there")
     parser.add_argument("--enforce", action="store_true", help="1 when a budget is not kept")
