@@ -191,9 +191,17 @@ def free_range(taken: tuple[IdRange, ...]) -> IdRange:
     return IdRange(start=start, count=_SUBIDS)
 
 
+def subordinate_command(facts: HostFacts) -> str:
+    """By which root gives the caller ids that nobody else has."""
+    found, caller = facts.subordinate, facts.identity
+    block = free_range(found.taken_uids + found.taken_gids if found else ())
+    span = f"{block.start}-{block.start + block.count - 1}"
+    return f"usermod --add-subuids {span} --add-subgids {span} {caller.name or caller.uid}"
+
+
 def _subordinate_ids(facts: HostFacts) -> list[Finding]:
     """Nothing for those who map ids without help."""
-    found, name = facts.subordinate, facts.identity.name
+    found = facts.subordinate
     if found is None or facts.identity.may_write_maps:
         return []
     findings = []
@@ -201,9 +209,7 @@ def _subordinate_ids(facts: HostFacts) -> list[Finding]:
     if found.uids and found.gids:
         findings.append(Finding(name="subordinate ids", status=OK, detail=detail))
     else:
-        block = free_range(found.taken_uids + found.taken_gids)
-        span = f"{block.start}-{block.start + block.count - 1}"
-        remedy = f"sudo usermod --add-subuids {span} --add-subgids {span} {name or facts.identity.uid}"
+        remedy = f"sudo {subordinate_command(facts)}"
         detail = "none: a single id is mapped, supplementary groups stay"
         findings.append(Finding(name="subordinate ids", status=DEGRADED, detail=detail, remedy=remedy))
     helpers = ("newuidmap", found.newuidmap), ("newgidmap", found.newgidmap)

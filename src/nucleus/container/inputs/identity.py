@@ -68,14 +68,11 @@ def _around(inside: int, host: int, base: int) -> tuple[MapLine, ...]:
 
 
 def _given_by_root(facts: HostFacts) -> str:
-    """How root gives ids that nobody else has."""
-    from ...host.doctor import free_range
+    from ...host.doctor import subordinate_command
 
-    known, caller = facts.subordinate, facts.identity
-    block = free_range(known.taken_uids + known.taken_gids if known else ())
-    span = f"{block.start}-{block.start + block.count - 1}"
-    helper = "" if known and known.newuidmap and known.newgidmap else ", and install uidmap"
-    return f"as root: usermod --add-subuids {span} --add-subgids {span} {caller.name or caller.uid}{helper}"
+    known = facts.subordinate
+    helpers = "" if known and known.newuidmap and known.newgidmap else ", and install uidmap"
+    return f"as root: {subordinate_command(facts)}{helpers}"
 
 
 def _require_mapped(

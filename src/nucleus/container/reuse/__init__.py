@@ -1,1 +1,1 @@
-"""What is kept from one start to the next: compiled plans, roots, descriptors."""
+"""What is kept from one start to the next: compiled plans, roots, descriptors.  ✗ what belongs to one container alone."""

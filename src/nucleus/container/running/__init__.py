@@ -1,1 +1,1 @@
-"""Containers that are there: found, looked at, changed, entered, ended, swept."""
+"""Containers that are there: found, looked at, changed, entered, ended, swept.  ✗ starts none."""
