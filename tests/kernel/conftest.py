@@ -7,15 +7,18 @@ Tests that are not meant for the identity of this run are left out, not skipped.
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import PATIENCE_S, Boxes, adopt_orphans, own_identity
+from sandboxes import PATIENCE_S, Boxes, adopt_orphans, descendants, own_identity
 
 IDENTITY = own_identity()
 FAILED = pytest.StashKey[bool]()
+# The longest takes a tenth of it. Whoever waits longer waits for something that does not come.
+ENDLESS_S = 300
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -33,6 +36,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_header() -> str:
     """Says whom the tests run as."""
     return f"identity: {IDENTITY}"
+
+
+def _waits_in(pid: int) -> str:
+    """Its state, its parent and where in the kernel it waits, as far as that may be seen."""
+    try:
+        known = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return f"{known['State']}, parent {known['PPid']}, in {Path(f'/proc/{pid}/wchan').read_text()}"
+    except OSError as problem:
+        return str(problem)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that does not end fails by itself and shows who waited for what, instead of taking its whole suite along."""
+
+    def give_up(*_: object) -> None:
+        waiting = [f"{pid} {name}: {_waits_in(pid)}" for pid, name in descendants().items()]
+        pytest.fail("\n".join([f"{item.name} has not ended after {ENDLESS_S} s; below it live", *waiting]))
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, ENDLESS_S, 20)  # again, as what cleans up may wait as well
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @pytest.fixture(scope="session", autouse=True)
