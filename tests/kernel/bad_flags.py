@@ -37,6 +37,7 @@ no label | --label team | --label | is not KEY=VALUE | team=search
 no signal | --stop-signal HUMP | --stop-signal | 'HUMP' is not a signal | TERM
 no resource limit | --ulimit nofiles=1 | --ulimit | not a resource limit | did you mean nofile?
 soft limit above the hard one | --ulimit nofile=9:8 | --ulimit | above the hard one | SOFT ≤ HARD
+too few open files | --ulimit nofile=8:64 | --ulimit | fewer open files than it takes | at least nofile=16
 user beyond all ids | --user 4294967295 | --user | beyond the ids | at most
 user whom nobody knows | --user nosuch | --user | no user 'nosuch' | give the number
 group that nobody knows | --group nosuch | --group | no group 'nosuch' | give the number

@@ -365,7 +365,7 @@ def _credential(text: str, option: Option) -> Secret:
 
 def _ulimit(text: str, option: Option) -> Rlimit:
     from ..base.units import parse_integer
-    from .process import INFINITY, RLIMITS, Rlimit
+    from .process import INFINITY, LEAST_FILES, RLIMITS, Rlimit
     from .suggest import hint
 
     name, equals, numbers = text.partition("=")
@@ -383,6 +383,11 @@ def _ulimit(text: str, option: Option) -> Rlimit:
     if max(pair) > INFINITY or pair[0] > pair[1]:
         raise SpecError(
             f"the soft limit of '{text}' is above the hard one", remedy="write SOFT:HARD with SOFT ≤ HARD"
+        )
+    if name == "nofile" and pair[0] < LEAST_FILES:
+        raise SpecError(
+            f"'{text}' leaves fewer open files than it takes to confine the command",
+            remedy=f"at least nofile={LEAST_FILES}",
         )
     return Rlimit(name=name, soft=pair[0], hard=pair[1])
 

@@ -10,6 +10,9 @@ RLIMITS = (
     "rtprio", "rttime", "sigpending", "stack",
 )  # fmt: skip
 
+# The limit holds before Landlock does, whose ruleset and each of whose rules open a file beside those that are there.
+LEAST_FILES = 16
+
 
 class Rlimit(Value):
     """A limit of setrlimit(2); INFINITY is RLIM_INFINITY."""

@@ -49,7 +49,7 @@ def spec(**options: object) -> ContainerSpec:
         ({"secret": ["t=./f"]}, "secrets", (Secret(source="./f", target="/run/secrets/t"),)),
         ({"secret": ["./f:a/b"]}, "secrets", (Secret(source="./f", target="/run/secrets/a/b"),)),
         ({"secret": ["/f=g:/run/secrets/x"]}, "secrets", (Secret(source="/f=g", target="/run/secrets/x"),)),
-        ({"ulimit": ["nofile=1:2"]}, "ulimits", (Rlimit(name="nofile", soft=1, hard=2),)),
+        ({"ulimit": ["nofile=16:32"]}, "ulimits", (Rlimit(name="nofile", soft=16, hard=32),)),
         ({"ulimit": ["CORE=unlimited"]}, "ulimits", (Rlimit(name="core", soft=INFINITY, hard=INFINITY),)),
         ({"ulimit": ["cpu=1", "cpu=2"]}, "ulimits", (Rlimit(name="cpu", soft=2, hard=2),)),
         (

@@ -151,7 +151,7 @@ specs = st.fixed_dictionaries(
         ).map(lambda limit: (limit,)),
         "ulimits": st.builds(
             Rlimit, name=st.sampled_from([n for n in RLIMITS if n != "memlock"]),
-            soft=st.integers(0, 9), hard=st.one_of(st.integers(10, 99), st.just(INFINITY)),
+            soft=st.integers(16, 25), hard=st.one_of(st.integers(26, 99), st.just(INFINITY)),
         ).map(lambda r: (r,)),
         "seccomp_profile": st.sampled_from(["default", "strict"]),
         "degraded": st.sampled_from([("landlock",), ("seccomp", "cgroup")]),
