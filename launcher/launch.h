@@ -157,7 +157,7 @@ step_handler run_spawn_network, run_await_id_map, run_unshare_network, run_loopb
 step_handler run_no_new_privileges, run_set_hostname, run_set_rlimit, run_set_umask, run_new_keyring;
 step_handler run_drop_bounding, run_set_groups, run_set_ids, run_set_capabilities;
 step_handler run_landlock_ruleset, run_landlock_path, run_landlock_port, run_landlock_restrict;
-step_handler run_set_seccomp, run_trace_seccomp, run_assert_locked, run_await_trace, run_exec;
+step_handler run_set_seccomp, run_attach_tracer, run_trace_seccomp, run_assert_locked, run_await_trace, run_exec;
 _Noreturn void report_end(struct env *env, const struct step *step, const struct exit_record *exit);
 
 #endif

@@ -87,6 +87,7 @@ static step_handler *const handlers[MAX_OPCODE] = {
 	[STEP_LANDLOCK_RESTRICT] = run_landlock_restrict,
 	[STEP_SET_SECCOMP] = run_set_seccomp,
 	[STEP_TRACE_SECCOMP] = run_trace_seccomp,
+	[STEP_ATTACH_TRACER] = run_attach_tracer,
 	[STEP_AWAIT_TRACE] = run_await_trace,
 	[STEP_ASSERT_LOCKED] = run_assert_locked,
 	[STEP_EXEC] = run_exec,

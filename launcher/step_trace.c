@@ -1,8 +1,9 @@
-/* The filter whose calls a listener is asked about, and the end of that listener's record. */
+/* Whoever records a container's calls: attached to it, or as the listener of its filter; and the end of that record. */
 #include "launch.h"
 
 #include <linux/filter.h>
 #include <linux/poll.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/signal.h>
@@ -39,6 +40,30 @@ _Noreturn static void hand_over(const int *listener, int channel, long process)
 	if (!taken || K(__NR_recvfrom, channel, &letter, 1, 0, NULL, NULL) != 1 || letter != TRACE_TAKEN)
 		K(__NR_kill, process, SIGKILL);
 	sys_exit(0);
+}
+
+/* From here on the tracer sees this process and all that come from it; each call that the filter has it asked about stops.
+ * It is the kernel that tells it who has sent the letter. */
+int run_attach_tracer(const struct step *step, struct env *env)
+{
+	int channel = slot(env, &step->field[0]);
+	u8 letter = TRACE_ATTACH, answer[2] = { 0 };
+	/* After a change of ids only a tracer with rights over the host could attach; exec decides this anew. */
+	long result = K(__NR_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+
+	if (result < 0)
+		return (int)result;
+	result = K(__NR_sendto, channel, &letter, 1, MSG_NOSIGNAL, NULL, 0);
+	if (result < 0)
+		return (int)result;
+	do
+		result = K(__NR_recvfrom, channel, answer, sizeof(answer), 0, NULL, NULL);
+	while (result == -EINTR);
+	if (result < 0)
+		return (int)result;
+	if (result < 1 || answer[0] != TRACE_TAKEN)
+		return -EPIPE;
+	return result > 1 ? -answer[1] : 0;
 }
 
 int run_trace_seccomp(const struct step *step, struct env *env)

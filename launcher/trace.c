@@ -1,29 +1,24 @@
-/* nucleus-trace CHANNEL FILTER LOG DENIED: answers the calls that a container's filter asks about, and records them.
+/* nucleus-trace CHANNEL GIVEN LOG DENIED: answers the calls that a container's filter asks about, and records them.
  *
- * Each is a descriptor; LOG and DENIED may be 0, for none.  FILTER holds which arguments count (trace.h), then the filter
- * itself, which says the answer to each call in the bits that the kernel leaves alone.  Every different call is a line in
- * LOG before it is answered, one that is refused a line in DENIED: so no call is lost, even when this is killed.  At the
- * end lines follow with how often each was made beyond the first time, and one that says that the record is complete.
- * When this dies the kernel answers each call that would be asked about with ENOSYS.
+ * Each is a descriptor; LOG and DENIED may be 0, for none.  GIVEN holds which arguments count (trace.h).  Where a filter
+ * follows there, its refusals alone are recorded, as its listener hears of them (trace_listener.c); else the launcher's
+ * process asks to be attached to, and everything is (trace_attached.c).  Every different call is a line in LOG before it is
+ * answered, one that is refused a line in DENIED: so no call is lost, even when this is killed.  At the end lines follow
+ * with how often each was made beyond the first time, and one that says that the record is complete.
  * ✗ names of calls, policy: it knows numbers and obeys the filter. */
-#include "sys.h"
+#include "trace.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/ioctl.h>
-#include <linux/poll.h>
 #include <linux/prctl.h>
-#include <linux/seccomp.h>
+#include <linux/ptrace.h>
 #include <linux/signal.h>
-
-#include "trace.h"
 
 #define ENTRIES 16384U /* a power of two */
 #define VARIETY 48U    /* a call with more different values than that has no constraint worth keeping */
 #define LINE 512U
 #define NO_CALL (~0U) /* stands for all numbers that no kernel has: else a program could fill the table with them */
 #define NAME 16U
-#define MSG_NOSIGNAL 0x4000
 
 int program(int argc, char **argv, char **environment, const u64 *auxiliary);
 
@@ -36,7 +31,7 @@ struct entry {
 };
 
 static struct tracer {
-	int channel, listener, log, denied;
+	int channel, log, denied;
 	u32 length;
 	u64 calls;
 	bool lost; /* a line could not be written */
@@ -45,61 +40,6 @@ static struct tracer {
 	struct entry entries[ENTRIES];
 	u32 used;
 } tracer;
-
-/* ---- the answer ---------------------------------------------------------------------------------------------------- */
-
-/* What the filter returns for a call.  Only the instructions that our compiler writes are known; others kill. */
-static u32 returned(const struct seccomp_data *data)
-{
-	u32 word, accumulator = 0;
-
-	for (u32 at = 0; at < tracer.length; at++) {
-		const struct sock_filter *i = &tracer.given.filter[at];
-		bool jump;
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			if (i->k % 4 || i->k >= sizeof(*data))
-				return SECCOMP_RET_USER_NOTIF | ANSWER_KILL;
-			memcpy(&word, (const u8 *)data + i->k, sizeof(word));
-			accumulator = word;
-			continue;
-		case BPF_ALU | BPF_AND | BPF_K:
-			accumulator &= i->k;
-			continue;
-		case BPF_JMP | BPF_JA:
-			at += i->k;
-			continue;
-		case BPF_RET | BPF_K:
-			return i->k;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			jump = accumulator == i->k;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			jump = accumulator > i->k;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			jump = accumulator >= i->k;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			jump = accumulator & i->k;
-			break;
-		default:
-			return SECCOMP_RET_USER_NOTIF | ANSWER_KILL;
-		}
-		at += jump ? i->jt : i->jf;
-	}
-	return SECCOMP_RET_USER_NOTIF | ANSWER_KILL;
-}
-
-static u32 answer_to(const struct seccomp_data *data)
-{
-	u32 value = returned(data), answer = value & SECCOMP_RET_DATA;
-
-	if ((value & ~(u32)SECCOMP_RET_DATA) != SECCOMP_RET_USER_NOTIF)
-		return ANSWER_KILL;
-	return answer == ANSWER_ALLOW || answer <= MAX_ANSWER_ERRNO ? answer : ANSWER_KILL;
-}
 
 /* ---- the record ---------------------------------------------------------------------------------------------------- */
 
@@ -223,9 +163,22 @@ static void conclude(void)
 	append(tracer.denied, line, at);
 }
 
-/* ---- the listener -------------------------------------------------------------------------------------------------- */
+/* ---- what both ways of hearing of a call do ------------------------------------------------------------------------- */
 
-static u32 process_of(u32 thread)
+bool note_call(u32 thread, const struct seccomp_data *call, u32 decided)
+{
+	struct entry *entry = entry_of(call, decided);
+	u16 look = (u32)call->nr < TRACE_CALLS ? tracer.given.looks[call->nr] : 0;
+
+	tracer.calls++;
+	if (!entry->count++)
+		record(entry, 1, thread);
+	if (tracer.log > 0 && decided == ANSWER_ALLOW && look && !record_names(thread, call, look, tracer.log))
+		tracer.lost = true;
+	return !(tracer.log > 0 && tracer.lost);
+}
+
+int open_process(u32 thread)
 {
 	char path[40], text[256], *at = text;
 	long got = 0;
@@ -235,7 +188,7 @@ static u32 process_of(u32 thread)
 	put_text(put_field(path, path + 39, "/proc/", thread), path + 39, "/status");
 	fd = (int)K(__NR_openat, AT_FDCWD, path, 02000000 /* O_CLOEXEC */, 0);
 	if (fd < 0)
-		return 0;
+		return fd;
 	got = K(__NR_read, fd, text, sizeof(text) - 1);
 	K(__NR_close, fd);
 	text[got > 0 ? got : 0] = '\0';
@@ -244,93 +197,23 @@ static u32 process_of(u32 thread)
 			break;
 	for (at += *at ? 7 : 0; *at >= '0' && *at <= '9'; at++)
 		found = found * 10 + (u64)(*at - '0');
-	return (u32)found;
+	return found ? (int)K(__NR_pidfd_open, found, 0) : -ESRCH;
 }
 
-/* By a descriptor, and only while the call still waits for its answer: then the number cannot be somebody else's yet. */
-static bool kill_process(const struct seccomp_notif *asked)
-{
-	u32 process = process_of(asked->pid);
-	u64 id = asked->id;
-	int pidfd = process ? (int)K(__NR_pidfd_open, process, 0) : -1;
-	long result = -ESRCH;
-
-	if (pidfd < 0)
-		return false;
-	if (!K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id))
-		result = K(__NR_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	K(__NR_close, pidfd);
-	return !result;
-}
-
-static void answer(const struct seccomp_notif *asked)
-{
-	struct seccomp_notif_resp response = { .id = asked->id };
-	u32 decided = answer_to(&asked->data);
-	struct entry *entry = entry_of(&asked->data, decided);
-
-	tracer.calls++;
-	if (!entry->count++)
-		record(entry, 1, asked->pid);
-	if (tracer.log > 0 && decided == ANSWER_ALLOW && (u32)asked->data.nr < TRACE_CALLS &&
-	    tracer.given.looks[asked->data.nr] && !record_names(asked, tracer.given.looks[asked->data.nr], tracer.log))
-		tracer.lost = true;
-	if (decided == ANSWER_KILL && kill_process(asked))
-		return;
-	if (decided == ANSWER_ALLOW && !(tracer.log > 0 && tracer.lost))
-		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	else /* a call that could not be recorded is not made */
-		response.error = decided > MAX_ANSWER_ERRNO ? -EPERM : -(i32)decided;
-	(void)K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_SEND, &response); /* it may have been killed meanwhile */
-}
-
-/* Calls that were taken and wait for their answer, the oldest at `first`. */
-enum { MOST_TAKEN = 64 };
-static struct { struct seccomp_notif asked[MOST_TAKEN]; u32 first, count; } queue;
-
-static void take(void)
-{
-	static struct { struct seccomp_notif asked; u8 later[256]; } notice; /* a newer kernel's may be longer */
-
-	memset(&notice, 0, sizeof(notice));
-	if (!K(__NR_ioctl, tracer.listener, SECCOMP_IOCTL_NOTIF_RECV, &notice.asked))
-		queue.asked[(queue.first + queue.count++) % MOST_TAKEN] = notice.asked;
-}
-
-/* A call that nobody has taken yet is broken off by a signal that its process handles, and fails with EINTR: also one that
- * never does so otherwise, such as clone when an earlier child ends.  So all that wait are taken before one is answered; and
- * the caller is not woken on this processor (SYNC_WAKE_UP): that costs half as much, but then the next call waits for it. */
-static void serve(void)
-{
-	struct __kernel_timespec now = { 0, 0 };
-	struct pollfd waiting = { .fd = tracer.listener, .events = POLLIN };
-	long result;
-
-	for (;;) {
-		waiting.revents = 0;
-		result = K(__NR_ppoll, &waiting, 1, queue.count ? &now : NULL, NULL, 0);
-		if (result == -EINTR)
-			continue;
-		if (result > 0 && waiting.revents & POLLIN && queue.count < MOST_TAKEN) {
-			take();
-			continue;
-		}
-		if (!queue.count)
-			return; /* nobody has the filter any more */
-		answer(&queue.asked[queue.first]);
-		queue.first = (queue.first + 1) % MOST_TAKEN;
-		queue.count--;
-	}
-}
-
-#if defined(__x86_64__)
-#define ARCH AUDIT_ARCH_X86_64
-#else
-#define ARCH AUDIT_ARCH_AARCH64
-#endif
+/* ---- this process --------------------------------------------------------------------------------------------------- */
 
 #define ALLOW(number) \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#define REGISTERS ALLOW(PTRACE_POKEUSR)
+#define REGISTERS_LENGTH 2
+#else
+#define ARCH AUDIT_ARCH_AARCH64
+#define REGISTERS ALLOW(PTRACE_GETREGSET), ALLOW(PTRACE_SETREGSET)
+#define REGISTERS_LENGTH 4
+#endif
 
 /* This reads what a hostile program has written: whoever took it over would get these calls and no other, no way to make
  * a file or a process, and nobody could look into it. */
@@ -351,6 +234,15 @@ static bool confine(void)
 		ALLOW(__NR_pidfd_open),
 		ALLOW(__NR_pidfd_send_signal),
 		ALLOW(__NR_exit_group),
+		ALLOW(__NR_wait4),
+		/* Nobody can be attached to that was not before. */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ptrace, 0, 8 + REGISTERS_LENGTH),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16 /* the low half of the first argument */),
+		ALLOW(PTRACE_CONT),
+		ALLOW(PTRACE_LISTEN),
+		ALLOW(PTRACE_GET_SYSCALL_INFO),
+		REGISTERS,
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		/* Of files only what is there, for reading: O_CLOEXEC alone. */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_openat, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16 + 2 * 8 /* the low half of the third argument */),
@@ -365,24 +257,53 @@ static bool confine(void)
 	       !K(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
-/* The twin's letter, with the listener. */
-static int receive_listener(void)
+static bool send_back(u8 letter, u8 error)
 {
-	struct { u64 length; i32 level, type; i32 fd, unused; } rights = { 0 };
-	char letter = 0, taken = TRACE_TAKEN;
+	u8 answer[2] = { letter, error };
+
+	return K(__NR_sendto, tracer.channel, answer, error ? 2 : 1, MSG_NOSIGNAL, NULL, 0) > 0;
+}
+
+/* What comes with a letter: a listener, or, by the kernel's word, who has sent it. */
+struct control {
+	u64 length;
+	i32 level, type;
+	i32 number[3]; /* a descriptor; or pid, uid, gid */
+	i32 padding;
+};
+
+/* The launcher's letter, which is the only one. */
+static bool receive(u8 expected, struct control *control)
+{
+	u8 letter = 0;
 	struct { void *base; u64 length; } part = { &letter, 1 };
 	const struct { void *name; u64 name_length; void *parts; u64 part_count; void *control; u64 control_length, flags; }
-		header = { NULL, 0, &part, 1, &rights, 20 /* CMSG_LEN(sizeof(int)) */, 0 };
+		header = { NULL, 0, &part, 1, control, sizeof(*control), 0 };
 	long got;
 
 	do
 		got = K(__NR_recvmsg, tracer.channel, &header, 0x40000000 /* MSG_CMSG_CLOEXEC */);
 	while (got == -EINTR);
-	if (got != 1 || letter != TRACE_LISTENER || rights.length != 20 || rights.type != 1 /* SCM_RIGHTS */)
-		return -1;
-	if (K(__NR_sendto, tracer.channel, &taken, 1, MSG_NOSIGNAL, NULL, 0) != 1)
-		return -1;
-	return rights.fd;
+	return got == 1 && letter == expected && control->length >= 20 /* CMSG_LEN(sizeof(int)) */;
+}
+
+/* -1 where the launch has failed before. */
+static int take_listener(void)
+{
+	struct control control = { 0 };
+
+	return receive(TRACE_LISTENER, &control) && send_back(TRACE_TAKEN, 0) ? control.number[0] : -1;
+}
+
+static bool take_process(void)
+{
+	struct control control = { 0 };
+	long result;
+
+	if (!receive(TRACE_ATTACH, &control))
+		return false;
+	result = attach((u32)control.number[0]);
+	return send_back(TRACE_TAKEN, (u8)-result) && !result;
 }
 
 static bool read_given(int fd)
@@ -396,15 +317,35 @@ static bool read_given(int fd)
 			return false;
 	}
 	K(__NR_close, fd);
-	if (size <= tables || (size - tables) % sizeof(struct sock_filter))
+	if (size < tables || (size - tables) % sizeof(struct sock_filter))
 		return false;
 	tracer.length = (u32)((size - tables) / sizeof(struct sock_filter));
 	return true;
 }
 
+/* Every call waits for it: who may raises it. */
+static void serve(void)
+{
+	int listener = -1;
+
+	(void)K(__NR_setpriority, 0 /* PRIO_PROCESS */, 0, -20);
+	if (tracer.length)
+		listener = take_listener();
+	if (tracer.length ? listener < 0 : !take_process())
+		return; /* the launch has failed: there is nothing to tell */
+	if (!confine())
+		return; /* every call that would be asked about fails, or its process is killed */
+	if (tracer.length)
+		serve_listener(listener, tracer.given.filter, tracer.length);
+	else
+		serve_attached();
+	conclude();
+}
+
 int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 {
 	u64 all = ~0ULL, number[4];
+	i32 on = 1;
 	long child;
 
 	(void)environment, (void)auxiliary;
@@ -418,6 +359,8 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	tracer.denied = (int)number[3];
 	if (!read_given((int)number[1]))
 		return 125;
+	if (!tracer.length && K(__NR_setsockopt, tracer.channel, 1 /* SOL_SOCKET */, 16 /* SO_PASSCRED */, &on, sizeof(on)))
+		return 125;
 	/* A signal to end is no reason to leave a container whose every call would fail: its end is. */
 	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, NULL, sizeof(all));
 	/* Nobody's child: whoever started this need not wait for it. */
@@ -425,14 +368,6 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	if (child)
 		return child < 0 ? 125 : 0;
 	K(__NR_setsid);
-	tracer.listener = receive_listener();
-	if (tracer.listener < 0)
-		return 0; /* the launch failed before: there is nothing to tell */
-	/* Every call waits for it.  Only who may raises it; and the less a call waits, the less a signal finds it waiting. */
-	(void)K(__NR_setpriority, 0 /* PRIO_PROCESS */, 0, -20);
-	if (!confine())
-		return 125; /* and every call of the container fails */
 	serve();
-	conclude();
 	return 0;
 }

@@ -128,42 +128,42 @@ static bool finish(int log, char *at)
 	return K(__NR_write, log, line, (u64)(at - line)) == (long)(at - line);
 }
 
-static bool record_port(const struct seccomp_notif *asked, u64 pointer, int log)
+static bool record_port(u32 thread, const struct seccomp_data *call, u64 pointer, int log)
 {
 	static char none[1];
 	char address[28] = { 0 }, *end = line + LINE - 2, *at; /* sockaddr_in6 */
-	u64 got = read_memory(asked->pid, pointer, address, sizeof(address), false);
+	u64 got = read_memory(thread, pointer, address, sizeof(address), false);
 	u32 family = (u8)address[0] | (u32)(u8)address[1] << 8, port = (u32)(u8)address[2] << 8 | (u8)address[3];
 	bool local = family == 2 ? address[4] == 127 : !memcmp(address + 8, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 
-	if (got < 8 || (family != 2 && family != 10) || !is_new((u32)asked->data.nr, (u64)port << 8 | family << 1 | local, none, none))
+	if (got < 8 || (family != 2 && family != 10) || !is_new((u32)call->nr, (u64)port << 8 | family << 1 | local, none, none))
 		return true;
-	at = put_number(put_text(begin(&asked->data), end, ",\"family\":"), end, family);
+	at = put_number(put_text(begin(call), end, ",\"family\":"), end, family);
 	at = put_number(put_text(at, end, ",\"port\":"), end, port);
 	return finish(log, put_text(at, end, local ? ",\"local\":true" : ",\"local\":false"));
 }
 
-bool record_names(const struct seccomp_notif *asked, u16 look, int log)
+bool record_names(u32 thread, const struct seccomp_data *call, u16 look, int log)
 {
 	static char paths[2][PATH + 1];
-	const u64 *args = (const u64 *)asked->data.args;
+	const u64 *args = (const u64 *)call->args;
 	u64 flags = 0;
 	char *end = line + LINE - 2, *at;
 
 	if (look & LOOK_ADDRESS)
-		return record_port(asked, args[LOOK_PATH(look) - 1], log);
+		return record_port(thread, call, args[LOOK_PATH(look) - 1], log);
 	for (int i = 0; i < 2; i++) {
 		u32 path = i ? LOOK_SECOND(look) : LOOK_PATH(look), from = i ? LOOK_SECOND_AT(look) : LOOK_AT(look);
 
 		paths[i][0] = '\0';
 		if (path)
-			whole_path(asked->pid, args[path - 1], from ? args[from - 1] : AT_FDCWD_LOW, paths[i]);
+			whole_path(thread, args[path - 1], from ? args[from - 1] : AT_FDCWD_LOW, paths[i]);
 	}
 	if (LOOK_FLAGS(look))
 		flags = (u32)args[LOOK_FLAGS(look) - 1];
-	if (!paths[0][0] || !is_new((u32)asked->data.nr, flags, paths[0], paths[1]))
+	if (!paths[0][0] || !is_new((u32)call->nr, flags, paths[0], paths[1]))
 		return true;
-	at = put_escaped(put_text(begin(&asked->data), end, ",\"path\":\""), end, paths[0]);
+	at = put_escaped(put_text(begin(call), end, ",\"path\":\""), end, paths[0]);
 	at = put_text(at, end, "\"");
 	if (paths[1][0])
 		at = put_text(put_escaped(put_text(at, end, ",\"second\":\""), end, paths[1]), end, "\"");

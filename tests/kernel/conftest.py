@@ -17,8 +17,8 @@ from sandboxes import PATIENCE_S, Boxes, adopt_orphans, descendants, own_identit
 
 IDENTITY = own_identity()
 FAILED = pytest.StashKey[bool]()
-# The longest takes a tenth of it. Whoever waits longer waits for something that does not come.
-ENDLESS_S = 300
+# The longest takes a tenth of it, and none waits so long by itself: it would be for something that does not come.
+ENDLESS_S = 400
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

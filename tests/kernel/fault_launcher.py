@@ -18,6 +18,8 @@ FLAGS = (
 OTHER_SEAMS = {
     "log.c",
     "trace.c",
+    "trace_attached.c",
+    "trace_listener.c",
     "trace_paths.c",
     "sys_record.c",
     "seam_none.c",

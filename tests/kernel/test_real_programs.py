@@ -94,6 +94,21 @@ def test_a_job_prints_inside_what_it_prints_outside(
     assert result.degraded == ()
 
 
+@pytest.mark.identity("root")
+@ALL
+def test_a_job_prints_the_same_while_its_calls_are_recorded(
+    boxes: Boxes, name: str, outside: dict[str, bytes]
+) -> None:
+    job = JOBS[name]
+    workspace, log = boxes.folder / "work", boxes.folder / "calls.jsonl"
+    prepare(workspace, job)
+    flags = ("--seccomp-mode", "trace", "--seccomp-log", str(log), *flags_of(job, workspace))
+    result = boxes.run("--timeout", f"{LIMIT_S}s", *flags, "--", *job.shell, "job.sh")
+    assert result.exit_code == 0, (result.reason, result.out, result.err)
+    assert result.stdout.decode() == run_outside(outside, name, job).decode()
+    assert '{"end":"complete"' in log.read_text()
+
+
 @pytest.fixture(scope="session")
 def system() -> Iterator[Path]:
     """A root file system: /usr as a mount point for the host's, an /etc of its own."""

@@ -93,30 +93,121 @@ def test_a_call_that_the_profile_kills_for_kills_and_is_named(boxes: Boxes) -> N
 UNSHARE = "import ctypes; ctypes.CDLL(None).unshare(0)"
 
 
-def test_without_its_listener_no_call_gets_through_and_the_container_ends(boxes: Boxes) -> None:
-    """Every call would be ENOSYS from then on, but the two that end a process."""
-    log = boxes.folder / "calls.jsonl"
-    program = """
-import os, time
-print("up", flush=True)
-while True:
-    try:
-        time.sleep(0.01)
-    except OSError as error:
-        try:
-            open("/tmp/x", "w")
-        except OSError as second:
-            os._exit(error.errno if error.errno == second.errno else 1)
-"""
-    flags = ("--rm", "--seccomp-mode", "trace", "--seccomp-log", str(log))
-    command = boxes.start(*flags, "--", python(), "-I", "-S", "-c", program)
-    assert command.stdout is not None
-    with command, command.stdout:
-        assert command.stdout.readline() == "up\n"
-        (tracer,) = wait_until(tracers)
+def test_without_its_tracer_nothing_goes_on(boxes: Boxes) -> None:
+    """Nor does what the command has left in a session of its own; the marks stop, and the record has no end."""
+    log, marks = boxes.folder / "calls.jsonl", boxes.directory("marks")
+    flags = ("--rm", "--workspace", str(marks), "--seccomp-mode", "trace", "--seccomp-log", str(log))
+    forever = "while :; do echo mark >>$0; sleep 0.01; done"
+    script = f"setsid sh -c '{forever}' there & echo up; exec sh -c '{forever}' here"
+    with boxes.start(*flags, "--", "sh", "-c", script) as command:
+        assert command.stdout is not None and command.stdout.readline() == "up\n"
+        wait_until(lambda: {path.name for path in marks.iterdir()} == {"here", "there"})
+        (tracer,) = tracers()
         os.kill(tracer, signal.SIGKILL)
-        assert command.wait(PATIENCE_S) == 38
+        assert command.wait(PATIENCE_S) == 128 + signal.SIGKILL
+    wait_until(lambda: not descendants())
     assert [line for line in lines_of(log) if "end" in line] == []
+
+
+@pytest.mark.parametrize("answer", ["refused", "allowed"])
+def test_where_nobody_hears_of_refusals_any_more_they_are_refused_all_the_same(
+    boxes: Boxes, answer: str
+) -> None:
+    """As calls that the kernel does not have; what is allowed it never heard of."""
+    program = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print("up", flush=True)
+input()
+result = libc.ptrace(0, 0, 0, 0) if {answer == "refused"} else libc.getppid() * 0
+print(result, ctypes.get_errno())
+"""
+    words = ("--rm", "--seccomp-log-denied", "--", python(), "-I", "-S", "-c", program)
+    with boxes.start(*words, stdin=subprocess.PIPE) as command:
+        assert command.stdout is not None and command.stdout.readline() == "up\n"
+        (tracer,) = tracers()
+        os.kill(tracer, signal.SIGKILL)
+        wait_until(lambda: not tracers())
+        out, _ = command.communicate("\n", timeout=PATIENCE_S)
+    assert out == ("-1 38\n" if answer == "refused" else "0 0\n")
+
+
+INTERRUPTED = """
+import errno, os, signal
+signal.signal(signal.SIGCHLD, lambda *_: None)  # without SA_RESTART
+codes = {}
+for number in range(400):
+    child = os.fork()
+    if not child:
+        for _ in range(number % 20):
+            os.getppid()
+        os._exit(0)
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        try:
+            os.close(-1)
+        except OSError as problem:
+            codes[errno.errorcode[problem.errno]] = True
+print(*codes)
+"""
+
+
+def test_a_signal_breaks_no_call_off_that_it_does_not_break_off_otherwise(boxes: Boxes) -> None:
+    """No program expects EINTR of close or clone: a shell whose pipe stays open so waits for ever."""
+    result, _ = traced(boxes, python(), "-I", "-S", "-c", INTERRUPTED)
+    assert (result.exit_code, result.out) == (0, "EBADF\n"), result.err
+
+
+STOPPED = """
+set -m
+sleep 600 &
+pid=$!
+kill -STOP %1
+until jobs | grep -q Stopped; do sleep 0.01; done
+kill -CONT %1
+while jobs | grep -q Stopped; do sleep 0.01; done
+jobs | grep -q Running && echo running
+kill %1
+wait $pid
+echo $?
+"""
+
+
+@pytest.mark.identity("root", "user", "nosub", "nested")  # guests have no bash
+def test_a_job_stops_and_goes_on_as_without_a_trace(boxes: Boxes) -> None:
+    result, _ = traced(boxes, "bash", "-c", STOPPED)
+    assert (result.exit_code, result.out) == (0, "running\n143\n"), result.err
+
+
+def test_a_thread_may_execute_another_program(boxes: Boxes) -> None:
+    program = """
+import os, threading, time
+threading.Thread(target=lambda: os.execvp("sh", ["sh", "-c", "echo $PPID"])).start()
+time.sleep(600)
+"""
+    result, log = traced(boxes, python(), "-I", "-S", "-c", program)
+    assert (result.exit_code, result.out) == (0, "1\n"), result.err
+    assert lines_of(log)[-1]["end"] == "complete"
+
+
+UNTRACED = """
+import ctypes, os, platform
+CLONE_UNTRACED, SIGCHLD = 0x00800000, 17
+number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+child = ctypes.CDLL(None).syscall(number, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0)
+if not child:
+    try:
+        open("/tmp/made", "w")
+    except OSError as problem:
+        os._exit(problem.errno)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_that_is_not_traced_can_make_no_call(boxes: Boxes) -> None:
+    """clone(2) has a flag by which no tracer gets the child."""
+    result, _ = traced(boxes, python(), "-I", "-S", "-c", UNTRACED)
+    assert (result.exit_code, result.out) == (0, "38\n"), result.err
 
 
 def test_a_listener_that_is_dead_before_the_start_lets_nothing_start(boxes: Boxes) -> None:

@@ -12,7 +12,7 @@ from nucleus.plan.encode import encode
 from nucleus.plan.steps import LaunchPlan
 
 # What is linked beside the launcher, or instead of a part of it, and the other programs.
-SEAMS = ("log.c", "trace.c", "trace_paths.c", "sys_linux.c", "sys_record.c", "sys_fault.c", "seam_none.c", "init_program.c", "plan_dump.c")
+SEAMS = ("log.c", "trace.c", "trace_attached.c", "trace_listener.c", "trace_paths.c", "sys_linux.c", "sys_record.c", "sys_fault.c", "seam_none.c", "init_program.c", "plan_dump.c")
 CHECKED = ("-g", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 ROLES = {"monitor": 0, "child": 1, "workload": 2, "network": 3}
 

@@ -226,8 +226,13 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("set-rlimit", "EPERM"): ("this limit is above the caller's hard limit", "lower --ulimit or --memlock"),
     ("set-seccomp", ""): ("the kernel refuses the seccomp filter", "run `nucleus doctor`"),
+    ("attach-tracer", "EPERM"): (
+        "the command cannot be traced here",
+        "see kernel.yama.ptrace_scope, where 3 forbids it to all, and whether a profile around nucleus refuses ptrace(2)",
+    ),
+    ("attach-tracer", ""): ("the tracer has ended, or cannot attach to the command", "leave --seccomp-mode away"),
     ("trace-seccomp", ""): (
-        "the kernel refuses a seccomp filter with a listener", "leave --seccomp-mode and --seccomp-log-denied away",
+        "the kernel refuses a seccomp filter with a listener", "leave --seccomp-log-denied away",
     ),
     ("assert-locked", ""): ("the lockdown did not hold when read back", "this is a bug: please report it"),
     ("landlock-path", "ELOOP"): (

@@ -16,10 +16,11 @@ PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-trace")
 
 
 def start(tables: bytes, program: bytes, *, log: int, denied: int) -> int:
-    """The launcher's end of the channel by which the listener is handed over.  Raises HostUnsupported.
+    """The launcher's end of the channel by which the tracer learns whom to hear.  Raises HostUnsupported.
 
+    program       the filter whose listener it becomes; empty where it attaches to the workload
     log, denied   descriptors that are appended to, which stay the caller's; -1 for none
-    The tracer is nobody's child afterwards; it ends with the last process that has the filter, or with the channel.
+    The tracer is nobody's child afterwards; it ends with the last process that it hears, or with the channel.
     """
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
     given = launcher.sealed("nucleus-filter", tables + program)

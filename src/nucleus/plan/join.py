@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # The steps of a run that a joining process repeats, in its order.
 _REPEATED = frozenset((
     "set-rlimit", "set-umask", "new-keyring", "drop-bounding", "set-groups", "set-ids", "set-capabilities", "await-root",
-    "landlock-ruleset", "landlock-path", "landlock-port", "landlock-restrict", "set-seccomp", "trace-seccomp",
-    "assert-locked",
+    "landlock-ruleset", "landlock-path", "landlock-port", "landlock-restrict", "attach-tracer", "set-seccomp",
+    "trace-seccomp", "assert-locked",
 ))  # fmt: skip
 
 
@@ -157,6 +157,11 @@ def with_command(known: LaunchPlan, candidates: tuple[str, ...], command: tuple[
 
 def _repeated(known: Step, request: JoinRequest) -> Step:
     changed: dict[str, FieldValue] = {}
+    if known.name == "attach-tracer":
+        raise Conflict(
+            "its calls are being recorded, and those of a second program would be missing there", where="exec",
+            remedy="wait until it has ended, or run it with --seccomp-log-denied instead of --seccomp-mode trace",
+        )  # fmt: skip
     if known.name == "trace-seccomp":
         return _unheard(known)
     if known.name == "landlock-ruleset" and (request.own_group or request.console is not None):
@@ -173,15 +178,10 @@ def _repeated(known: Step, request: JoinRequest) -> Step:
 
 def _unheard(known: Step) -> Step:
     """The filter of a container whose refusals are recorded: who joins is refused the same, by the kernel itself."""
-    from ..policy.seccomp_trace import asks_everything, plain
+    from ..policy.seccomp_trace import plain
 
     program = known["program"]
     assert isinstance(program, bytes)
-    if asks_everything(program):
-        raise Conflict(
-            "its calls are being recorded, and those of a second program would be missing there", where="exec",
-            remedy="wait until it has ended, or run it with --seccomp-log-denied instead of --seccomp-mode trace",
-        )  # fmt: skip
     return step("set-seccomp", origin="container", program=plain(program), flags=0)
 
 

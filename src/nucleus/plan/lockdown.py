@@ -102,11 +102,13 @@ def _seccomp(draft: Draft) -> int:
 
 
 def trace_step(draft: Draft, program: bytes) -> None:
-    """The same filter, with a listener that is asked about calls and records them."""
-    from ..policy.seccomp_trace import asking
+    """The same filter, with a tracer that records every call, or a listener that hears of what is refused."""
+    from ..policy.seccomp_trace import everything_asked, refusals_asked
 
-    spec = draft.request.spec
-    everything = spec.seccomp_mode == "trace"
-    asked = asking(program, draft.request.facts.kernel.arch, everything=everything)
-    origin = "seccomp_mode" if everything else "seccomp_log_denied"
-    draft.add("trace-seccomp", origin, program=asked, channel=draft.slot("trace"))
+    if draft.request.spec.seccomp_mode == "trace":
+        asked = everything_asked(program, draft.request.facts.kernel.arch)
+        draft.add("attach-tracer", "seccomp_mode", channel=draft.slot("trace"))
+        draft.add("set-seccomp", "seccomp_mode", program=asked, flags=0)
+        return
+    asked = refusals_asked(program)
+    draft.add("trace-seccomp", "seccomp_log_denied", program=asked, channel=draft.slot("trace"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Answers, as seccomp(2) encodes them.
 KILL_PROCESS, KILL_THREAD, TRAP = 0x80000000, 0x00000000, 0x00030000
 USER_NOTIF, LOG, ALLOW = 0x7FC00000, 0x7FFC0000, 0x7FFF0000
-_ERRNO, _TRACE = 0x00050000, 0x7FF00000
+_ERRNO, TRACE = 0x00050000, 0x7FF00000
 
 EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 38, 93, 97
 MAX_ERRNO = 4095  # the kernel takes larger ones for this
@@ -47,7 +47,7 @@ def trace_answer(number: int) -> int:
     """A tracer decides; it is told the number.  Without a tracer the call fails with ENOSYS."""
     if not 0 <= number <= 0xFFFF:
         raise SpecError(f"trace value {number} is not between 0 and 65535", where="seccomp", remedy="use 0")
-    return _TRACE | number
+    return TRACE | number
 
 
 class Condition(Value):

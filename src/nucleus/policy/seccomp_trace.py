@@ -1,7 +1,8 @@
-"""A filter whose calls are asked about: by nucleus-trace, which reads the answer out of the filter itself.
+"""A filter whose calls are asked about: nucleus-trace gets the answer with each.
 
-A program keeps its decisions; only what it returns is replaced by SECCOMP_RET_USER_NOTIF, with the old answer in the 16
-bits that the kernel does not look at there (launcher/trace.h).  ✗ starts nothing, ✗ reads no trace (`seccomp_record.py`).
+A program keeps its decisions; only what it returns is replaced, with the old answer in the low 16 bits (launcher/trace.h):
+by SECCOMP_RET_TRACE where everything is recorded, by SECCOMP_RET_USER_NOTIF where refusals are.
+✗ starts nothing, ✗ reads no trace (`seccomp_record.py`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 from struct import iter_unpack, pack
 
 from .seccomp_bpf import AUDIT_ARCH
-from .seccomp_rules import ALLOW, KILL_PROCESS, LOG, USER_NOTIF
+from .seccomp_rules import ALLOW, KILL_PROCESS, LOG, TRACE, USER_NOTIF
 from .syscall_tables import TABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _RET, _LD, _JEQ = 0x06, 0x20, 0x15
 _ACTION, _DATA, _ERRNO = 0xFFFF0000, 0xFFFF, 0x00050000
-_KILL, _ALLOWED = 0x8000, 0xFFFF
+_KILL, _ALLOWED, _ENOSYS = 0x8000, 0xFFFF, 38
 _MASKS = 1024
 
 _ADDRESS = 0x8000
@@ -61,7 +66,7 @@ ADDRESSES = {"connect": 1, "bind": 1}
 
 
 def tables(arch: str) -> bytes:
-    """What nucleus-trace is given before the filter (launcher/trace.h)."""
+    """What nucleus-trace is given (launcher/trace.h)."""
     return masks(arch) + looks(arch)
 
 
@@ -87,11 +92,13 @@ def masks(arch: str) -> bytes:
     return bytes(found)
 
 
-def asking(program: bytes, arch: str, *, everything: bool) -> bytes:
-    """The program of which every refusal is asked about; with `everything` what it allows as well, but to end."""
-    code = _mapped(program, everything=everything)
-    if not everything:
-        return code
+def refusals_asked(program: bytes) -> bytes:
+    """The program whose refusals a listener hears of."""
+    return _mapped(program, _heard)
+
+
+def everything_asked(program: bytes, arch: str) -> bytes:
+    """The program whose every answer a tracer gives, but to calls that end a process."""
     numbers = [TABLES[arch][name] for name in ENDINGS]
     prefix = [
         pack("<HBBI", _LD, 0, 0, 4),
@@ -100,41 +107,39 @@ def asking(program: bytes, arch: str, *, everything: bool) -> bytes:
         *[pack("<HBBI", _JEQ, len(numbers) - 1 - at, 0 if at + 1 < len(numbers) else 1, n) for at, n in enumerate(numbers)],
         pack("<HBBI", _RET, 0, 0, ALLOW),
     ]  # fmt: skip
-    return b"".join(prefix) + code
-
-
-def asks_everything(program: bytes) -> bool:
-    """Whether that program asks about calls that it allows."""
-    allowed = USER_NOTIF | _ALLOWED
-    return any([c == allowed for o, _, _, c in iter_unpack("<HBBI", program) if o == _RET])
+    return b"".join(prefix) + _mapped(program, _traced)
 
 
 def plain(program: bytes) -> bytes:
-    """The program that `asking` without `everything` was made from: what nobody listens to is refused by the kernel."""
+    """The program that `refusals_asked` was made from: what nobody listens to is refused by the kernel."""
+    return _mapped(program, _answer)
+
+
+def _mapped(program: bytes, returned: Callable[[int], int]) -> bytes:
     return b"".join([
-        pack("<HBBI", opcode, true, false, _answer(constant) if opcode == _RET else constant)
+        pack("<HBBI", opcode, true, false, returned(constant) if opcode == _RET else constant)
         for opcode, true, false, constant in iter_unpack("<HBBI", program)
     ])  # fmt: skip
 
 
-def _mapped(program: bytes, *, everything: bool) -> bytes:
-    return b"".join([
-        pack("<HBBI", opcode, true, false, _question(constant, everything) if opcode == _RET else constant)
-        for opcode, true, false, constant in iter_unpack("<HBBI", program)
-    ])  # fmt: skip
-
-
-def _question(answer: int, everything: bool) -> int:
-    """What asks about a call that would be answered so; signals and tracers (TRAP, TRACE) stay the kernel's."""
+def _heard(answer: int) -> int:
+    """What asks about a call that would be answered so; all but refusals stay the kernel's."""
     if answer & _ACTION == _ERRNO:
         return USER_NOTIF | answer & _DATA
-    if answer == KILL_PROCESS:
-        return USER_NOTIF | _KILL
-    return USER_NOTIF | _ALLOWED if everything and answer in (ALLOW, LOG) else answer
+    return USER_NOTIF | _KILL if answer == KILL_PROCESS else answer
+
+
+def _traced(answer: int) -> int:
+    """The same, of what is allowed too.  What asks for a tracer of its own is answered as where there is none."""
+    if answer & _ACTION == TRACE:
+        return TRACE | _ENOSYS
+    if answer & _ACTION == _ERRNO:
+        return TRACE | answer & _DATA
+    return TRACE | _KILL if answer == KILL_PROCESS else TRACE | _ALLOWED if answer in (ALLOW, LOG) else answer
 
 
 def _answer(question: int) -> int:
     if question & _ACTION != USER_NOTIF:
         return question
     data = question & _DATA
-    return KILL_PROCESS if data == _KILL else ALLOW if data == _ALLOWED else _ERRNO | data
+    return KILL_PROCESS if data == _KILL else _ERRNO | data

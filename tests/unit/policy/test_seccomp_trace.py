@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from struct import iter_unpack
+from struct import iter_unpack, pack
 
 import pytest
 from rows import every_row
 
 from nucleus.policy import seccomp
-from nucleus.policy.seccomp_rules import ALLOW, USER_NOTIF
-from nucleus.policy.seccomp_trace import ARGUMENTS, asking, asks_everything, masks, plain
+from nucleus.policy.seccomp_rules import ALLOW, TRACE, USER_NOTIF
+from nucleus.policy.seccomp_trace import ARGUMENTS, everything_asked, masks, plain, refusals_asked
 from nucleus.policy.syscall_tables import TABLES
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -23,8 +23,8 @@ def returns(program: bytes) -> set[int]:
 @every_row("profile", seccomp.PROFILES)
 def test_who_is_asked_about_refusals_alone_gives_the_program_back(profile: str, arch: str) -> None:
     program = seccomp.builtin_program(profile, arch)
-    asked = asking(program, arch, everything=False)
-    assert returns(asked) & {ALLOW} and not asks_everything(asked)
+    asked = refusals_asked(program)
+    assert returns(asked) & {ALLOW}
     assert {r for r in returns(asked) if r != ALLOW} == {
         r for r in returns(asked) if r & 0xFFFF0000 == USER_NOTIF
     }
@@ -33,16 +33,20 @@ def test_who_is_asked_about_refusals_alone_gives_the_program_back(profile: str, 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_of_everything_only_the_end_of_a_process_is_not_asked_about(arch: str) -> None:
-    asked = asking(seccomp.builtin_program("default", arch), arch, everything=True)
-    assert asks_everything(asked)
+    asked = everything_asked(seccomp.builtin_program("default", arch), arch)
     numbers = {
         name: run(asked, arch, TABLES[arch][name])
         for name in ("exit", "exit_group", "read", "ptrace", "mount")
     }
     assert numbers["exit"] == numbers["exit_group"] == ALLOW
-    assert numbers["read"] == USER_NOTIF | 0xFFFF
-    assert numbers["ptrace"] == numbers["mount"] == USER_NOTIF | 1
-    assert run(asked, arch, TABLES[arch]["exit"], machine=0x40000028) == USER_NOTIF | 0x8000
+    assert numbers["read"] == TRACE | 0xFFFF
+    assert numbers["ptrace"] == numbers["mount"] == TRACE | 1
+    assert run(asked, arch, TABLES[arch]["exit"], machine=0x40000028) == TRACE | 0x8000
+
+
+def test_what_a_profile_leaves_to_a_tracer_of_its_own_fails_as_where_there_is_none() -> None:
+    asked = everything_asked(pack("<HBBI", 0x06, 0, 0, TRACE | 7), "x86_64")
+    assert run(asked, "x86_64", 0) == TRACE | 38
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
