@@ -10,6 +10,7 @@ from .frames import DROPPED, STDERR, STDOUT, LogReader, writer_is_gone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from .frames import Frame
 
@@ -42,12 +43,27 @@ class Selection(Value):
 
 
 class _Cutter:
-    """Cuts frames into lines; remembers which streams are amid one."""
+    """Cuts frames into lines; remembers which streams are amid one, and which of those amid an older one."""
 
-    __slots__ = ("_amid",)
+    __slots__ = ("_amid", "older")
 
     def __init__(self) -> None:
         self._amid: set[int] = set()
+        self.older: set[str] = set()
+
+    def skip(self, frame: Frame, *, older: bool) -> None:
+        """What `cut` does, for a frame that is not wanted, or holds older lines than are."""
+        if not frame.data:
+            return
+        name = _NAMES[frame.kind]
+        if b"\n" in frame.data:
+            self.older.discard(name)
+        if frame.data.endswith(b"\n"):
+            self._amid.discard(frame.kind)
+            return
+        self._amid.add(frame.kind)
+        if older:
+            self.older.add(name)
 
     def cut(self, frame: Frame) -> Iterator[LogLine]:
         """The lines that the frame begins, goes on with or ends."""
@@ -71,25 +87,51 @@ def _loss(dropped: tuple[int, int]) -> bytes:
     return f"{' and '.join(parts)} were lost: there was no room for them\n".encode()
 
 
+def _is_wanted(frame: Frame, wish: Selection) -> bool:
+    early = wish.since_ns is not None and frame.time_ns < wish.since_ns
+    late = wish.until_ns is not None and frame.time_ns >= wish.until_ns
+    return not early and not late and (frame.kind == DROPPED or _NAMES[frame.kind] in wish.streams)
+
+
 def _wanted(frames: Iterable[Frame], wish: Selection, cutter: _Cutter) -> Iterator[LogLine]:
     for frame in frames:
-        for line in cutter.cut(frame):
-            if wish.since_ns is not None and line.time_ns < wish.since_ns:
-                continue
-            if wish.until_ns is not None and line.time_ns >= wish.until_ns:
-                continue
-            if line.stream in wish.streams or line.stream == "dropped":
-                yield line
+        if _is_wanted(frame, wish):
+            yield from cutter.cut(frame)
+        else:
+            cutter.skip(frame, older=False)
 
 
-def _last(lines: Iterable[LogLine], count: int) -> Iterator[LogLine]:
-    """The last `count` lines, each with all its parts."""
+def _newest(frames: Iterable[Frame], wish: Selection, cutter: _Cutter, count: int) -> Iterator[Frame]:
+    """The wanted frames that the last `count` lines are in: of millions of lines only few are looked at one by one."""
+    from collections import deque
+
+    kept: deque[tuple[Frame, int]] = deque()
+    lines = 0
+    for frame in frames:
+        if not _is_wanted(frame, wish):
+            cutter.skip(frame, older=False)
+            continue
+        kept.append((frame, frame.data.count(b"\n")))
+        lines += kept[-1][1]
+        # The first new line of either stream may end a line that began before.
+        while lines - kept[0][1] >= count + len(STREAMS):
+            oldest, its = kept.popleft()
+            lines -= its
+            cutter.skip(oldest, older=True)
+    for frame, _ in kept:
+        yield frame
+
+
+def _last(lines: Iterable[LogLine], count: int, older: AbstractSet[str] = frozenset()) -> Iterator[LogLine]:
+    """The last `count` lines, each with all its parts; the first parts of the streams `older` are of lines before."""
     from collections import deque
 
     kept: deque[list[LogLine]] = deque(maxlen=count)
     current: dict[str, list[LogLine]] = {}
     for line in lines:
         group = current.get(line.stream)
+        if group is None and not line.begins and line.stream in older:
+            continue
         if line.begins or group is None:
             group = current[line.stream] = []
             kept.append(group)
@@ -103,8 +145,13 @@ def read_lines(directory: int, wish: Selection, *, follow: bool = False) -> Iter
     reader, cutter = LogReader(directory), _Cutter()
     try:
         gone = writer_is_gone(directory)
-        lines = _wanted(reader.frames(), wish, cutter)
-        yield from lines if wish.tail is None else _last(lines, wish.tail)
+        frames = reader.frames()
+        if wish.tail is None:
+            yield from _wanted(frames, wish, cutter)
+        else:
+            yield from _last(
+                _wanted(_newest(frames, wish, cutter, wish.tail), wish, cutter), wish.tail, cutter.older
+            )
         while follow and not gone:
             if wish.until_ns is not None and time.time_ns() >= wish.until_ns:
                 return

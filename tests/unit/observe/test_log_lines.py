@@ -89,6 +89,25 @@ def test_the_last_lines_come_with_all_their_parts(directory: int, tmp_path: Path
     assert texts(read_lines(directory, Selection(tail=0))) == []
 
 
+PIECES = st.lists(
+    st.tuples(st.sampled_from([STDOUT, STDERR]), st.text("ab\n", max_size=6).map(str.encode)), max_size=30
+)
+
+
+@given(pieces=PIECES, tail=st.integers(0, 8), since=st.integers(0, 30), one=st.booleans())
+def test_of_the_last_lines_alone_the_same_are_told_as_of_all(
+    pieces: list[tuple[int, bytes]], tail: int, since: int, one: bool
+) -> None:
+    frames = [Frame(time_ns=number, kind=kind, data=data) for number, (kind, data) in enumerate(pieces)]
+    wish = Selection(tail=tail, since_ns=since, streams=("stderr",) if one else ("stdout", "stderr"))
+    every = logs._wanted(frames, wish, logs._Cutter())
+    cutter = logs._Cutter()
+    newest = logs._newest(frames, wish, cutter, tail)
+    assert list(logs._last(logs._wanted(newest, wish, cutter), tail, cutter.older)) == list(
+        logs._last(every, tail)
+    )
+
+
 def test_times_and_streams_choose(directory: int, tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(
         b"".join(encoded(n, STDOUT if n % 2 else STDERR, b"%d\n" % n) for n in range(10))
