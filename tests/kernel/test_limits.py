@@ -129,6 +129,13 @@ def test_half_a_processor_is_half_a_processor(boxes: Boxes) -> None:
     assert used <= 0.5 * wall + 0.15
 
 
+@pytest.mark.identity("root", "vm-root")
+def test_a_limit_of_a_device_that_is_not_there_says_so(boxes: Boxes) -> None:
+    refused = boxes.cli("run", "--io-limit", "4000:4000 rbps=1M", "--", "true")
+    assert refused.code == 125 and "--io-limit: there is no such device here: 4000:4000" in refused.err
+    assert "lsblk" in refused.err
+
+
 @WITH_CGROUPS
 def test_processor_time_is_counted(boxes: Boxes) -> None:
     """By the cgroup as by the process itself, however busy the machine is meanwhile; starting counts too."""

@@ -160,6 +160,7 @@ _MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
     ("exec", "E2BIG"): ("arguments or environment are too large", "pass large data by a file in the workspace"),
     ("create-cgroup", ""): ("cannot create the container's cgroup", _DELEGATION),
     ("set-cgroup", "EINVAL"): ("the kernel refuses this limit: {file}={value}", "choose a value the controller takes"),
+    ("set-cgroup", "ENODEV"): ("there is no such device here: {value}", "see lsblk for the numbers of a whole disk"),
     ("set-cgroup", ""): ("cannot set the limit {file}={value}", _DELEGATION),
     ("restrict-devices", ""): (
         "the kernel takes no list of devices for the container's cgroup",
