@@ -71,8 +71,9 @@ def spec(boxes: Boxes) -> ContainerSpec:
 def bare(spec: ContainerSpec) -> ContainerSpec:
     """The next command: as little as there can be, on the same state root."""
     return spec.replace(
-        name="", workspace="", tmpfs=(), context="", secrets=(), volumes=(), command=("/bin/true",)
-    )
+        name="", workspace="", tmpfs=(), context="", secrets=(), volumes=(), command=("/bin/true",),
+        seccomp_mode="enforce", seccomp_log="",
+    )  # fmt: skip
 
 
 def plan_of(spec: ContainerSpec) -> LaunchPlan:
@@ -221,6 +222,31 @@ def expected(action: str, step: int, plan: LaunchPlan, outcome: str) -> bool:
     return outcome == "exit 137" if certain(action, spec.actor) else outcome in ("exit 7", "exit 137")
 
 
+def problems_at(
+    steps: list[tuple[int, Step]],
+    action: str,
+    spec: ContainerSpec,
+    faults: FaultLauncher,
+    aftermath: Aftermath,
+) -> list[str]:
+    """What is not as it should be after that has happened at each of these steps of the spec's plan."""
+    plan, empty = plan_of(spec), bare(spec)
+    run = run_in_child if action == "kill Python" else run_here
+    problems: list[str] = []
+    for step, entry in steps:
+        where = f"step {step} {entry.name}"
+        # A workload that would not end by itself, wherever it has to be ended.
+        endless = certain(action, entry.spec.actor) and entry.spec.phase_name != AFTERWARDS
+        with faults.fault(step, action):
+            outcome = run(spec.replace(command=ENDLESS) if endless else spec)
+        if not expected(action, step, plan, outcome):
+            problems.append(f"{where}: {outcome}")
+        problems += [f"{where}: {left}" for left in verdict(aftermath, lambda: run_here(empty))]
+        if len(problems) > ENOUGH:
+            break
+    return problems
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_fault_at_any_step_leaves_nothing_behind(
     action: str,
@@ -229,23 +255,29 @@ def test_a_fault_at_any_step_leaves_nothing_behind(
     known_ids: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plan, empty = plan_of(spec), bare(spec)
+    plan = plan_of(spec)
     aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
-    run = run_in_child if action == "kill Python" else run_here
     monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
-    problems = []
-    for step, entry in struck(action, plan):
-        where = f"step {step} {entry.name}"
-        # A workload that would not end by itself, wherever it has to be ended.
-        endless = certain(action, entry.spec.actor) and entry.spec.phase_name != AFTERWARDS
-        with fault_launcher.fault(step, action):
-            outcome = run(spec.replace(command=ENDLESS) if endless else spec)
-        if not expected(action, step, plan, outcome):
-            problems.append(f"{where}: {outcome}")
-        problems += [f"{where}: {left}" for left in verdict(aftermath, lambda: run_here(empty))]
-        if len(problems) > ENOUGH:
-            break
-    assert "\n".join(problems) == ""
+    assert "\n".join(problems_at(struck(action, plan), action, spec, fault_launcher, aftermath)) == ""
+
+
+@pytest.mark.parametrize("action", [action for action in ACTIONS if action != "kill network"])
+def test_a_fault_while_somebody_is_attached_leaves_nothing_behind(
+    action: str,
+    spec: ContainerSpec,
+    fault_launcher: FaultLauncher,
+    known_ids: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Whose parent is not the one that is told first of its end: the tracer is."""
+    traced = spec.replace(seccomp_mode="trace", seccomp_log=str(tmp_path / "calls.jsonl"))
+    steps = list(enumerate(plan_of(traced).steps))
+    attached = next(number for number, step in steps if step.name == "attach-tracer")
+    late = [s for s in steps if s[0] >= attached or s[1].name == "await-trace"]
+    aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
+    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
+    assert "\n".join(problems_at(late, action, traced, fault_launcher, aftermath)) == ""
 
 
 def run_in_place_of_a_child(spec: ContainerSpec) -> None:
