@@ -10,7 +10,6 @@ import sys
 
 from ..base.errors import SpecError
 
-SHELLS = ("bash", "zsh", "fish")
 _SHORT = 12
 HELP = """usage: nucleus completion bash|zsh|fish
        nucleus completion --containers [--root DIR]
@@ -34,10 +33,10 @@ def main(argv: list[str]) -> int:
     if given.has("containers"):
         sys.stdout.write("".join(f"{word}\n" for word in known_containers(given.values.get("--root", ""))))
         return 0
+    from .completion_scripts import SCRIPTS, SHELLS
+
     if len(given.words) != 1 or given.words[0] not in SHELLS:
         raise SpecError("which shell?", where="nucleus completion", remedy=f"use {', '.join(SHELLS)}")
-    from .completion_scripts import SCRIPTS
-
     sys.stdout.write(SCRIPTS[given.words[0]]())
     return 0
 

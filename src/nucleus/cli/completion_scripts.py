@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..base.value import Value
 from ..spec.options import OPTIONS
-from .completion import SHELLS
 from .main import VERBS
 from .verb_help import page_of
 
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..spec.options import Option
+
+SHELLS = ("bash", "zsh", "fish")
 
 FILE, FOLDER, NOTHING, CHOICES, BARE = "file", "folder", "nothing", "choices", "bare"
 _FILES = frozenset((

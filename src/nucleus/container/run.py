@@ -45,7 +45,7 @@ def run_in_place(spec: ContainerSpec, asked: Asked | None = None) -> NoReturn:
         if asked is not None:
             from .reuse.remember import remember
 
-            remember(asked, prepared, spec)
+            remember(asked, prepared, spec, None if spec.rm else kept(spec))
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)
     except BaseException:
         prepared.discard()

@@ -44,8 +44,7 @@ class Reader:
         return self._known(value, path, tuple(keys))
 
     def _known(self, table: Mapping[str, Any], path: str, keys: tuple[str, ...]) -> dict[str, Any]:
-        from ..spec.parse import shown_key
-        from ..spec.suggest import hint
+        from ..spec.suggest import hint, shown_key
 
         for key in table:
             if key not in keys:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..base.errors import Problem, SpecError
 from .options import BY_KEY
+from .suggest import shown_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,12 +135,6 @@ def mapping_entries(
         problems += wrong
         entries += [] if wrong else _texts(option, value, place)
     return entries, problems
-
-
-def shown_key(key: str) -> str:
-    """The key as a path shows it: quoted when it is no plain word, cut when it is absurd."""
-    cut = key if len(key) <= 60 else key[:57] + "..."
-    return cut if cut.replace("-", "a").isidentifier() and cut.isascii() else ascii(cut)
 
 
 def _type_problems(option: Option, value: Any, place: Callable[[str], str]) -> list[Problem]:

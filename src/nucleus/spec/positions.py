@@ -57,7 +57,7 @@ class _Scan:
 
 
 def _unquoted(token: str) -> str:
-    from .parse import shown_key
+    from .suggest import shown_key
 
     if token[:1] in "\"'" and token[-1:] == token[:1] and len(token) > 1:
         if token[0] == '"' and "\\" in token:

@@ -1,4 +1,4 @@
-"""Did you mean: the nearest known word.  Imported only when something is wrong.  ✗ decides what is known."""
+"""How a name is shown to whoever wrote it, and the known word that is nearest to it.  ✗ decides what is known."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ def hint(word: str, known: Iterable[str], prefix: str = "") -> str:
     """'; did you mean X?' for the end of a remedy, or ''."""
     near = closest(word, known)
     return f"; did you mean {prefix}{near}?" if near else ""
+
+
+def shown_key(key: str) -> str:
+    """The key as a path shows it: quoted when it is no plain word, cut when it is absurd."""
+    cut = key if len(key) <= 60 else key[:57] + "..."
+    return cut if cut.replace("-", "a").isidentifier() and cut.isascii() else ascii(cut)

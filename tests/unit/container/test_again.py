@@ -79,7 +79,7 @@ def long_way(argv: list[str], *, keep: int = 0) -> tuple[str, dict[str, Any]]:
         for _ in range(keep):
             asked = _with_keys(again.Asked(argv), argv)
             assert asked is not None
-            remember.remember(asked, made, spec)
+            remember.remember(asked, made, spec, None if spec.rm else run.kept(spec))
         assert made.state is not None and made.plan is not None
         names = zip(made.plan.slots, made.slots, strict=True)
         return made.id, {
@@ -454,7 +454,7 @@ def test_where_nothing_can_be_written_the_start_goes_on(
     asked = _with_keys(again.Asked(argv), argv)
     assert asked is not None
     monkeypatch.setattr(os, "open", refused)
-    remember.remember(asked, made, spec)
+    remember.remember(asked, made, spec, None if spec.rm else run.kept(spec))
     monkeypatch.undo()
     made.discard()
 

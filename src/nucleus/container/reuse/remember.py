@@ -28,7 +28,6 @@ from ...state.plans import Plans
 from .. import ranges
 from ..inputs.sources import RESOLV_CONF
 from ..prepare import HOME
-from ..run import kept as kept_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +62,11 @@ _OWN = ("id", "command", "created_ns", "uid_map", "gid_map", "cgroups", "spec_ha
 _SETTLED_NS = 2_000_000_000  # code that was changed just now may not be the code that ran
 
 
-def remember(asked: Asked, prepared: Prepared, spec: ContainerSpec) -> None:
-    """Keep the plan of `prepared`, where that may be done; the second time that its options come."""
+def remember(asked: Asked, prepared: Prepared, spec: ContainerSpec, stays: dict[str, Any] | None) -> None:
+    """Keep the plan of `prepared`, where that may be done; the second time that its options come.
+
+    stays  what its spec.json says, where it has one
+    """
     try:
         options = _options(asked, prepared, spec)
         if options < 0:
@@ -73,7 +75,7 @@ def remember(asked: Asked, prepared: Prepared, spec: ContainerSpec) -> None:
         plans = Plans(asked.root, make=True)
         try:
             if not plans.is_new(key):
-                made = _made(prepared, spec)
+                made = _made(prepared, spec, stays)
                 if made is not None:
                     plans.keep(key, marshal.dumps({"key": key, **made}, 2))
         finally:
@@ -103,7 +105,7 @@ def _options(asked: Asked, prepared: Prepared, spec: ContainerSpec) -> int:
     return options if fits else -1
 
 
-def _made(prepared: Prepared, spec: ContainerSpec) -> dict[str, Any] | None:
+def _made(prepared: Prepared, spec: ContainerSpec, stays: dict[str, Any] | None) -> dict[str, Any] | None:
     """All that `again` needs; None where something was decided that it could not check."""
     request, plan, record = prepared.request, prepared.plan, prepared.record
     assert request is not None and plan is not None and record is not None
@@ -134,7 +136,7 @@ def _made(prepared: Prepared, spec: ContainerSpec) -> dict[str, Any] | None:
         "labels": spec.labels,
         "record": Form({**record.as_dict()}, _OWN).kept(),
         "spec": Form(record.spec, ("command",)).kept(),
-        "stays": None if spec.rm else Form(kept_spec(spec), ("command",)).kept(),
+        "stays": None if stays is None else Form(stays, ("command",)).kept(),
         "maps": (dumps(record.uid_map), dumps(record.gid_map)),
         "slots": plan.slots,
         "variables": variables,

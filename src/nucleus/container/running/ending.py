@@ -26,7 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .handle import Handle
 
-THROWN_AWAY = "thrown-away"  # a file: whoever would apply the changes of a copied workspace discards them
 _KILLS: dict[int, str] = {signal.SIGKILL: "kill", signal.SIGTERM: "kill -s TERM"}  # what each may be sent to
 _KILL_WAIT_S = 30.0
 _LOOK_S = 0.01
@@ -159,7 +158,7 @@ def _end_for_good(handle: Handle) -> None:
         if handle.refresh().status in lifecycle.ALIVE:
             note(handle.store, handle.record, "killed", signal=signal.SIGKILL)
         if handle.record is not None and handle.record.copies:
-            _mark(handle, THROWN_AWAY)
+            _mark(handle, lifecycle.THROWN_AWAY)
         mark_stopping(handle)
         _kill_until_ended(handle)
 

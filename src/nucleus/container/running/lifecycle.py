@@ -20,6 +20,9 @@ RESTARTING, DEAD, UNKNOWN = "restarting", "dead", "unknown"
 STATES = (CREATING, CREATED, RUNNING, PAUSED, RESTARTING, STOPPED, DEAD, UNKNOWN)
 ALIVE = (CREATED, RUNNING, PAUSED)
 
+# A file beside the records: whoever would apply the changes of a copied workspace at its end discards them.
+THROWN_AWAY = "thrown-away"
+
 # Verb → the states in which it acts.  What ends a container is no error on one that has ended.
 LEGAL: dict[str, tuple[str, ...]] = {
     "start": (CREATED,),

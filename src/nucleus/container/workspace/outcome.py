@@ -12,8 +12,7 @@ from ...base.jsontext import dumps
 from ...launch.report import FAILED
 from ...state import gate
 from ...state.store import read_file, write_file
-from ..running.ending import THROWN_AWAY
-from ..running.lifecycle import DEAD, STOPPED
+from ..running.lifecycle import DEAD, STOPPED, THROWN_AWAY
 from ..running.sweep import remove_directory, remove_tree
 from . import copy as workspace_copy
 from .apply import Apply, Outcome
