@@ -119,6 +119,15 @@ static long answer_read(int fd, char *to)
 	return (long)strlen(text);
 }
 
+/* One byte is a look whether the other end is there. */
+static long answer_letter(char *to, long most)
+{
+	if (most == 1)
+		return -EAGAIN;
+	*to = TRACE_TAKEN;
+	return 1;
+}
+
 static long answer_receive(const struct recorded_message *message)
 {
 	static const char letters[MAX_OPCODE] = {
@@ -332,10 +341,7 @@ long record_answer(long number, const long *a)
 	case __NR_recvmsg:
 		return answer_receive((const struct recorded_message *)a[1]);
 	case __NR_recvfrom:
-		if (a[2] == 1) /* a look whether the other end is there */
-			return -EAGAIN;
-		*(char *)a[1] = TRACE_TAKEN;
-		return 1;
+		return answer_letter((char *)a[1], a[2]);
 	case __NR_ppoll:
 		return answer_poll((struct pollfd *)a[0], a[1]);
 	case __NR_statx:
