@@ -48,7 +48,7 @@ int run_attach_tracer(const struct step *step, struct env *env)
 {
 	int channel = slot(env, &step->field[0]);
 	u8 letter = TRACE_ATTACH, answer[2] = { 0 };
-	/* After a change of ids only a tracer with rights over the host could attach; exec decides this anew. */
+	/* After a change of ids only a tracer with rights over the host could attach. */
 	long result = K(__NR_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
 
 	if (result < 0)
@@ -63,7 +63,9 @@ int run_attach_tracer(const struct step *step, struct env *env)
 		return (int)result;
 	if (result < 1 || answer[0] != TRACE_TAKEN)
 		return -EPIPE;
-	return result > 1 ? -answer[1] : 0;
+	if (result > 1)
+		return -answer[1];
+	return (int)K(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); /* it may wait for long before it executes */
 }
 
 int run_trace_seccomp(const struct step *step, struct env *env)

@@ -1,8 +1,9 @@
-/* nucleus-trace CHANNEL GIVEN LOG DENIED: answers the calls that a container's filter asks about, and records them.
+/* nucleus-trace listen|attach CHANNEL GIVEN LOG DENIED: answers the calls that a container's filter asks about, and records
+ * them.
  *
- * Each is a descriptor; LOG and DENIED may be 0, for none.  GIVEN holds which arguments count (trace.h).  Where a filter
- * follows there, its refusals alone are recorded, as its listener hears of them (trace_listener.c); else the launcher's
- * process asks to be attached to, and everything is (trace_attached.c).  Every different call is a line in LOG before it is
+ * Four descriptors; LOG and DENIED may be 0, for none.  GIVEN holds which arguments count (trace.h), then the filter itself,
+ * which says the answer to each call.  With `listen` its refusals alone are recorded, as its listener hears of them
+ * (trace_listener.c); with `attach` the launcher's process asks to be attached to, and everything is (trace_attached.c).  Every different call is a line in LOG before it is
  * answered, one that is refused a line in DENIED: so no call is lost, even when this is killed.  At the end lines follow
  * with how often each was made beyond the first time, and one that says that the record is complete.
  * ✗ names of calls, policy: it knows numbers and obeys the filter. */
@@ -40,6 +41,68 @@ static struct tracer {
 	struct entry entries[ENTRIES];
 	u32 used;
 } tracer;
+
+/* ---- the answer ---------------------------------------------------------------------------------------------------- */
+
+/* What the filter returns for a call.  Only the instructions that our compiler writes are known; others kill. */
+static u32 returned(const struct seccomp_data *data)
+{
+	u32 word, accumulator = 0;
+
+	for (u32 at = 0; at < tracer.length; at++) {
+		const struct sock_filter *i = &tracer.given.filter[at];
+		bool jump;
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (i->k % 4 || i->k >= sizeof(*data))
+				return SECCOMP_RET_KILL_PROCESS;
+			memcpy(&word, (const u8 *)data + i->k, sizeof(word));
+			accumulator = word;
+			continue;
+		case BPF_ALU | BPF_AND | BPF_K:
+			accumulator &= i->k;
+			continue;
+		case BPF_JMP | BPF_JA:
+			at += i->k;
+			continue;
+		case BPF_RET | BPF_K:
+			return i->k;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			jump = accumulator == i->k;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			jump = accumulator > i->k;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			jump = accumulator >= i->k;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			jump = accumulator & i->k;
+			break;
+		default:
+			return SECCOMP_RET_KILL_PROCESS;
+		}
+		at += jump ? i->jt : i->jf;
+	}
+	return SECCOMP_RET_KILL_PROCESS;
+}
+
+/* Not the kernel's word for it: a filter that the program has added may stop the same call, and the word is that one's. */
+u32 answer_to(const struct seccomp_data *call)
+{
+	u32 value = returned(call), answer = value & SECCOMP_RET_DATA;
+
+	switch (value & ~(u32)SECCOMP_RET_DATA) {
+	case SECCOMP_RET_ALLOW:
+		return ANSWER_ALLOW;
+	case SECCOMP_RET_USER_NOTIF:
+	case SECCOMP_RET_TRACE:
+		return answer == ANSWER_ALLOW || answer <= MAX_ANSWER_ERRNO ? answer : ANSWER_KILL;
+	default:
+		return ANSWER_KILL;
+	}
+}
 
 /* ---- the record ---------------------------------------------------------------------------------------------------- */
 
@@ -317,49 +380,48 @@ static bool read_given(int fd)
 			return false;
 	}
 	K(__NR_close, fd);
-	if (size < tables || (size - tables) % sizeof(struct sock_filter))
+	if (size <= tables || (size - tables) % sizeof(struct sock_filter))
 		return false;
 	tracer.length = (u32)((size - tables) / sizeof(struct sock_filter));
 	return true;
 }
 
-/* Every call waits for it: who may raises it. */
-static void serve(void)
+static void serve(bool attaches)
 {
 	int listener = -1;
 
-	(void)K(__NR_setpriority, 0 /* PRIO_PROCESS */, 0, -20);
-	if (tracer.length)
+	if (!attaches)
 		listener = take_listener();
-	if (tracer.length ? listener < 0 : !take_process())
+	if (attaches ? !take_process() : listener < 0)
 		return; /* the launch has failed: there is nothing to tell */
 	if (!confine())
 		return; /* every call that would be asked about fails, or its process is killed */
-	if (tracer.length)
-		serve_listener(listener, tracer.given.filter, tracer.length);
-	else
+	if (attaches)
 		serve_attached();
+	else
+		serve_listener(listener);
 	conclude();
 }
 
 int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 {
 	u64 all = ~0ULL, number[4];
+	bool attaches = argc == 6 && text_equal(argv[1], "attach");
 	i32 on = 1;
 	long child;
 
 	(void)environment, (void)auxiliary;
-	if (argc != 5)
+	if (argc != 6 || (!attaches && !text_equal(argv[1], "listen")))
 		return 125;
 	for (int i = 0; i < 4; i++)
-		if (!parse_number(argv[i + 1], &number[i]) || number[i] > 1U << 20 || (i < 2 && number[i] < 3))
+		if (!parse_number(argv[i + 2], &number[i]) || number[i] > 1U << 20 || (i < 2 && number[i] < 3))
 			return 125;
 	tracer.channel = (int)number[0];
 	tracer.log = (int)number[2];
 	tracer.denied = (int)number[3];
 	if (!read_given((int)number[1]))
 		return 125;
-	if (!tracer.length && K(__NR_setsockopt, tracer.channel, 1 /* SOL_SOCKET */, 16 /* SO_PASSCRED */, &on, sizeof(on)))
+	if (attaches && K(__NR_setsockopt, tracer.channel, 1 /* SOL_SOCKET */, 16 /* SO_PASSCRED */, &on, sizeof(on)))
 		return 125;
 	/* A signal to end is no reason to leave a container whose every call would fail: its end is. */
 	K(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, NULL, sizeof(all));
@@ -368,6 +430,6 @@ int program(int argc, char **argv, char **environment, const u64 *auxiliary)
 	if (child)
 		return child < 0 ? 125 : 0;
 	K(__NR_setsid);
-	serve();
+	serve(attaches);
 	return 0;
 }

@@ -4,7 +4,6 @@
 
 #include "sys.h"
 
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #define MSG_NOSIGNAL 0x4000 /* <linux/socket.h> has it for the kernel alone */
@@ -20,7 +19,7 @@
 #define MAX_ANSWER_ERRNO 4095U
 
 /* What nucleus-trace is given: which arguments of a call are told apart, one bit each, by its number; which of them name
- * files or an address; then, for a listener, the filter. */
+ * files or an address; then the filter. */
 #define TRACE_CALLS 1024U
 
 /* Numbers of arguments from 1 on, 0 for none: a path and the descriptor of the directory it begins in, a second such pair,
@@ -32,13 +31,15 @@
 #define LOOK_FLAGS(look) ((look) >> 12 & 7U)
 #define LOOK_ADDRESS 0x8000U
 
-/* trace.c: counts a call, and writes the line of one that was not seen before; true where it may be made.  Where the record
+/* trace.c: what the filter says: ANSWER_ALLOW, ANSWER_KILL or an errno. */
+u32 answer_to(const struct seccomp_data *call);
+/* Counts a call, and writes the line of one that was not seen before; true where it may be made.  Where the record
  * cannot be written it may not. */
 bool note_call(u32 thread, const struct seccomp_data *call, u32 answer);
 int open_process(u32 thread); /* a pidfd of the process that a thread belongs to, or -errno */
 
 /* trace_listener.c, trace_attached.c: until the last process with the filter has ended. */
-void serve_listener(int fd, const struct sock_filter *filter, u32 length);
+void serve_listener(int fd);
 long attach(u32 process);
 void serve_attached(void);
 

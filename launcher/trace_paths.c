@@ -10,11 +10,14 @@
 #define MOST (SEEN / 2)
 #define PAGE 4096U
 #define PATH 4096U
-#define LINE (6U * 2U * PATH + 256U) /* each byte may be written as six */
+#define WHOLE (2U * PATH + 1U) /* a directory's and what follows */
+#define LINE (6U * 2U * WHOLE + 256U) /* two, of which each byte may be written as six */
+#define MOST_BYTES (16U << 20) /* of all lines: it is no way to fill the host's disk */
 #define AT_FDCWD_LOW ((u32)AT_FDCWD)
 
 static u64 seen[SEEN];
 static u32 used;
+static u64 written;
 static bool cut;
 
 bool names_cut(void)
@@ -44,11 +47,12 @@ static bool is_new(u32 number, u64 flags, const char *a, const char *b)
 	return true;
 }
 
-/* As many bytes of the caller's memory as are there, page by page. */
-static u64 read_memory(u32 pid, u64 from, char *to, u64 size, bool text)
+/* As many bytes of the caller's memory as are there, page by page; of a text those before its end. */
+static u64 read_memory(u32 pid, u64 from, char *to, u64 size, bool text, bool *ended)
 {
 	u64 done = 0;
 
+	*ended = false;
 	while (done < size) {
 		u64 rest = PAGE - (from + done) % PAGE, part = rest < size - done ? rest : size - done;
 		struct iovec local = { to + done, part }, remote = { (void *)(uintptr_t)(from + done), part };
@@ -56,44 +60,47 @@ static u64 read_memory(u32 pid, u64 from, char *to, u64 size, bool text)
 
 		if (got <= 0)
 			break;
-		for (long i = 0; text && i < got; i++)
-			if (!to[done + (u64)i])
-				return done + (u64)i;
+		for (long i = 0; text && i < got; i++) {
+			if (to[done + (u64)i])
+				continue;
+			*ended = true;
+			return done + (u64)i;
+		}
 		done += (u64)got;
 	}
 	return done;
 }
 
-/* The path in the caller's words, from the directory that it begins in; "" when it cannot be had. */
+/* The path in the caller's words, from the directory that it begins in; "" when it cannot be had, or the kernel takes no such
+ * path either. */
 static void whole_path(u32 pid, u64 pointer, u64 directory, char *to)
 {
+	static char words[PATH];
 	char link[64], *end = link + 63;
 	u64 length = 0;
-	long got;
+	long got = 0;
+	bool ended = false;
 
-	to[0] = to[PATH] = '\0';
+	to[0] = '\0';
 	if (pointer)
-		length = read_memory(pid, pointer, to + PATH / 2, PATH / 2 - 1, true);
-	if (!length)
+		length = read_memory(pid, pointer, words, sizeof(words), true, &ended);
+	if (!length || !ended)
 		return;
-	to[PATH / 2 + length] = '\0';
-	if (to[PATH / 2] == '/') {
-		memcpy(to, to + PATH / 2, length + 1);
-		return;
+	if (words[0] != '/') {
+		put_number(put_text(link, end, "/proc/"), end, pid);
+		if ((u32)directory == AT_FDCWD_LOW)
+			put_text(link + text_length(link), end, "/cwd");
+		else
+			put_number(put_text(link + text_length(link), end, "/fd/"), end, (u32)directory);
+		got = K(__NR_readlinkat, AT_FDCWD, link, to, PATH);
+		if (got <= 0 || got == PATH) {
+			cut = cut || got != -ENOENT; /* where there is no such descriptor, the call fails too */
+			to[0] = '\0';
+			return;
+		}
+		to[got++] = '/';
 	}
-	put_number(put_text(link, end, "/proc/"), end, pid);
-	if ((u32)directory == AT_FDCWD_LOW)
-		put_text(link + text_length(link), end, "/cwd");
-	else
-		put_number(put_text(link + text_length(link), end, "/fd/"), end, (u32)directory);
-	got = K(__NR_readlinkat, AT_FDCWD, link, to, PATH / 2 - 2);
-	if (got <= 0) {
-		to[0] = '\0';
-		return;
-	}
-	to[got] = '/';
-	for (u64 i = 0; i <= length; i++) /* they may overlap: forwards */
-		to[(u64)got + 1 + i] = to[PATH / 2 + i];
+	memcpy(to + got, words, length + 1);
 }
 
 /* Every byte as it is: what JSON's reader takes for a character of Latin-1 is a byte of the name. */
@@ -125,6 +132,11 @@ static bool finish(int log, char *at)
 {
 	at = put_text(at, line + LINE - 2, "}");
 	*at++ = '\n';
+	if (written + (u64)(at - line) > MOST_BYTES) {
+		cut = true;
+		return true;
+	}
+	written += (u64)(at - line);
 	return K(__NR_write, log, line, (u64)(at - line)) == (long)(at - line);
 }
 
@@ -132,7 +144,8 @@ static bool record_port(u32 thread, const struct seccomp_data *call, u64 pointer
 {
 	static char none[1];
 	char address[28] = { 0 }, *end = line + LINE - 2, *at; /* sockaddr_in6 */
-	u64 got = read_memory(thread, pointer, address, sizeof(address), false);
+	bool ended;
+	u64 got = read_memory(thread, pointer, address, sizeof(address), false, &ended);
 	u32 family = (u8)address[0] | (u32)(u8)address[1] << 8, port = (u32)(u8)address[2] << 8 | (u8)address[3];
 	bool local = family == 2 ? address[4] == 127 : !memcmp(address + 8, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 
@@ -145,7 +158,7 @@ static bool record_port(u32 thread, const struct seccomp_data *call, u64 pointer
 
 bool record_names(u32 thread, const struct seccomp_data *call, u16 look, int log)
 {
-	static char paths[2][PATH + 1];
+	static char paths[2][WHOLE];
 	const u64 *args = (const u64 *)call->args;
 	u64 flags = 0;
 	char *end = line + LINE - 2, *at;

@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections import Counter
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sandboxes import PATIENCE_S, Boxes, descendants, python, wait_until
+from sandboxes import Boxes, python, wait_until
+from traced_calls import PTRACE, counts, lines_of, traced
 
 from nucleus import sandbox
-from nucleus.policy.syscall_tables import TABLES
-
-NAMES = {number: name for name, number in TABLES[os.uname().machine].items()}
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def counts(path: Path, answer: str = "allow") -> Counter[str]:
-    found: Counter[str] = Counter()
-    for line in lines_of(path):
-        if "syscall" in line and line["answer"] == answer:
-            found[NAMES[line["syscall"]]] += line["count"]
-    return found
-
-
-def traced(boxes: Boxes, *words: str, flags: tuple[str, ...] = ()) -> tuple[Any, Path]:
-    log = boxes.folder / "calls.jsonl"
-    result = boxes.run("--seccomp-mode", "trace", "--seccomp-log", str(log), *flags, "--", *words)
-    return result, log
-
-
-def tracers() -> list[int]:
-    return [pid for pid, name in descendants().items() if name == "nucleus-trace"]
 
 
 def test_every_call_is_counted_that_of_every_thread_and_child_too(boxes: Boxes) -> None:
@@ -93,133 +66,38 @@ def test_a_call_that_the_profile_kills_for_kills_and_is_named(boxes: Boxes) -> N
 UNSHARE = "import ctypes; ctypes.CDLL(None).unshare(0)"
 
 
-def test_without_its_tracer_nothing_goes_on(boxes: Boxes) -> None:
-    """Nor does what the command has left in a session of its own; the marks stop, and the record has no end."""
-    log, marks = boxes.folder / "calls.jsonl", boxes.directory("marks")
-    flags = ("--rm", "--workspace", str(marks), "--seccomp-mode", "trace", "--seccomp-log", str(log))
-    forever = "while :; do echo mark >>$0; sleep 0.01; done"
-    script = f"setsid sh -c '{forever}' there & echo up; exec sh -c '{forever}' here"
-    with boxes.start(*flags, "--", "sh", "-c", script) as command:
-        assert command.stdout is not None and command.stdout.readline() == "up\n"
-        wait_until(lambda: {path.name for path in marks.iterdir()} == {"here", "there"})
-        (tracer,) = tracers()
-        os.kill(tracer, signal.SIGKILL)
-        assert command.wait(PATIENCE_S) == 128 + signal.SIGKILL
-    wait_until(lambda: not descendants())
-    assert [line for line in lines_of(log) if "end" in line] == []
+def test_a_long_path_is_recorded_whole(boxes: Boxes) -> None:
+    path = "/." * 1500 + "/etc/passwd"
+    result, log = traced(boxes, "cat", path)
+    assert result.exit_code == 0 and path in [line.get("path") for line in lines_of(log)]
+    assert lines_of(log)[-1]["names"] == "complete"
 
 
-@pytest.mark.parametrize("answer", ["refused", "allowed"])
-def test_where_nobody_hears_of_refusals_any_more_they_are_refused_all_the_same(
-    boxes: Boxes, answer: str
-) -> None:
-    """As calls that the kernel does not have; what is allowed it never heard of."""
-    program = f"""
-import ctypes
-libc = ctypes.CDLL(None, use_errno=True)
-print("up", flush=True)
-input()
-result = libc.ptrace(0, 0, 0, 0) if {answer == "refused"} else libc.getppid() * 0
-print(result, ctypes.get_errno())
-"""
-    words = ("--rm", "--seccomp-log-denied", "--", python(), "-I", "-S", "-c", program)
-    with boxes.start(*words, stdin=subprocess.PIPE) as command:
-        assert command.stdout is not None and command.stdout.readline() == "up\n"
-        (tracer,) = tracers()
-        os.kill(tracer, signal.SIGKILL)
-        wait_until(lambda: not tracers())
-        out, _ = command.communicate("\n", timeout=PATIENCE_S)
-    assert out == ("-1 38\n" if answer == "refused" else "0 0\n")
-
-
-INTERRUPTED = """
-import errno, os, signal
-signal.signal(signal.SIGCHLD, lambda *_: None)  # without SA_RESTART
-codes = {}
-for number in range(400):
-    child = os.fork()
-    if not child:
-        for _ in range(number % 20):
-            os.getppid()
-        os._exit(0)
-    while not os.waitpid(child, os.WNOHANG)[0]:
-        try:
-            os.close(-1)
-        except OSError as problem:
-            codes[errno.errorcode[problem.errno]] = True
-print(*codes)
-"""
-
-
-def test_a_signal_breaks_no_call_off_that_it_does_not_break_off_otherwise(boxes: Boxes) -> None:
-    """No program expects EINTR of close or clone: a shell whose pipe stays open so waits for ever."""
-    result, _ = traced(boxes, python(), "-I", "-S", "-c", INTERRUPTED)
-    assert (result.exit_code, result.out) == (0, "EBADF\n"), result.err
-
-
-STOPPED = """
-set -m
-sleep 600 &
-pid=$!
-kill -STOP %1
-until jobs | grep -q Stopped; do sleep 0.01; done
-kill -CONT %1
-while jobs | grep -q Stopped; do sleep 0.01; done
-jobs | grep -q Running && echo running
-kill %1
-wait $pid
-echo $?
-"""
-
-
-@pytest.mark.identity("root", "user", "nosub", "nested")  # guests have no bash
-def test_a_job_stops_and_goes_on_as_without_a_trace(boxes: Boxes) -> None:
-    result, _ = traced(boxes, "bash", "-c", STOPPED)
-    assert (result.exit_code, result.out) == (0, "running\n143\n"), result.err
-
-
-def test_a_thread_may_execute_another_program(boxes: Boxes) -> None:
-    program = """
-import os, threading, time
-threading.Thread(target=lambda: os.execvp("sh", ["sh", "-c", "echo $PPID"])).start()
-time.sleep(600)
-"""
-    result, log = traced(boxes, python(), "-I", "-S", "-c", program)
-    assert (result.exit_code, result.out) == (0, "1\n"), result.err
-    assert lines_of(log)[-1]["end"] == "complete"
-
-
-UNTRACED = """
-import ctypes, os, platform
-CLONE_UNTRACED, SIGCHLD = 0x00800000, 17
-number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
-child = ctypes.CDLL(None).syscall(number, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0)
-if not child:
+MANY_NAMES = """
+import os
+for number in range(9000):
     try:
-        open("/tmp/made", "w")
-    except OSError as problem:
-        os._exit(problem.errno)
-    os._exit(0)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        os.rename(f"/{number}" + 2000 * chr(1), "/x" + 2000 * chr(2))
+    except OSError:
+        pass
 """
 
 
-def test_a_child_that_is_not_traced_can_make_no_call(boxes: Boxes) -> None:
-    """clone(2) has a flag by which no tracer gets the child."""
-    result, _ = traced(boxes, python(), "-I", "-S", "-c", UNTRACED)
-    assert (result.exit_code, result.out) == (0, "38\n"), result.err
+@pytest.mark.identity("root", "user", "nosub", "nested")  # much for an emulator
+def test_names_do_not_fill_the_disk(boxes: Boxes) -> None:
+    result, log = traced(boxes, python(), "-I", "-S", "-c", MANY_NAMES)
+    assert result.exit_code == 0 and log.stat().st_size < 20 << 20
+    assert lines_of(log)[-1]["names"] == "cut"
 
 
-def test_a_listener_that_is_dead_before_the_start_lets_nothing_start(boxes: Boxes) -> None:
-    """All is built and locked down, and waits for the word to execute."""
-    log = boxes.folder / "calls.jsonl"
-    flags = ("--detach-with", "none", "--seccomp-mode", "trace", "--seccomp-log", str(log))
-    assert boxes.cli_process("create", *flags, "--name", "deaf", "--", "true").wait(PATIENCE_S) == 0
-    (tracer,) = wait_until(tracers)
-    os.kill(tracer, signal.SIGKILL)
-    started = boxes.cli("start", "deaf")
-    waited = boxes.cli("wait", "deaf")
-    assert started.code != 0 or waited.out.strip() not in ("", "0"), (started, waited)
+def test_a_record_that_the_command_can_write_to_is_none(boxes: Boxes) -> None:
+    folder = boxes.directory("work")
+    where = ("--seccomp-mode", "trace", "--seccomp-log", str(folder / "calls.jsonl"))
+    for flags in (("--workspace", str(folder)), ("--volume", f"{folder}:/there")):
+        refused = boxes.cli("run", *flags, *where, "--", "true")
+        assert refused.code == 125 and "--seccomp-log: the command itself" in refused.err
+    readable = ("--volume", f"{folder}:/there:ro")
+    assert boxes.cli("run", "--rm", *readable, *where, "--", "true").code == 0
 
 
 def test_only_refusals_are_asked_about_where_only_they_are_recorded(boxes: Boxes) -> None:
@@ -247,13 +125,6 @@ def test_who_joins_is_refused_the_same_and_a_trace_is_joined_by_nobody(boxes: Bo
         refused = boxes.cli("exec", "traced", "true")
         assert refused.code == 125 and "recorded" in refused.err
         boxes.cli("kill", "traced")
-
-
-PTRACE = """
-import ctypes
-libc = ctypes.CDLL(None, use_errno=True)
-print(libc.ptrace(0, 0, 0, 0), ctypes.get_errno())
-"""
 
 
 def test_a_log_that_cannot_be_written_stops_the_launch(boxes: Boxes) -> None:
@@ -383,22 +254,6 @@ def test_a_launch_that_fails_leaves_an_empty_record(boxes: Boxes) -> None:
     )
     assert refused.code == 125
     assert not log.exists() or log.read_text() == ""
-
-
-def test_the_listener_itself_is_confined(boxes: Boxes) -> None:
-    """It reads what a hostile program wrote: it can make no file and no process, and nobody looks into it."""
-    log = boxes.folder / "calls.jsonl"
-    flags = ("--rm", "--seccomp-mode", "trace", "--seccomp-log", str(log))
-    with boxes.start(*flags, "--", "sh", "-c", "echo up; read line; exit 7", stdin=subprocess.PIPE) as run:
-        assert run.stdout is not None and run.stdout.readline() == "up\n"
-        (tracer,) = wait_until(tracers)
-        status = Path("/proc", str(tracer), "status").read_text()
-        assert "\nNoNewPrivs:\t1\n" in status and "\nSeccomp:\t2\n" in status
-        if os.geteuid():
-            with pytest.raises(PermissionError):
-                os.listdir(f"/proc/{tracer}/fd")
-        run.communicate("go on\n", timeout=PATIENCE_S)
-        assert run.returncode == 7
 
 
 POLICY = """

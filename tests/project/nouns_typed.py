@@ -337,14 +337,15 @@ verb seccomp
     kernel/test_trace.py::test_a_profile_is_made_of_several_runs_and_compared
 option --seccomp-mode
     kernel/test_trace.py::test_every_call_is_counted_that_of_every_thread_and_child_too
-    kernel/test_trace.py::test_without_its_tracer_nothing_goes_on
-    kernel/test_trace.py::test_a_signal_breaks_no_call_off_that_it_does_not_break_off_otherwise
+    kernel/test_trace_evasion.py::test_without_its_tracer_nothing_goes_on
+    kernel/test_trace_evasion.py::test_a_signal_breaks_no_call_off_that_it_does_not_break_off_otherwise
 option --seccomp-log
     kernel/test_trace.py::test_the_record_is_complete_when_the_run_has_ended
     kernel/test_trace.py::test_a_log_that_cannot_be_written_stops_the_launch
+    kernel/test_trace.py::test_a_record_that_the_command_can_write_to_is_none
 option --seccomp-log-denied
     kernel/test_trace.py::test_only_refusals_are_asked_about_where_only_they_are_recorded
-    kernel/test_trace.py::test_where_nobody_hears_of_refusals_any_more_they_are_refused_all_the_same
+    kernel/test_trace_evasion.py::test_where_nobody_hears_of_refusals_any_more_they_are_refused_all_the_same
 option --allow-degraded-security
     kernel/test_mounts.py::test_a_landlock_given_up_is_named_in_the_result
     kernel/test_limits.py::test_a_limit_given_up_by_name_is_named_in_the_result

@@ -15,17 +15,18 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(_PACKAGE, "libexec", "nucleus-trace")
 
 
-def start(tables: bytes, program: bytes, *, log: int, denied: int) -> int:
+def start(how: str, tables: bytes, program: bytes, *, log: int, denied: int) -> int:
     """The launcher's end of the channel by which the tracer learns whom to hear.  Raises HostUnsupported.
 
-    program       the filter whose listener it becomes; empty where it attaches to the workload
+    how           attach: to the workload; listen: to what the filter refuses
+    program       the filter
     log, denied   descriptors that are appended to, which stay the caller's; -1 for none
     The tracer is nobody's child afterwards; it ends with the last process that it hears, or with the channel.
     """
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
     given = launcher.sealed("nucleus-filter", tables + program)
     try:
-        _spawn(theirs.fileno(), given, log, denied)
+        _spawn(how, theirs.fileno(), given, log, denied)
         return ours.detach()
     finally:
         os.close(given)
@@ -33,10 +34,10 @@ def start(tables: bytes, program: bytes, *, log: int, denied: int) -> int:
         ours.close()
 
 
-def _spawn(channel: int, given: int, log: int, denied: int) -> None:
+def _spawn(how: str, channel: int, given: int, log: int, denied: int) -> None:
     import subprocess
 
-    arguments = ["nucleus-trace", *[str(max(fd, 0)) for fd in (channel, given, log, denied)]]
+    arguments = ["nucleus-trace", how, *[str(max(fd, 0)) for fd in (channel, given, log, denied)]]
     try:
         done = subprocess.run(
             arguments, executable=PROGRAM, env={}, cwd="/", check=False,

@@ -7,6 +7,7 @@ by SECCOMP_RET_TRACE where everything is recorded, by SECCOMP_RET_USER_NOTIF whe
 
 from __future__ import annotations
 
+from errno import EBUSY, ENOSYS, EPERM
 from struct import iter_unpack, pack
 
 from .seccomp_bpf import AUDIT_ARCH
@@ -17,9 +18,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_RET, _LD, _JEQ = 0x06, 0x20, 0x15
+_RET, _LD, _JEQ, _JSET = 0x06, 0x20, 0x15, 0x45
+_ARGUMENT = 16  # the low half of a call's first, in struct seccomp_data
+_SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 _ACTION, _DATA, _ERRNO = 0xFFFF0000, 0xFFFF, 0x00050000
-_KILL, _ALLOWED, _ENOSYS = 0x8000, 0xFFFF, 38
+_KILL, _ALLOWED = 0x8000, 0xFFFF
 _MASKS = 1024
 
 _ADDRESS = 0x8000
@@ -98,16 +101,26 @@ def refusals_asked(program: bytes) -> bytes:
 
 
 def everything_asked(program: bytes, arch: str) -> bytes:
-    """The program whose every answer a tracer gives, but to calls that end a process."""
-    numbers = [TABLES[arch][name] for name in ENDINGS]
-    prefix = [
-        pack("<HBBI", _LD, 0, 0, 4),
-        pack("<HBBI", _JEQ, 0, 1 + len(numbers) + 1, AUDIT_ARCH[arch]),
-        pack("<HBBI", _LD, 0, 0, 0),
-        *[pack("<HBBI", _JEQ, len(numbers) - 1 - at, 0 if at + 1 < len(numbers) else 1, n) for at, n in enumerate(numbers)],
-        pack("<HBBI", _RET, 0, 0, ALLOW),
-    ]  # fmt: skip
-    return b"".join(prefix) + _mapped(program, _traced)
+    """The program whose every answer a tracer gives, but to calls that end a process.
+
+    Two calls are refused whatever the program says: ptrace, since whoever has another tracer has not this one, and a filter
+    with a listener, since the kernel asks that instead.
+    """
+    table = TABLES[arch]
+    allow, no_tracer, no_listener, rest = 11, 12, 13, 14
+    prefix = (  # opcode, constant, where to go on if so, and if not: the next one or a place above
+        (_LD, 4, 1, 1), (_JEQ, AUDIT_ARCH[arch], 2, rest),
+        (_LD, 0, 3, 3), (_JEQ, table[ENDINGS[0]], allow, 4), (_JEQ, table[ENDINGS[1]], allow, 5),
+        (_JEQ, table["ptrace"], no_tracer, 6), (_JEQ, table["seccomp"], 7, rest),
+        (_LD, _ARGUMENT, 8, 8), (_JEQ, _SET_MODE_FILTER, 9, rest),
+        (_LD, _ARGUMENT + 8, 10, 10), (_JSET, _NEW_LISTENER, no_listener, rest),
+        (_RET, ALLOW, 12, 12), (_RET, TRACE | EPERM, 13, 13), (_RET, TRACE | EBUSY, 14, 14),
+    )  # fmt: skip
+    jumps = [
+        pack("<HBBI", opcode, true - at - 1, false - at - 1, constant)
+        for at, (opcode, constant, true, false) in enumerate(prefix)
+    ]
+    return b"".join(jumps) + _mapped(program, _traced)
 
 
 def plain(program: bytes) -> bytes:
@@ -132,7 +145,7 @@ def _heard(answer: int) -> int:
 def _traced(answer: int) -> int:
     """The same, of what is allowed too.  What asks for a tracer of its own is answered as where there is none."""
     if answer & _ACTION == TRACE:
-        return TRACE | _ENOSYS
+        return TRACE | ENOSYS
     if answer & _ACTION == _ERRNO:
         return TRACE | answer & _DATA
     return TRACE | _KILL if answer == KILL_PROCESS else TRACE | _ALLOWED if answer in (ALLOW, LOG) else answer

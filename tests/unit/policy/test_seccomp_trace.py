@@ -44,6 +44,24 @@ def test_of_everything_only_the_end_of_a_process_is_not_asked_about(arch: str) -
     assert run(asked, arch, TABLES[arch]["exit"], machine=0x40000028) == TRACE | 0x8000
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_neither_another_tracer_nor_a_listener_can_be_had_whatever_the_profile_allows(arch: str) -> None:
+    asked = everything_asked(pack("<HBBI", 0x06, 0, 0, ALLOW), arch)
+    ptrace, filters = TABLES[arch]["ptrace"], TABLES[arch]["seccomp"]
+    assert run(asked, arch, ptrace) == TRACE | 1
+    assert (
+        run(asked, arch, filters, arguments=(1, 8))
+        == run(asked, arch, filters, arguments=(1, 9))
+        == TRACE | 16
+    )
+    assert (
+        run(asked, arch, filters, arguments=(1, 1))
+        == run(asked, arch, filters, arguments=(2, 8))
+        == TRACE | 0xFFFF
+    )
+    assert run(asked, arch, TABLES[arch]["exit"]) == run(asked, arch, TABLES[arch]["exit_group"]) == ALLOW
+
+
 def test_what_a_profile_leaves_to_a_tracer_of_its_own_fails_as_where_there_is_none() -> None:
     asked = everything_asked(pack("<HBBI", 0x06, 0, 0, TRACE | 7), "x86_64")
     assert run(asked, "x86_64", 0) == TRACE | 38
@@ -56,9 +74,10 @@ def test_every_call_that_has_arguments_of_note_is_one_of_a_table(arch: str) -> N
     assert masks(arch)[TABLES[arch]["socket"]] == 0b111
 
 
-def run(program: bytes, arch: str, number: int, machine: int = 0) -> int:
-    """What the program returns for a call without arguments."""
+def run(program: bytes, arch: str, number: int, machine: int = 0, arguments: tuple[int, int] = (0, 0)) -> int:
+    """What the program returns for a call."""
     words = {0: number, 4: machine or {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[arch]}
+    words |= {16: arguments[0], 24: arguments[1]}
     code = list(iter_unpack("<HBBI", program))
     at = accumulator = 0
     while True:

@@ -28,20 +28,37 @@ def start(prepared: Prepared, spec: ContainerSpec, arch: str) -> int:
     # What is made of a template, as the SDK does, has no request: it is started always.
     if request is not None and not request.owner and not request.reporter:
         return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    listening = plan.steps_of("trace-seccomp")
-    program = listening[0]["program"] if listening else b""
+    (step,) = plan.steps_of("trace-seccomp") or plan.steps_of("set-seccomp")
+    program = step["program"]
     assert isinstance(program, bytes)
     opened: list[int] = []
     try:
         log = denied = -1
         if spec.seccomp_mode == "trace":
+            _refuse_in_reach(spec)
             opened.append(log := _open_log(spec.seccomp_log))
         if spec.seccomp_log_denied:
             opened.append(denied := os.open(DENIED, _APPENDED, 0o600, dir_fd=state.fd))
-        return tracer.start(tables(arch), program, log=log, denied=denied)
+        how = "attach" if plan.steps_of("attach-tracer") else "listen"
+        return tracer.start(how, tables(arch), program, log=log, denied=denied)
     finally:
         for fd in opened:
             os.close(fd)
+
+
+def _refuse_in_reach(spec: ContainerSpec) -> None:
+    """A record that the command can write to is none."""
+    path = os.path.realpath(spec.seccomp_log)
+    written = [volume.source for volume in (*spec.volumes, *spec.provider_config_rw) if not volume.read_only]
+    if spec.workspace and spec.workspace_mode != "bind-ro":
+        written.append(spec.workspace)
+    for source in written:
+        real = os.path.realpath(source)
+        if path == real or path.startswith(real.rstrip("/") + "/"):
+            raise SpecError(
+                f"the command itself could write to {spec.seccomp_log}: it lies in {source}", where="--seccomp-log",
+                remedy="name a file outside of what the container may write to",
+            )  # fmt: skip
 
 
 def _open_log(path: str) -> int:
