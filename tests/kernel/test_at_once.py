@@ -11,7 +11,7 @@ import pytest
 from sandboxes import PATIENCE_S, Boxes, wait_until
 
 from nucleus.base.errors import Conflict, LaunchError, NotFound, NucleusError
-from nucleus.container import detach
+from nucleus.container import one_life
 from nucleus.container.container import Container
 from nucleus.container.running import ending, lifecycle
 from nucleus.container.running.handle import Handle, resolve
@@ -82,7 +82,7 @@ def test_rm_ends_what_a_start_of_the_same_moment_takes_for_one_that_nobody_stopp
     def forgotten_once(handle: Handle) -> None:
         mark(handle)
         if not marked:
-            detach.forget(handle.fd, gate.STOPPING)  # the first act of a start
+            one_life.forget(handle.fd, gate.STOPPING)  # the first act of a start
         marked.append(handle.id)
 
     monkeypatch.setattr(ending, "mark_stopping", forgotten_once)
@@ -101,7 +101,7 @@ def test_what_was_removed_meanwhile_has_ended_and_cannot_be_started(
         # It went after its directory was opened, and before it was locked.
         monkeypatch.setattr(Store, "open", lambda *_: os.dup(handle.fd))
         with pytest.raises(NotFound, match="was removed"):
-            detach.locked(handle)
+            one_life.locked(handle)
         with pytest.raises(NotFound, match="was removed"):
             ending.kill(handle, 9)
 

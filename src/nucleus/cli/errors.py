@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .. import cli
 from ..base.errors import NucleusError
 
 
@@ -49,9 +50,7 @@ def error_json(error: NucleusError) -> str:
 def render_error(error: NucleusError, *, log_format: str = "", log_path: str = "") -> None:
     """Write the error to stderr, and to the log file too when there is one; without a form as the command line says."""
     if not log_format:
-        from . import main
-
-        log_format, log_path = main.telling
+        log_format, log_path = cli.telling
     text = error_json(error) if log_format == "json" else error_text(error)
     sys.stderr.write(text)
     sys.stderr.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .. import cli
 from ..base.errors import HostUnsupported, NucleusError, SpecError
 
 TYPE_CHECKING = False
@@ -97,8 +98,6 @@ _ACCEPTS = {
     ),
 }
 EXIT_USAGE = 125
-# How errors of this call are told, and into which file besides: for verbs that go on after one (`render_error`).
-telling = ("text", "")
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -109,8 +108,7 @@ class HelpWanted(Exception):
 
 def main(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
-    global telling
-    telling = form, log = log_choice(argv, os.environ.get("NUCLEUS_LOG_FORMAT", ""))
+    cli.telling = form, log = log_choice(argv, os.environ.get("NUCLEUS_LOG_FORMAT", ""))
     _open_streams()
     try:
         verb, arguments = _verb(argv)

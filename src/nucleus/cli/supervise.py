@@ -12,7 +12,7 @@ import socket
 
 from ..base.errors import NucleusError
 from ..base.jsontext import dumps
-from ..container.detach import locked
+from ..container.one_life import locked
 from ..container.running import stored
 from ..container.running.handle import Handle
 from ..container.supervision.supervisor import Supervisor

@@ -10,21 +10,20 @@ import os
 import select
 import time
 from contextlib import ExitStack
-from struct import error as StructError
 
-from ..base.errors import Conflict, LaunchError, NotFound, NucleusError, SpecError
+from ..base.errors import Conflict, LaunchError, NotFound, SpecError
 from ..launch import launcher, log_writer, report, supervise
-from ..plan.encode import decode
 from ..state import gate
-from ..state.store import StateDirectory, is_locked, owner_is_gone, read_file, write_file
+from ..state.store import StateDirectory, is_locked, read_file
+from . import one_life
 from .attached import OWNER_IGNORED
 from .prepare import facts_for, prepare
 from .prepared import Gate
 from .running import lifecycle, stored
 from .running.audited import note_start
 from .running.events import note
-from .running.handle import Handle, removed
-from .running.sweep import bury, bury_in_time, settled, sweep_in_passing, sweep_one
+from .running.handle import Handle
+from .running.sweep import bury, sweep_in_passing, sweep_one
 from .silence import silent
 
 TYPE_CHECKING = False
@@ -32,17 +31,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from ..launch.report import ExitRecord
     from ..spec.container import ContainerSpec
     from ..state.record import ContainerRecord
     from .prepared import Prepared
     from .reuse.warm import Warm
 
-PLAN, ORIGINS = "plan", "plan.origins"
-# What one life of a container leaves for the next one to remove.
-OF_ONE_LIFE = ("init", "started", "exit", PLAN, ORIGINS)
 _LOOK_MS = 2
-_LOCK_WAIT_S = 30.0
 
 
 def create(spec: ContainerSpec, *, warm: Warm | None = None) -> str:
@@ -106,7 +100,7 @@ def _launch(prepared: Prepared, spec: ContainerSpec, kept: ExitStack) -> socket.
         handed.callback(theirs.close)
         try:
             stored.keep(state.fd, spec)
-            keep_plan(prepared)
+            one_life.keep_plan(prepared)
             source = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             handed.callback(os.close, source)
             note_start(prepared)
@@ -135,16 +129,6 @@ def _undo(prepared: Prepared) -> None:
         prepared.close()
 
 
-def keep_plan(prepared: Prepared) -> None:
-    """What the sentence about a failed step is made of; it replaces all that is left of an earlier life."""
-    assert prepared.state is not None and prepared.plan is not None
-    for name in (*OF_ONE_LIFE, gate.STOPPING):
-        forget(prepared.state.fd, name)
-    write_file(prepared.state.fd, PLAN, prepared.encoded)
-    origins = "\n".join([s.origin for s in prepared.plan.steps])
-    write_file(prepared.state.fd, ORIGINS, origins.encode("utf-8", "surrogateescape"))
-
-
 def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
     """Until the launcher waits at the gate.  Raises LaunchError when it has failed before; it has ended then."""
     while data := ours.recv(report.MESSAGE.size):
@@ -156,7 +140,7 @@ def _await_gate(ours: socket.socket, prepared: Prepared) -> None:
             continue
         while ours.recv(1):
             pass  # until it is gone, and with it its lock
-        raise _failure(prepared.state.fd, ended) or silent(prepared.id)
+        raise one_life.failure_in(prepared.state.fd, ended) or silent(prepared.id)
     raise silent(prepared.id)
 
 
@@ -175,7 +159,7 @@ def _see_it_start(handle: Handle, go: Callable[[Handle], None]) -> None:
             try:
                 go(handle)
             except Conflict:
-                failed = failure_of(handle.refresh())
+                failed = one_life.failure_of(handle.refresh())
                 if failed is None:
                     raise
                 raise failed from None  # while it waited: that is why nobody is there
@@ -183,8 +167,8 @@ def _see_it_start(handle: Handle, go: Callable[[Handle], None]) -> None:
                 from .supervision.supervised import await_ready
 
                 await_ready(handle)
-            for name in (PLAN, ORIGINS):
-                forget(handle.fd, name)
+            for name in (one_life.PLAN, one_life.ORIGINS):
+                one_life.forget(handle.fd, name)
     finally:
         _settle(handle)
 
@@ -236,7 +220,7 @@ def _await_start(handle: Handle, monitor: int) -> None:
     ended = handle.refresh().ended
     if ended is None:
         raise silent(handle.id)
-    error = _failure(handle.fd, ended)
+    error = one_life.failure_in(handle.fd, ended)
     if handle.record is not None and handle.record.supervised:
         from .supervision.supervised import await_last_word
 
@@ -251,26 +235,6 @@ def _ended_before(handle: Handle) -> Conflict:
         f"container {handle.name} was killed before its command was executed",
         where="nucleus start", remedy="nucleus restart starts it once more",
     )  # fmt: skip
-
-
-def failure_of(handle: Handle) -> LaunchError | None:
-    """The sentence of the step that failed, when the container ended so."""
-    command = handle.record.command[0] if handle.record is not None else "command"
-    return _failure(handle.fd, handle.ended, command) if handle.ended is not None else None
-
-
-def _failure(directory: int, ended: ExitRecord, command: str = "command") -> LaunchError | None:
-    failure = ended.failure
-    if failure is None or not ended.flags & report.FAILED:
-        return None
-    step, origin = None, ""
-    try:
-        steps = decode(read_file(directory, PLAN) or b"").steps
-        origins = (read_file(directory, ORIGINS) or b"").decode("utf-8", "surrogateescape").split("\n")
-        step, origin = steps[failure.step], origins[failure.step]
-    except (ValueError, IndexError, StructError, NucleusError):
-        pass  # without its plan the sentence has no names in it
-    return report.launch_error(failure, step, origin, ended.exit_code, command)
 
 
 def start_or_restart(handle: Handle, *, warm: Warm | None = None) -> None:
@@ -323,7 +287,7 @@ def restart(handle: Handle, *, warm: Warm | None = None) -> None:
 
 
 def _once_more(handle: Handle, record: ContainerRecord) -> Gate:
-    return Gate(again=StateDirectory(id=handle.id, fd=locked(handle)), created_ns=record.created_ns)
+    return Gate(again=StateDirectory(id=handle.id, fd=one_life.locked(handle)), created_ns=record.created_ns)
 
 
 def _create_again(handle: Handle, wanted: ContainerSpec, record: ContainerRecord, warm: Warm | None) -> None:
@@ -334,27 +298,6 @@ def _create_again(handle: Handle, wanted: ContainerSpec, record: ContainerRecord
             _await_gate(ours, prepared)
         finally:
             prepared.close()
-
-
-def locked(handle: Handle) -> int:
-    """A descriptor of an ended container's directory that holds its lock; all of its last life is cleaned up."""
-    fd = handle.store.open(handle.id)
-    try:
-        deadline = time.monotonic() + _LOCK_WAIT_S
-        while not owner_is_gone(fd):  # somebody who only looks holds it for a moment, too
-            if time.monotonic() > deadline:
-                raise Conflict(
-                    f"container {handle.name} has not ended", where="nucleus restart", remedy="try again"
-                )
-            time.sleep(_LOOK_MS / 1000)
-        if not os.fstat(fd).st_nlink:
-            raise removed(handle)  # `rm` held it
-        if not settled(read_file(fd, "exit") or b""):
-            bury_in_time(handle.store, handle.id, fd, handle.record, deadline)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
 
 
 def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]:
@@ -371,11 +314,3 @@ def require_restartable(handle: Handle) -> tuple[ContainerSpec, ContainerRecord]
             where="--console-socket", remedy="use nucleus run with its options again",
         )  # fmt: skip
     return spec, record
-
-
-def forget(directory: int, name: str) -> None:
-    """Unlink a file of a container's directory, if it is there."""
-    try:
-        os.unlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        pass  # it never was

@@ -19,7 +19,7 @@ from ..launch import launcher
 from ..spec.options import OPTIONS
 from ..state import gate
 from ..state.store import StateDirectory, read_file, write_file
-from . import detach
+from . import one_life
 from .prepare import prepare
 from .prepared import Gate, open_store
 from .running import lifecycle, stored
@@ -148,11 +148,11 @@ def create(spec: ContainerSpec, who: str) -> str:
 def restart(handle: Handle, spec: ContainerSpec) -> None:
     """Start the unit of an ended container once more.  Raises Conflict where it has not ended."""
     who = "system" if os.geteuid() == 0 else "user"
-    fd = detach.locked(handle)
+    fd = one_life.locked(handle)
     with gate.Lock(handle.fd, gate.WATCH_LOCK):
         try:
-            for name in detach.OF_ONE_LIFE:
-                detach.forget(fd, name)
+            for name in one_life.OF_ONE_LIFE:
+                one_life.forget(fd, name)
         finally:
             os.close(fd)
         _hand_over(handle.store, handle.id, spec, who)
@@ -163,7 +163,7 @@ def _hand_over(store: Store, container_id: str, spec: ContainerSpec, who: str) -
     import subprocess
 
     with Handle(store, container_id) as handle:
-        detach.forget(handle.fd, _ERROR)
+        one_life.forget(handle.fd, _ERROR)
         words = command(who, container_id, spec, os.path.abspath(store.path))
         try:
             done = subprocess.run(
@@ -178,7 +178,7 @@ def _hand_over(store: Store, container_id: str, spec: ContainerSpec, who: str) -
         while handle.refresh().status == lifecycle.CREATING:
             time.sleep(_LOOK_S)
         if handle.status != lifecycle.CREATED:
-            raise detach.failure_of(handle) or silent(handle.id)
+            raise one_life.failure_of(handle) or silent(handle.id)
 
 
 class NoUnit(HostUnsupported):
@@ -248,7 +248,7 @@ def _become_launcher(spec: ContainerSpec, again: Gate) -> NoReturn:
     reporter = (sys.executable, "-I", "-S", launcher.REPORTER)
     prepared = prepare(spec, gate=again, reporter=reporter)
     try:
-        detach.keep_plan(prepared)
+        one_life.keep_plan(prepared)
         note_start(prepared)
         tell_manager("READY=1")
         launcher.replace(prepared.encoded, prepared.id, prepared.slots, prepared.held)

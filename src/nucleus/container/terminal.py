@@ -148,7 +148,7 @@ class _Start:
         assert prepared.plan is not None and prepared.state is not None
         if self._again is not None:
             from ..state import gate
-            from .detach import keep_plan
+            from .one_life import keep_plan
 
             keep_plan(prepared)
             gate.tell(prepared.state.fd, gate.GO)  # before anybody waits for that word

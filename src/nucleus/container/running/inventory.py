@@ -85,7 +85,7 @@ def describe(handle: Handle) -> dict[str, Any]:
     known["pid"] = init.init_pid if init and known["status"] in ALIVE else 0
     known["started_ns"] = handle.started.started_ns if handle.started else ended.started_ns if ended else 0
     if ended and ended.reason == "failed":
-        from ..detach import failure_of
+        from ..one_life import failure_of
 
         error = failure_of(handle)
         known["failure"] = "" if error is None else error.message

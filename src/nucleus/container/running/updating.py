@@ -63,7 +63,7 @@ def update(handle: Handle, wanted: dict[str, object]) -> Held | None:
 
             refuse(stored.spec_of(handle.record.spec | wanted))
         if "restart" in wanted:
-            from ..supervision.adopted import require_supervisor
+            from ..supervision.supervised import require_supervisor
 
             require_supervisor(handle, str(wanted["restart"]))
         held = _change_limits(alive(handle, "update"), limits) if limits else None

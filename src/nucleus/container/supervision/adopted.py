@@ -1,6 +1,6 @@
-"""A container that began without a supervisor gets one: for `update --restart`.
+"""A life that began without a supervisor, for the one that came later (`update --restart`).
 
-The new supervisor is not the parent of the monitor: it watches that life by a pidfd, and begins the next one itself.
+That is not the parent of the monitor: it watches this life by a pidfd, and begins the next one itself.
 ✗ what a supervisor does: `supervisor.py`.
 """
 
@@ -10,20 +10,15 @@ import os
 import signal
 import time
 
-from ...base.errors import Conflict, SpecError
+from ...base.errors import Conflict
 from ...launch.report import read_exit
-from ...spec import rules
 from ...state.store import owner_is_gone, read_file
-from ..running import stored
 from ..running.handle import Handle, removed
-from ..running.processes import is_alive
-from . import record as supervision
 from .life import Life
-from .restart import NO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...spec.container import ContainerSpec
+    pass
 
 _LOCK_WAIT_S = 30.0
 _LOOK_S = 0.005
@@ -86,44 +81,3 @@ class Adopted(Life):
         os.close(self.directory)
         self._handle.close()
         self._handle.store.close()
-
-
-def require_supervisor(handle: Handle, policy: str) -> None:
-    """See to it that somebody starts the container again as the policy says.  Raises SpecError, Conflict, LaunchError.
-
-    A supervisor that is there reads the policy when a life has ended; else one comes for what runs detached.
-    """
-    record = handle.record
-    assert record is not None
-    if _has_one(handle) or policy == NO:
-        return
-    if record.remove:
-        raise SpecError(
-            "cannot restart what --rm removes", where="--restart", remedy="create it without --rm"
-        )
-    if record.detached != "none":
-        raise Conflict(
-            f"container {handle.name} belongs to "
-            + (f"the unit {record.detached}" if record.detached else "whoever runs it in the foreground"),
-            where="--restart",
-            remedy="start it with --restart, or with -d --detach-with none",
-        )
-    from .supervised import adopt
-
-    adopt(_restarting(handle, policy), handle)
-
-
-def _restarting(handle: Handle, policy: str) -> ContainerSpec:
-    assert handle.record is not None
-    spec = stored.load(handle.fd, handle.name)
-    return rules.require(
-        spec.replace(
-            name=handle.record.name, state_root=handle.store.path, detach=True, restart=policy,
-            explicit=(*spec.explicit, "restart"),
-        )
-    )  # fmt: skip
-
-
-def _has_one(handle: Handle) -> bool:
-    known = supervision.read(handle.fd)
-    return known is not None and known.phase != supervision.ENDED and is_alive(known.pid, known.ticks)

@@ -14,7 +14,7 @@ from ...launch import launcher, report, supervise
 from ...state import gate
 from ...state.store import write_file
 from ..attached import OWNER_KILLS
-from ..detach import OF_ONE_LIFE, ORIGINS, PLAN, forget
+from ..one_life import OF_ONE_LIFE, ORIGINS, PLAN, forget
 from ..prepare import prepare
 from ..prepared import Gate
 from ..running.audited import note_start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...base.errors import HostUnsupported
+from ...base.errors import HostUnsupported, LaunchError
 from ...base.jsontext import dumps
 from ...base.value import Value
 from ...state.store import read_file, write_file
@@ -79,3 +79,11 @@ def read(directory: int) -> Supervision | None:
         return Supervision(**{**fields, "ends": tuple(fields["ends"])})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def not_ready(reason: str) -> LaunchError:
+    """The error of a container that did not become ready."""
+    return LaunchError(
+        f"the container did not become ready: {reason}", where="readiness",
+        remedy="see what it prints without the readiness probe",
+    )  # fmt: skip

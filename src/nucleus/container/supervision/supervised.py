@@ -13,9 +13,12 @@ import time
 from ...base.errors import Conflict, LaunchError, SpecError
 from ...base.jsontext import dumps
 from ...launch import launcher
+from ...spec import rules
 from ...state.store import is_locked
 from ..running import stored
+from ..running.processes import is_alive
 from . import record as supervision
+from .restart import NO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +59,45 @@ def create(spec: ContainerSpec, handle: Handle | None = None) -> str:
 def adopt(spec: ContainerSpec, handle: Handle) -> None:
     """Start a supervisor for a container that runs.  Raises LaunchError with the supervisor's own words."""
     _order(spec, handle, adopt=True)
+
+
+def require_supervisor(handle: Handle, policy: str) -> None:
+    """See to it that somebody starts the container again as the policy says.  Raises SpecError, Conflict, LaunchError.
+
+    A supervisor that is there reads the policy when a life has ended; else one comes for what runs detached.
+    """
+    record = handle.record
+    assert record is not None
+    if _has_one(handle) or policy == NO:
+        return
+    if record.remove:
+        raise SpecError(
+            "cannot restart what --rm removes", where="--restart", remedy="create it without --rm"
+        )
+    if record.detached != "none":
+        raise Conflict(
+            f"container {handle.name} belongs to "
+            + (f"the unit {record.detached}" if record.detached else "whoever runs it in the foreground"),
+            where="--restart",
+            remedy="start it with --restart, or with -d --detach-with none",
+        )
+    adopt(_restarting(handle, policy), handle)
+
+
+def _restarting(handle: Handle, policy: str) -> ContainerSpec:
+    assert handle.record is not None
+    spec = stored.load(handle.fd, handle.name)
+    return rules.require(
+        spec.replace(
+            name=handle.record.name, state_root=handle.store.path, detach=True, restart=policy,
+            explicit=(*spec.explicit, "restart"),
+        )
+    )  # fmt: skip
+
+
+def _has_one(handle: Handle) -> bool:
+    known = supervision.read(handle.fd)
+    return known is not None and known.phase != supervision.ENDED and is_alive(known.pid, known.ticks)
 
 
 def _order(spec: ContainerSpec, handle: Handle | None, *, adopt: bool) -> str:
@@ -139,15 +181,13 @@ def await_last_word(handle: Handle, finished_ns: int) -> str:
 
 def await_ready(handle: Handle) -> None:
     """Until a container that has been let go is ready.  Raises LaunchError where it will not be."""
-    from .supervisor import not_ready
-
     while True:
         alive = is_locked(handle.fd)
         known = supervision.read(handle.fd)
         if known is not None and known.phase == supervision.ENDED:
             alive = False  # no other life follows, whatever the supervisor still has to do
         if known is not None and known.ready_error:
-            raise not_ready(known.ready_error)
+            raise supervision.not_ready(known.ready_error)
         if known is not None and known.ready:
             return
         if not alive:

@@ -124,7 +124,7 @@ class Supervisor:
         self._tell_manager({"STOPPING": "1"})
         if self.told.ready_error and not self.told.restarts:
             self._remove()
-            raise not_ready(self.told.ready_error)
+            raise supervision.not_ready(self.told.ready_error)
         if self.spec.copies_workspace:
             self._settle(ended)
         return ended
@@ -490,11 +490,3 @@ class Supervisor:
             pass  # a cgroup is still busy: the next sweep does it
         finally:
             store.close()
-
-
-def not_ready(reason: str) -> LaunchError:
-    """The error of a container that did not become ready."""
-    return LaunchError(
-        f"the container did not become ready: {reason}", where="readiness",
-        remedy="see what it prints without the readiness probe",
-    )  # fmt: skip
