@@ -293,7 +293,7 @@ static bool confine(void)
 		ALLOW(__NR_read),
 		ALLOW(__NR_close),
 		ALLOW(__NR_readlinkat),
-		ALLOW(__NR_process_vm_readv),
+		ALLOW(__NR_pread64),
 		ALLOW(__NR_pidfd_open),
 		ALLOW(__NR_pidfd_send_signal),
 		ALLOW(__NR_exit_group),
@@ -366,6 +366,8 @@ static bool take_process(void)
 	if (!receive(TRACE_ATTACH, &control))
 		return false;
 	result = attach((u32)control.number[0]);
+	if (!result)
+		look_into_launcher((u32)control.number[0]);
 	return send_back(TRACE_TAKEN, (u8)-result) && !result;
 }
 

@@ -30,6 +30,7 @@
 #define LOOK_SECOND_AT(look) ((look) >> 9 & 7U)
 #define LOOK_FLAGS(look) ((look) >> 12 & 7U)
 #define LOOK_ADDRESS 0x8000U
+#define LOOK_LOST LOOK_ADDRESS /* without an argument: from such a call on not every name is seen */
 
 /* trace.c: what the filter says: ANSWER_ALLOW, ANSWER_KILL or an errno. */
 u32 answer_to(const struct seccomp_data *call);
@@ -43,7 +44,10 @@ void serve_listener(int fd);
 long attach(u32 process);
 void serve_attached(void);
 
-/* trace_paths.c: writes a line for files and ports that no call has named yet; false where it cannot be written. */
+/* trace_paths.c: while the launcher's process may be looked into, and when it is no longer the launcher's. */
+void look_into_launcher(u32 process);
+void has_executed(u32 process);
+/* Writes a line for files and ports that no call has named yet; false where it cannot be written. */
 bool names_cut(void); /* there were more than it could keep apart, or none could be read */
 bool record_names(u32 thread, const struct seccomp_data *call, u16 look, int log);
 

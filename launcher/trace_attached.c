@@ -105,6 +105,8 @@ static void go_on(u32 thread, u32 status)
 	}
 	if (event == PTRACE_EVENT_SECCOMP)
 		stopped_at_call(thread);
+	if (event == PTRACE_EVENT_EXEC)
+		has_executed(thread);
 	(void)K(__NR_ptrace, PTRACE_CONT, thread, 0, event ? 0 : signal);
 }
 

@@ -103,6 +103,20 @@ def test_what_is_learned_runs_under_strict_agent_and_no_more(boxes: Boxes, work:
         assert boxes.cli("run", "--rm", "--config", str(document), "--", *command).code != 0, command
 
 
+@pytest.mark.identity("root", "user", "nosub", "nested")  # the older guest knows too little of Landlock
+def test_a_command_of_the_workspace_is_learned_with_its_place(boxes: Boxes) -> None:
+    """Whoever runs it: the first program is executed by the launcher, into which not every tracer may look."""
+    work = boxes.directory("work")
+    (work / "job").write_text("#!/bin/sh\ncat /etc/hostname >/dev/null && echo done\n")
+    (work / "job").chmod(0o755)
+    document, _ = learned(boxes, "--workspace", str(work), "--", "/workspace/job")
+    policy = str(document.parent / "landlock.toml")
+    ran = boxes.cli(
+        "run", "--rm", "--workspace", str(work), "--landlock-policy", policy, "--", "/workspace/job"
+    )
+    assert (ran.code, ran.out) == (0, "done\n"), ran.err
+
+
 @pytest.mark.identity(*HAS_LIMITS)
 def test_what_was_not_used_is_taken_away(boxes: Boxes, work: Path) -> None:
     used, unused = boxes.directory("used"), boxes.directory("unused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections import Counter
@@ -98,6 +99,54 @@ def test_a_record_that_the_command_can_write_to_is_none(boxes: Boxes) -> None:
         assert refused.code == 125 and "--seccomp-log: the command itself" in refused.err
     readable = ("--volume", f"{folder}:/there:ro")
     assert boxes.cli("run", "--rm", *readable, *where, "--", "true").code == 0
+
+
+def test_nor_one_that_a_link_or_another_name_brings_into_its_reach(boxes: Boxes) -> None:
+    """An earlier run may have left the link in the workspace, and may put its own file in the link's place."""
+    folder, outside = boxes.directory("work"), boxes.directory("outside")
+    (folder / "link").symlink_to(outside)
+    (boxes.folder / "link").symlink_to(folder)
+    (folder / "named").write_text("")
+    os.link(folder / "named", outside / "named")
+    for log in (folder / "link" / "calls", boxes.folder / "link" / "calls", outside / "named"):
+        flags = ("--workspace", str(folder), "--seccomp-mode", "trace", "--seccomp-log", str(log))
+        refused = boxes.cli("run", *flags, "--", "true")
+        assert refused.code == 125 and "--seccomp-log: the command itself" in refused.err, refused.err
+    assert not (outside / "calls").exists()
+
+
+OUT_OF_REACH = """
+import ctypes, mmap, os
+PROT_WRITE, PROT_EXEC = 2, 4
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long]
+libc.open.argtypes = [ctypes.c_void_p, ctypes.c_int]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+for path, protection in ((b"/etc/passwd", PROT_WRITE), (b"/etc/hostname", PROT_EXEC)):
+    page = libc.mmap(None, 4096, 3, 0x22, -1, 0)
+    ctypes.memmove(page, path, len(path) + 1)
+    libc.mprotect(page, 4096, protection)
+    print(libc.open(page, 0) >= 0)
+"""
+
+
+def test_a_name_in_memory_that_the_program_itself_cannot_read_is_recorded(boxes: Boxes) -> None:
+    result, log = traced(boxes, python(), "-I", "-S", "-c", OUT_OF_REACH)
+    named = {line.get("path") for line in lines_of(log)}
+    if result.out == "True\nTrue\n":
+        assert {"/etc/passwd", "/etc/hostname"} <= named
+    assert result.exit_code == 0 and "/etc/passwd" in named
+
+
+def test_the_command_itself_is_among_the_names(boxes: Boxes) -> None:
+    """Its chdir and its execve are the launcher's, into whose memory not every tracer may look."""
+    folder = boxes.directory("work")
+    (folder / "here").write_text("#!/bin/sh\n")
+    (folder / "here").chmod(0o755)
+    result, log = traced(boxes, "/workspace/here", flags=("--workspace", str(folder)))
+    named = {line.get("path") for line in lines_of(log)}
+    assert result.exit_code == 0 and {"/workspace", "/workspace/here"} <= named
 
 
 def test_only_refusals_are_asked_about_where_only_they_are_recorded(boxes: Boxes) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from ...base.errors import SpecError
 from ...launch import tracer
@@ -35,8 +36,7 @@ def start(prepared: Prepared, spec: ContainerSpec, arch: str) -> int:
     try:
         log = denied = -1
         if spec.seccomp_mode == "trace":
-            _refuse_in_reach(spec)
-            opened.append(log := _open_log(spec.seccomp_log))
+            opened.append(log := _open_log(spec))
         if spec.seccomp_log_denied:
             opened.append(denied := os.open(DENIED, _APPENDED, 0o600, dir_fd=state.fd))
         how = "attach" if plan.steps_of("attach-tracer") else "listen"
@@ -46,29 +46,58 @@ def start(prepared: Prepared, spec: ContainerSpec, arch: str) -> int:
             os.close(fd)
 
 
-def _refuse_in_reach(spec: ContainerSpec) -> None:
-    """A record that the command can write to is none."""
-    path = os.path.realpath(spec.seccomp_log)
+def _open_log(spec: ContainerSpec) -> int:
+    """For appending.  A record that the command can write to is none: Raises SpecError for one in its reach."""
+    given = os.path.abspath(spec.seccomp_log)
+    folder = -1
+    try:
+        folder = os.open(os.path.dirname(given), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        _refuse_in_reach(spec, os.path.dirname(given), folder)
+        log = os.open(os.path.basename(given), _APPENDED, 0o600, dir_fd=folder)
+    except OSError as error:
+        raise SpecError(
+            f"{spec.seccomp_log} cannot be written: {(error.strerror or '').lower()}", where="--seccomp-log",
+            remedy="name a file that you may write",
+        ) from None  # fmt: skip
+    finally:
+        if folder >= 0:
+            os.close(folder)
+    known = os.fstat(log)
+    if S_ISREG(known.st_mode) and known.st_nlink > 1:
+        os.close(log)
+        raise _in_reach(spec, "has other names, of which one may lie in its reach")
+    return log
+
+
+def _refuse_in_reach(spec: ContainerSpec, path: str, folder: int) -> None:
+    """Neither the directory itself nor one that leads to it may be what the command writes to, by whatever name."""
     written = [volume.source for volume in (*spec.volumes, *spec.provider_config_rw) if not volume.read_only]
     if spec.workspace and spec.workspace_mode != "bind-ro":
         written.append(spec.workspace)
-    for source in written:
-        real = os.path.realpath(source)
-        if path == real or path.startswith(real.rstrip("/") + "/"):
-            raise SpecError(
-                f"the command itself could write to {spec.seccomp_log}: it lies in {source}", where="--seccomp-log",
-                remedy="name a file outside of what the container may write to",
-            )  # fmt: skip
+    sources = {(known.st_dev, known.st_ino): source for source in written if (known := _look(source))}
+    for way in (path, os.readlink(f"/proc/self/fd/{folder}")):
+        while True:
+            known = _look(way)
+            source = sources.get((known.st_dev, known.st_ino)) if known else None
+            if source is not None:
+                raise _in_reach(spec, f"lies in {source}")
+            if way in ("/", ""):
+                break
+            way = os.path.dirname(way)
 
 
-def _open_log(path: str) -> int:
+def _look(path: str) -> os.stat_result | None:
     try:
-        return os.open(path, _APPENDED, 0o600)
-    except OSError as error:
-        raise SpecError(
-            f"{path} cannot be written: {(error.strerror or '').lower()}", where="--seccomp-log",
-            remedy="name a file that you may write",
-        ) from None  # fmt: skip
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _in_reach(spec: ContainerSpec, why: str) -> SpecError:
+    return SpecError(
+        f"the command itself could write to {spec.seccomp_log}: it {why}", where="--seccomp-log",
+        remedy="name a file outside of what the container may write to",
+    )  # fmt: skip
 
 
 def open_denied(prepared: Prepared) -> int:
