@@ -386,7 +386,7 @@ def test_a_workload_that_watches_for_newcomers_catches_nothing_of_the_host(boxes
     while time.monotonic() < begun + 3 or box.cli("--", "test", "-e", "/tmp/enough").code:
         assert box.cli("--", "sleep", "0.03").code == 0
         assert time.monotonic() < begun + PATIENCE_S, "it caught nobody: the test shows nothing"
-    assert box.cli("--", "touch", "/tmp/over").code == 0
+    assert box.cli("--", "touch", "/tmp/over").code in (0, 137)  # what it ends may end it first
     out, _ = box.process.communicate(timeout=PATIENCE_S)
     shown, _, refused = out.rpartition("refused:")
     lines = shown.splitlines()

@@ -160,7 +160,7 @@ def test_limits_of_a_unit_change_it_freezes_and_its_oom_has_a_name(boxes: Boxes)
     assert (freeze, "frozen 1" in events, unit.box.status) == ("1", True, "paused")
     assert properties(unit.name)["ActiveState"] == "active"
     unit.box.unpause()
-    assert unit.box.exec(["touch", "/tmp/go"]).exit_code == 0
+    assert unit.box.exec(["touch", "/tmp/go"]).exit_code in (0, 137)  # what it brings about may end it first
     result = unit.box.wait(timeout_s=PATIENCE_S)
     assert (result.reason, result.exit_code) == ("oom", 137) and result.oom_kills >= 1
     unit.await_gone()
