@@ -49,7 +49,7 @@ static void refuse(u32 thread, u32 error)
 	(void)K(__NR_ptrace, PTRACE_SETREGSET, thread, NT_ARM_SYSTEM_CALL, &call);
 	if (K(__NR_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, &all))
 		return;
-	registers[0] = (u64)-(i64)error;
+	registers[0] = (u64)-(long)error;
 	(void)K(__NR_ptrace, PTRACE_SETREGSET, thread, NT_PRSTATUS, &all);
 }
 #endif
