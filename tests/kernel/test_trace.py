@@ -113,6 +113,11 @@ def test_nor_one_that_a_link_or_another_name_brings_into_its_reach(boxes: Boxes)
         refused = boxes.cli("run", *flags, "--", "true")
         assert refused.code == 125 and "--seccomp-log: the command itself" in refused.err, refused.err
     assert not (outside / "calls").exists()
+    volume = outside / "volume"
+    volume.write_text("")
+    flags = ("--volume", f"{volume}:/there", "--seccomp-mode", "trace", "--seccomp-log", str(volume))
+    refused = boxes.cli("run", *flags, "--", "true")
+    assert refused.code == 125 and "--seccomp-log: the command itself" in refused.err, refused.err
 
 
 OUT_OF_REACH = """

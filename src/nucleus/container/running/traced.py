@@ -49,10 +49,11 @@ def start(prepared: Prepared, spec: ContainerSpec, arch: str) -> int:
 def _open_log(spec: ContainerSpec) -> int:
     """For appending.  A record that the command can write to is none: Raises SpecError for one in its reach."""
     given = os.path.abspath(spec.seccomp_log)
+    sources = _written(spec)
     folder = -1
     try:
         folder = os.open(os.path.dirname(given), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        _refuse_in_reach(spec, os.path.dirname(given), folder)
+        _refuse_in_reach(spec, sources, os.path.dirname(given), folder)
         log = os.open(os.path.basename(given), _APPENDED, 0o600, dir_fd=folder)
     except OSError as error:
         raise SpecError(
@@ -63,18 +64,29 @@ def _open_log(spec: ContainerSpec) -> int:
         if folder >= 0:
             os.close(folder)
     known = os.fstat(log)
-    if S_ISREG(known.st_mode) and known.st_nlink > 1:
+    why = ""
+    if (known.st_dev, known.st_ino) in sources:
+        why = "is one of its volumes"
+    elif S_ISREG(known.st_mode) and known.st_nlink > 1:
+        why = "has other names, of which one may lie in its reach"
+    if why:
         os.close(log)
-        raise _in_reach(spec, "has other names, of which one may lie in its reach")
+        raise _in_reach(spec, why)
     return log
 
 
-def _refuse_in_reach(spec: ContainerSpec, path: str, folder: int) -> None:
-    """Neither the directory itself nor one that leads to it may be what the command writes to, by whatever name."""
-    written = [volume.source for volume in (*spec.volumes, *spec.provider_config_rw) if not volume.read_only]
+def _written(spec: ContainerSpec) -> dict[tuple[int, int], str]:
+    """Device and inode of what the command may write to → its path."""
+    paths = [volume.source for volume in (*spec.volumes, *spec.provider_config_rw) if not volume.read_only]
     if spec.workspace and spec.workspace_mode != "bind-ro":
-        written.append(spec.workspace)
-    sources = {(known.st_dev, known.st_ino): source for source in written if (known := _look(source))}
+        paths.append(spec.workspace)
+    return {(known.st_dev, known.st_ino): path for path in paths if (known := _look(path))}
+
+
+def _refuse_in_reach(
+    spec: ContainerSpec, sources: dict[tuple[int, int], str], path: str, folder: int
+) -> None:
+    """Neither the directory itself nor one that leads to it may be what the command writes to, by whatever name."""
     for way in (path, os.readlink(f"/proc/self/fd/{folder}")):
         while True:
             known = _look(way)
