@@ -3,9 +3,10 @@
  *
  * Four descriptors; LOG and DENIED may be 0, for none.  GIVEN holds which arguments count (trace.h), then the filter itself,
  * which says the answer to each call.  With `listen` its refusals alone are recorded, as its listener hears of them
- * (trace_listener.c); with `attach` the launcher's process asks to be attached to, and everything is (trace_attached.c).  Every different call is a line in LOG before it is
- * answered, one that is refused a line in DENIED: so no call is lost, even when this is killed.  At the end lines follow
- * with how often each was made beyond the first time, and one that says that the record is complete.
+ * (trace_listener.c); with `attach` the launcher's process asks to be attached to, and everything is (trace_attached.c).
+ * Every different call is a line in LOG before it is answered, one that is refused a line in DENIED: so no call is lost, even
+ * when this is killed.  At the end lines follow with how often each was made beyond the first time, and one that says that
+ * the record is complete.
  * ✗ names of calls, policy: it knows numbers and obeys the filter. */
 #include "trace.h"
 

@@ -2,7 +2,8 @@
  *
  * By ptrace(2), as strace does it, not by the filter's listener: there a signal that comes before a call is taken breaks it
  * off with EINTR, also one that never fails so, such as close or clone, and no program expects that of those.  Here a signal
- * waits for the call.  When this process ends, however it does, the kernel kills all that it traces (EXITKILL). */
+ * waits for the call.  When this process ends, however it does, the kernel kills all that it traces (EXITKILL).
+ * ✗ decides, ✗ writes the record: trace.c. */
 #include "trace.h"
 
 #include <linux/elf.h>

@@ -1,4 +1,5 @@
-/* Calls that the kernel asks about by the listener of a filter: those that the filter refuses, or kills for. */
+/* Calls that the kernel asks about by the listener of a filter: those that the filter refuses, or kills for.
+ * ✗ decides, ✗ writes the record: trace.c. */
 #include "trace.h"
 
 #include <linux/ioctl.h>
