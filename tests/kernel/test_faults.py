@@ -47,6 +47,13 @@ def fault_launcher(tmp_path_factory: pytest.TempPathFactory) -> FaultLauncher:
 
 
 @pytest.fixture
+def faults(fault_launcher: FaultLauncher, monkeypatch: pytest.MonkeyPatch) -> FaultLauncher:
+    """The same in the installed one's place."""
+    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
+    return fault_launcher
+
+
+@pytest.fixture
 def spec(boxes: Boxes) -> ContainerSpec:
     """A container with a bit of everything; limits where they can be had."""
     owner = (1000, 1000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
@@ -101,13 +108,12 @@ def bounded() -> Iterator[None]:
     def ring(_signal: int, _frame: object) -> None:
         raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(int(PATIENCE_S))
+    before, others = signal.signal(signal.SIGALRM, ring), signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
     try:
         yield
     finally:
-        signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *others)  # that of whoever watches the tests
 
 
 def run_here(spec: ContainerSpec) -> str:
@@ -251,23 +257,20 @@ def problems_at(
 def test_a_fault_at_any_step_leaves_nothing_behind(
     action: str,
     spec: ContainerSpec,
-    fault_launcher: FaultLauncher,
+    faults: FaultLauncher,
     known_ids: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plan = plan_of(spec)
     aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
-    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
-    assert "\n".join(problems_at(struck(action, plan), action, spec, fault_launcher, aftermath)) == ""
+    assert "\n".join(problems_at(struck(action, plan), action, spec, faults, aftermath)) == ""
 
 
 @pytest.mark.parametrize("action", [action for action in ACTIONS if action != "kill network"])
 def test_a_fault_while_somebody_is_attached_leaves_nothing_behind(
     action: str,
     spec: ContainerSpec,
-    fault_launcher: FaultLauncher,
+    faults: FaultLauncher,
     known_ids: Path,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """Whose parent is not the one that is told first of its end: the tracer is."""
@@ -276,8 +279,7 @@ def test_a_fault_while_somebody_is_attached_leaves_nothing_behind(
     attached = next(number for number, step in steps if step.name == "attach-tracer")
     late = [s for s in steps if s[0] >= attached or s[1].name == "await-trace"]
     aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
-    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
-    assert "\n".join(problems_at(late, action, traced, fault_launcher, aftermath)) == ""
+    assert "\n".join(problems_at(late, action, traced, faults, aftermath)) == ""
 
 
 def run_in_place_of_a_child(spec: ContainerSpec) -> None:
@@ -295,9 +297,8 @@ def run_in_place_of_a_child(spec: ContainerSpec) -> None:
 def test_what_could_not_be_removed_at_the_end_is_removed_by(
     how: str,
     spec: ContainerSpec,
-    fault_launcher: FaultLauncher,
+    faults: FaultLauncher,
     known_ids: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where an exit record says how the container ended: it says as well that something is left."""
     kept = spec.replace(rm=False, name="")
@@ -306,10 +307,9 @@ def test_what_could_not_be_removed_at_the_end_is_removed_by(
     prepared.discard()
     assert plan is not None
     parents = cgroups_of(spec)
-    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
     for step in [i for i, s in enumerate(plan.steps) if s.spec.phase_name == AFTERWARDS]:
         aftermath = Aftermath(Path(spec.state_root), parents, known_ids)
-        with fault_launcher.fault(step, "error"):
+        with faults.fault(step, "error"):
             run_in_place_of_a_child(kept)
         assert aftermath.processes() == []
         if how == "the next run":
@@ -363,9 +363,8 @@ def truth_told(root: str) -> list[str]:
 def test_a_fault_at_any_step_of_a_detached_container_is_told_by_the_next_command(
     action: str,
     spec: ContainerSpec,
-    fault_launcher: FaultLauncher,
+    faults: FaultLauncher,
     known_ids: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept = spec.replace(rm=False, detach=True, detach_with="none")
     prepared = prepare(kept, owner=2, gate=Gate())
@@ -373,12 +372,11 @@ def test_a_fault_at_any_step_of_a_detached_container_is_told_by_the_next_command
     prepared.discard()
     assert plan is not None
     aftermath = Aftermath(Path(spec.state_root), cgroups_of(spec), known_ids)
-    monkeypatch.setattr(installed, "PROGRAM", str(fault_launcher.program))
     problems = []
     for step, entry in struck(action, plan):
         where = f"step {step} {entry.name}"
         endless = certain(action, entry.spec.actor) and entry.spec.phase_name != AFTERWARDS
-        with fault_launcher.fault(step, action):
+        with faults.fault(step, action):
             outcome = live_detached(kept.replace(command=ENDLESS) if endless else kept)
         if not expected_detached(action, step, plan, outcome):
             problems.append(f"{where}: {outcome}")
